@@ -1,0 +1,83 @@
+"""Does the data fit the model?  Pydantic's errors, each at its place, with a suggestion for a near miss."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+
+from ott_extauthz.documents.located import Located, Path
+from ott_extauthz.documents.problems import DocumentError, Problem
+
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
+_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Model(BaseModel):
+    """A part of a document: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _milliseconds(value: Any) -> int:  # noqa: ANN401 - whatever stood in the file
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("a duration is a number with a unit: 500ms, 2s, 5m, 1h")
+    return round(float(found[1]) * _UNITS_MS[found[2]])
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_milliseconds),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["500ms", "2s", "5m"]}),
+]
+"""A span of time, written with its unit (``500ms``, ``2s``, ``5m``); kept in milliseconds."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(located: Located, model: type[M]) -> M:
+    """Return the document as ``model``.
+
+    Raises:
+        DocumentError: every misfit at once, each with line, column and field.
+    """
+    try:
+        return model.model_validate(located.data)
+    except ValidationError as error:
+        names = sorted(set(_field_names(model.model_json_schema())))
+        raise DocumentError(_problem(located, detail, names) for detail in error.errors()) from None
+
+
+def _problem(located: Located, detail: Any, names: list[str]) -> Problem:  # noqa: ANN401 - pydantic's own dict
+    path = _real_path(located, detail["loc"], is_absent=detail["type"] == "missing")
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), names, n=1)
+        message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    elif detail["type"] == "missing":
+        message = "required"
+    elif detail["type"] in _NO_MAPPING:
+        message = "must be a mapping"
+    return located.problem(path, message)
+
+
+def _real_path(located: Located, loc: Path, *, is_absent: bool) -> Path:
+    """Drop the names of union members that pydantic mixes into the path; an absent field has no place of its own."""
+    path: Path = ()
+    for part in loc:
+        if (*path, part) in located.places:
+            path = (*path, part)
+    return (*path, loc[-1]) if is_absent else path
+
+
+def _field_names(schema: Any) -> Iterator[str]:  # noqa: ANN401 - a JSON Schema
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        for part in schema.values():
+            yield from _field_names(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _field_names(part)

@@ -1,0 +1,1 @@
+"""WHAT do we talk about?  Pure values; every other room may use them, they use none."""

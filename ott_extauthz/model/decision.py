@@ -1,0 +1,48 @@
+"""What do we answer?  Allow or Deny; there is no third, and no default that allows."""
+
+from dataclasses import dataclass
+
+from ott_extauthz.model.challenge import Challenge
+from ott_extauthz.model.reason import REASONS, Meaning, Reason
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.token import VerifiedToken
+
+
+@dataclass(frozen=True, slots=True)
+class SpentToken:
+    """Evidence that this token was spent by this very Check; only ``check.single_use`` makes one."""
+
+    token: VerifiedToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """The request may go on.  ``spent`` is None only on a public route."""
+
+    decision_id: str
+    route: str
+    policy_revision: str
+    spent: SpentToken | None
+    headers_to_remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny:
+    """The request stops here, and why.  ``token_state`` is None where no token took part."""
+
+    decision_id: str
+    reason: Reason
+    policy_revision: str
+    route: str | None = None
+    token: VerifiedToken | None = None
+    token_state: TokenState | None = None
+    challenge: Challenge | None = None
+    retry_after_seconds: int | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """The reason's family, status and text."""
+        return REASONS[self.reason]
+
+
+Decision = Allow | Deny

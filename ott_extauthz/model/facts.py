@@ -1,0 +1,57 @@
+"""What did Envoy tell us?  One CheckRequest as plain values, or the reason why it is not one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NewType
+
+from ott_extauthz.model.reason import Reason
+
+Headers = Mapping[str, tuple[str, ...]]
+"""Lower-case name to every value in order of arrival; values are bytes read as latin-1, so nothing is lost."""
+
+Thumbprint = NewType("Thumbprint", bytes)
+"""SHA-256 over a certificate's DER, 32 bytes (RFC 8705 §3.1 ``x5t#S256``; the same bytes as XFCC's ``Hash``)."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether a header's name is in our own family: ``x-ott`` and ``x-ott-…``, but not ``x-otter``."""
+    return name == "x-ott" or name.startswith("x-ott-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """The caller as the proxy saw it.
+
+    ``certificate`` is a thumbprint under the configured trust rule, or the reason why there is none; a fault of any
+    kind is never a certificate.  ``principal`` is what Envoy verified: the first URI SAN, else DNS, else subject.
+    """
+
+    address: str
+    port: int
+    principal: str
+    certificate: Thumbprint | Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One HTTP request as Envoy describes it; nothing here has been judged yet."""
+
+    method: str
+    scheme: str
+    host: str
+    path: str
+    headers: Headers
+    peer: Peer
+    context_extensions: Mapping[str, str]
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether the caller speaks gRPC, which turns a refusal's body into ``grpc-message``."""
+        return any(value.startswith("application/grpc") for value in self.headers.get("content-type", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A CheckRequest that cannot be decided on, and why; it is refused, never guessed at."""
+
+    reason: Reason

@@ -1,0 +1,240 @@
+"""Why was a call refused?  The one closed list: answer, audit field, metric label and manual all read it here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Code(StrEnum):
+    """The coarse family a client acts on; part of every refusal's body."""
+
+    AUTH_FAILED = "AUTH_FAILED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_REPLAYED = "TOKEN_REPLAYED"
+    SCOPE_DENIED = "SCOPE_DENIED"
+    CONSTRAINT_DENIED = "CONSTRAINT_DENIED"
+    REAUTHENTICATION_REQUIRED = "REAUTHENTICATION_REQUIRED"
+    ROUTE_UNKNOWN = "ROUTE_UNKNOWN"
+    MALFORMED_REQUEST = "MALFORMED_REQUEST"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class Reason(StrEnum):
+    """The exact cause of a refusal: log, audit, metric label, dynamic metadata; shown to clients only on request."""
+
+    # decode and route
+    REQUEST_MALFORMED = "request_malformed"
+    HEADER_MALFORMED = "header_malformed"
+    HEADER_LOOKALIKE = "header_lookalike"
+    HEADER_DUPLICATED = "header_duplicated"
+    HOST_MALFORMED = "host_malformed"
+    PATH_MALFORMED = "path_malformed"
+    PATH_AMBIGUOUS = "path_ambiguous"
+    ROUTE_UNKNOWN = "route_unknown"
+    ROUTE_NAME_UNKNOWN = "route_name_unknown"
+    ROUTE_NAME_MISMATCH = "route_name_mismatch"
+    # credential
+    CREDENTIAL_MISSING = "credential_missing"
+    CREDENTIAL_DUPLICATED = "credential_duplicated"
+    CREDENTIAL_SCHEME_REFUSED = "credential_scheme_refused"
+    # verify
+    TOKEN_TOO_LARGE = "token_too_large"
+    TOKEN_MALFORMED = "token_malformed"
+    TOKEN_HEADER_REFUSED = "token_header_refused"
+    TOKEN_TYPE_REFUSED = "token_type_refused"
+    TOKEN_ALGORITHM_REFUSED = "token_algorithm_refused"
+    TOKEN_ISSUER_UNKNOWN = "token_issuer_unknown"
+    TOKEN_KEY_UNKNOWN = "token_key_unknown"
+    TOKEN_SIGNATURE_INVALID = "token_signature_invalid"
+    TOKEN_CLAIMS_INVALID = "token_claims_invalid"
+    TOKEN_AUDIENCE_MISMATCH = "token_audience_mismatch"
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"
+    # bind
+    TOKEN_UNBOUND = "token_unbound"
+    BINDING_UNSUPPORTED = "binding_unsupported"
+    CERTIFICATE_MISSING = "certificate_missing"
+    CERTIFICATE_MALFORMED = "certificate_malformed"
+    CERTIFICATE_HEADER_MALFORMED = "certificate_header_malformed"
+    CERTIFICATE_HOP_UNTRUSTED = "certificate_hop_untrusted"
+    CERTIFICATE_CONFLICT = "certificate_conflict"
+    CERTIFICATE_MISMATCH = "certificate_mismatch"
+    WORKLOAD_MISMATCH = "workload_mismatch"
+    # authorize
+    CLIENT_DENIED = "client_denied"
+    SCOPE_MISSING = "scope_missing"
+    CONSTRAINT_UNKNOWN = "constraint_unknown"
+    AUTHENTICATION_TOO_OLD = "authentication_too_old"
+    # spend
+    TOKEN_REPLAYED = "token_replayed"
+    STORE_EPOCH = "store_epoch"
+    STORE_CLOCK = "store_clock"
+    STORE_NOT_PRIMARY = "store_not_primary"
+    STORE_UNSAFE = "store_unsafe"
+    STORE_UNAVAILABLE = "store_unavailable"
+    DEADLINE_TOO_NEAR = "deadline_too_near"
+    # around
+    CHECK_CANCELLED = "check_cancelled"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reason looks like from outside: its family, its HTTP status, and one sentence for the manual."""
+
+    code: Code
+    status: int
+    text: str
+
+
+_C = Code
+REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
+    {
+        Reason.REQUEST_MALFORMED: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The CheckRequest itself is unusable: no HTTP attributes, or two readings of them.",
+        ),
+        Reason.HEADER_MALFORMED: Meaning(
+            _C.MALFORMED_REQUEST, 400, "A header name is not a lower-case token, or a header is beyond the size limit."
+        ),
+        Reason.HEADER_LOOKALIKE: Meaning(
+            _C.MALFORMED_REQUEST, 400, "A header turns into a protected one when `_` is read as `-` (`x_ott_subject`)."
+        ),
+        Reason.HEADER_DUPLICATED: Meaning(
+            _C.MALFORMED_REQUEST, 400, "A security header came more than once, or `Authorization` holds a comma."
+        ),
+        Reason.HOST_MALFORMED: Meaning(_C.MALFORMED_REQUEST, 400, "The host is empty or outside the host grammar."),
+        Reason.PATH_MALFORMED: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The path does not start with `/`, is longer than 4096, or holds a bad escape or bytes no path may.",
+        ),
+        Reason.PATH_AMBIGUOUS: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "Proxies and servers read this path differently: dot or empty segments, `%2f`, `%5c`, `%00`, `\\`, "
+            "or readings that match different routes.",
+        ),
+        Reason.ROUTE_UNKNOWN: Meaning(_C.ROUTE_UNKNOWN, 403, "No route of the policy matches; the default is to deny."),
+        Reason.ROUTE_NAME_UNKNOWN: Meaning(
+            _C.ROUTE_UNKNOWN,
+            403,
+            "Envoy's `context_extensions` name a route (`ott.route`) that the policy does not have.",
+        ),
+        Reason.ROUTE_NAME_MISMATCH: Meaning(
+            _C.ROUTE_UNKNOWN, 403, "The route that Envoy names does not match this method, host and path."
+        ),
+        Reason.CREDENTIAL_MISSING: Meaning(
+            _C.AUTH_FAILED, 401, "The header that carries the route's credential is absent."
+        ),
+        Reason.CREDENTIAL_DUPLICATED: Meaning(
+            _C.MALFORMED_REQUEST, 400, "The credential's header came twice, or holds a comma (two values joined)."
+        ),
+        Reason.CREDENTIAL_SCHEME_REFUSED: Meaning(
+            _C.AUTH_FAILED, 401, "The credential came under another authentication scheme than the route takes."
+        ),
+        Reason.TOKEN_TOO_LARGE: Meaning(_C.AUTH_FAILED, 401, "The token is longer than 8 KiB."),
+        Reason.TOKEN_MALFORMED: Meaning(
+            _C.AUTH_FAILED, 401, "Not a compact JWS: three non-empty base64url parts whose first two are JSON objects."
+        ),
+        Reason.TOKEN_HEADER_REFUSED: Meaning(
+            _C.AUTH_FAILED, 401, "The JOSE header asks for something we do not do: `crit`, `b64: false`, `zip`."
+        ),
+        Reason.TOKEN_TYPE_REFUSED: Meaning(_C.AUTH_FAILED, 401, "The JOSE header's `typ` is not `ott+jwt`."),
+        Reason.TOKEN_ALGORITHM_REFUSED: Meaning(
+            _C.AUTH_FAILED, 401, "The algorithm is not allowed for this issuer, or not the one of this key."
+        ),
+        Reason.TOKEN_ISSUER_UNKNOWN: Meaning(_C.AUTH_FAILED, 401, "The issuer is not in the trust list."),
+        Reason.TOKEN_KEY_UNKNOWN: Meaning(_C.AUTH_FAILED, 401, "The issuer's key set has no key with this `kid`."),
+        Reason.TOKEN_SIGNATURE_INVALID: Meaning(_C.AUTH_FAILED, 401, "The signature does not verify."),
+        Reason.TOKEN_CLAIMS_INVALID: Meaning(
+            _C.AUTH_FAILED, 401, "A claim is missing, of the wrong type, duplicated, or outside its grammar."
+        ),
+        Reason.TOKEN_AUDIENCE_MISMATCH: Meaning(_C.AUTH_FAILED, 401, "The token was minted for another audience."),
+        Reason.TOKEN_NOT_YET_VALID: Meaning(
+            _C.AUTH_FAILED, 401, "`iat` or `nbf` lies further ahead of our clock than `clock.iat_lead`."
+        ),
+        Reason.TOKEN_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "`exp` and the leeway have passed; mint anew."),
+        Reason.TOKEN_LIFETIME_TOO_LONG: Meaning(
+            _C.AUTH_FAILED, 401, "`exp` is not after `iat`, or more than 300 s after."
+        ),
+        Reason.TOKEN_UNBOUND: Meaning(
+            _C.AUTH_FAILED, 401, "The route asks for a bound token and this one carries no such binding."
+        ),
+        Reason.BINDING_UNSUPPORTED: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The token's `cnf` holds a binding that this route cannot prove; every member must hold.",
+        ),
+        Reason.CERTIFICATE_MISSING: Meaning(
+            _C.AUTH_FAILED, 401, "The token is bound to a client certificate and Envoy sent none."
+        ),
+        Reason.CERTIFICATE_MALFORMED: Meaning(_C.AUTH_FAILED, 401, "The certificate that Envoy sent cannot be read."),
+        Reason.CERTIFICATE_HEADER_MALFORMED: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The header that carries the certificate breaks its grammar; it counts as no certificate.",
+        ),
+        Reason.CERTIFICATE_HOP_UNTRUSTED: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "XFCC has too few elements (or too many: `exact_hops`), or a proxy's outside `hop_identities`.",
+        ),
+        Reason.CERTIFICATE_CONFLICT: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The connection's certificate and the XFCC header disagree: forged, or a wrong mode.",
+        ),
+        Reason.CERTIFICATE_MISMATCH: Meaning(
+            _C.AUTH_FAILED, 401, "The caller's certificate is not the one the token is bound to: a stolen token."
+        ),
+        Reason.WORKLOAD_MISMATCH: Meaning(
+            _C.AUTH_FAILED, 401, "The peer's identity, as Envoy verified it, is not the token's `sub`."
+        ),
+        Reason.CLIENT_DENIED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The token's `client_id` is not among the route's clients."
+        ),
+        Reason.SCOPE_MISSING: Meaning(_C.SCOPE_DENIED, 403, "The token lacks a scope that the route needs."),
+        Reason.CONSTRAINT_UNKNOWN: Meaning(
+            _C.CONSTRAINT_DENIED,
+            403,
+            "The token carries a restriction this version cannot enforce (`authorization_details`, `htm`, …).",
+        ),
+        Reason.AUTHENTICATION_TOO_OLD: Meaning(
+            _C.REAUTHENTICATION_REQUIRED,
+            401,
+            "`auth_time` is absent or older than the route's `max_auth_age` (RFC 9470).",
+        ),
+        Reason.TOKEN_REPLAYED: Meaning(_C.TOKEN_REPLAYED, 401, "The token was spent before."),
+        Reason.STORE_EPOCH: Meaning(
+            _C.TOKEN_EXPIRED,
+            401,
+            "The token is older than the moment since which the used-list is known to be whole; mint anew.",
+        ),
+        Reason.STORE_CLOCK: Meaning(
+            _C.UNAVAILABLE, 503, "The used-list's clock and ours differ by more than `clock.max_skew`."
+        ),
+        Reason.STORE_NOT_PRIMARY: Meaning(_C.UNAVAILABLE, 503, "The used-list's server is a replica."),
+        Reason.STORE_UNSAFE: Meaning(
+            _C.UNAVAILABLE, 503, "The used-list's server may evict keys (`maxmemory-policy` is not `noeviction`)."
+        ),
+        Reason.STORE_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "The used-list did not answer, or answered with an error."
+        ),
+        Reason.DEADLINE_TOO_NEAR: Meaning(
+            _C.UNAVAILABLE, 503, "Too little of Envoy's deadline was left to spend, or it passed before we could allow."
+        ),
+        Reason.CHECK_CANCELLED: Meaning(
+            _C.UNAVAILABLE, 503, "Envoy gave up waiting or the client left; written to the audit, answered to nobody."
+        ),
+        Reason.AUDIT_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "The decision could not be written to the audit, and the audit is required."
+        ),
+        Reason.INTERNAL_ERROR: Meaning(_C.UNAVAILABLE, 503, "A fault of ours; counted and logged by type."),
+    }
+)

@@ -1,0 +1,72 @@
+"""What is a one-time token?  Its claims once they are verified, and the names under which it is remembered."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from ott_extauthz.model.facts import Thumbprint
+
+TOKEN_TYPE: Final = "ott+jwt"
+"""``typ`` of a one-time token's JOSE header (RFC 8725 §3.11: explicit types keep kinds of tokens apart)."""
+
+MAX_TOKEN_BYTES: Final = 8192
+"""A compact token longer than this is refused unread; ours are about 650 bytes."""
+
+MAX_LIFETIME_MS: Final = 300_000
+"""No one-time token may live longer, whoever signed it: the fence's reasoning needs a bound."""
+
+
+def _framed(*parts: str) -> bytes:
+    # Length-framed, so that ("ab", "c") and ("a", "bc") never share a key.
+    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenId:
+    """Which token it is: the issuer and its ``jti``.  Two issuers may use one ``jti`` without burning each other's."""
+
+    issuer: str
+    jti: str = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over the length-framed pair: the used-list's key.  The ``jti`` itself is stored nowhere."""
+        return hashlib.sha256(_framed(self.issuer, self.jti)).digest()
+
+
+def public_token_id(digest: bytes) -> str:
+    """Return the name of a token that may be shown: 128 bits of its digest in base64url."""
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The ``cnf`` claim (RFC 7800): every member present must be proven."""
+
+    x5t_s256: Thumbprint | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedToken:
+    """A one-time token whose signature, type, issuer, audience and times hold.  Only ``authn`` makes one."""
+
+    id: TokenId = field(repr=False)
+    digest: bytes
+    subject: str
+    client_id: str
+    audience: str
+    issued_at_ms: int
+    expires_at_ms: int
+    not_before_ms: int | None
+    confirmation: Confirmation
+    scope: frozenset[str]
+    txn: str | None
+    auth_time_ms: int | None
+    restrictions: tuple[str, ...]
+
+    @property
+    def public_id(self) -> str:
+        """The token's showable name, given to the upstream as ``x-ott-token-id``."""
+        return public_token_id(self.digest)

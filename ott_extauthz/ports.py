@@ -1,0 +1,174 @@
+"""What do the inner rooms need from outside?  Narrow ports, each with the one error it may raise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import Protocol
+
+from ott_extauthz.model.decision import Decision
+from ott_extauthz.model.facts import Facts, Malformed
+from ott_extauthz.model.rejection import TokenState
+
+Entropy = Callable[[int], bytes]
+"""Random bytes fit for secrets, as many as asked for."""
+
+
+class Clock(Protocol):
+    """The time, handed in so that a test can set it."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never jumps, for deadlines and durations only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One attempt to spend one token.
+
+    ``key`` is the 32-byte digest of (iss, jti).  ``nonce`` names this attempt: the store recognises its own write when
+    a reply was lost.  ``keep_until_ms`` lies after the last instant at which anyone could still accept the token.
+    """
+
+    key: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    issued_at_ms: int
+    keep_until_ms: int
+    now_ms: int
+
+
+class SpendOutcome(Enum):
+    """What a used-list answers; only the first lets a call through."""
+
+    FIRST_USE = auto()
+    ALREADY_USED = auto()
+    FENCED = auto()  # issued at or before the fence (+ margin): the list cannot vouch that it was not used
+    EXPIRED = auto()  # keep_until is not in the store's future: nothing was written
+    CLOCK_DISAGREES = auto()  # the store's clock and the caller's differ by more than max_skew: nothing was written
+    NOT_PRIMARY = auto()  # nothing was written
+    UNSAFE = auto()  # the store may forget (eviction): nothing was written
+
+
+class UsedListFault(StrEnum):
+    """Kinds of a broken used-list: the label of ``ott_store_errors_total``."""
+
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    REPLY = "reply"
+    CLOSED = "closed"
+
+
+class UsedListError(Exception):
+    """The used-list could not answer.  ``token_state`` is UNSPENT only when the write surely never left."""
+
+    def __init__(self, fault: UsedListFault, token_state: TokenState, detail: str) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.token_state = token_state
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether a used-list can serve, and in one line why not; never holds an address's password."""
+
+    ready: bool
+    detail: str
+
+
+class UsedList(Protocol):
+    """Remembers which tokens were spent.
+
+    The contract: of all calls of :meth:`mark_used` with one key and different nonces, whoever makes them, wherever,
+    whenever, **at most one** is answered FIRST_USE; whatever the store lost in between.  Calls with the same key and
+    the same nonce are one attempt and may be answered FIRST_USE again.
+    """
+
+    async def start(self) -> None:
+        """Connect and set the fence; does not raise when the store is down (mark_used and health say so)."""
+        ...
+
+    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:  # noqa: ASYNC109 - the deadline's rest
+        """Spend once, atomically, within ``timeout`` seconds.
+
+        Raises:
+            UsedListError: the store is unreachable, too slow, or answered nonsense.
+        """
+        ...
+
+    async def health(self) -> StoreHealth:
+        """Ask the store whether it can serve."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; later calls raise UsedListError(CLOSED)."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckRecord:
+    """Everything the listeners may know of one Check.  Holds no token, no key, no query string."""
+
+    decision: Decision
+    facts: Facts | Malformed
+    host: str | None
+    path: str | None
+    at_ms: int
+    seconds: float
+
+
+class AuditError(Exception):
+    """The decision could not be written down, and it had to be."""
+
+
+class AuditTrail(Protocol):
+    """Writes decisions down."""
+
+    def write(self, record: CheckRecord) -> None:
+        """Write one decision down before it is answered.
+
+        Raises:
+            AuditError: the audit is required and this line could not be written.
+        """
+        ...
+
+
+class CheckObserver(Protocol):
+    """Listens to decisions: metrics, log.  A listener keeps its troubles to itself; it never changes an answer."""
+
+    def decided(self, record: CheckRecord) -> None:
+        """Take note of one decision, as it is answered."""
+        ...
+
+    def faulted(self, error_type: str) -> None:
+        """Take note of a fault of ours, by the type of the exception; its message may hold what a client sent."""
+        ...
+
+    def spend_took(self, seconds: float) -> None:
+        """Take note of how long the used-list needed."""
+        ...
+
+    def store_failed(self, fault: UsedListFault) -> None:
+        """Take note of a used-list that could not answer."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs with the issuer's active key; the private key never leaves it."""
+
+    @property
+    def kid(self) -> str:
+        """The key's id, for the JOSE header."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """The JOSE algorithm name."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the JWS signature over ``message`` (RFC 7518 form)."""
+        ...

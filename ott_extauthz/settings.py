@@ -1,0 +1,301 @@
+"""What did the operator configure?  ``ott.yaml`` and ``OTT_…`` variables, parsed once into what cannot be wrong.
+
+- The file is validated as a whole; every mistake is reported at once, with its place.
+- ``OTT_LISTEN__CHECK=…`` overrides ``listen.check``; its value is read as YAML.  An unknown ``OTT_…`` is a mistake.
+- Secrets come only as file paths.  Relative paths are relative to the file that names them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from ott_extauthz.documents.located import Located, read_yaml
+from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.documents.validated import Duration, Model, validated
+
+PREFIX: Final = "OTT_"
+TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})
+"""Variables of the demo and the tests, not of the service."""
+
+Algorithm = Literal["EdDSA", "ES256", "RS256", "PS256"]
+
+
+def _as_list(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    return [value] if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    if value.startswith("unix://"):
+        if not value.removeprefix("unix://").startswith("/"):
+            raise ValueError("a Unix socket is written unix:///absolute/path")
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        raise ValueError("an address is written host:port or unix:///path")
+    return value
+
+
+Address = Annotated[str, BeforeValidator(lambda value: _address(value) if isinstance(value, str) else value)]
+FilePath = Annotated[Path, Field(strict=False)]
+
+
+class Tls(Model):
+    """A server certificate; with ``client_ca`` clients must show one too (mTLS).  Changed files are read anew."""
+
+    certificate: FilePath
+    key: FilePath
+    client_ca: FilePath | None = None
+
+
+class Listen(Model):
+    """Where the Check server listens.  Several ``check`` addresses mean one worker process each."""
+
+    check: Annotated[list[Address], BeforeValidator(_as_list), Field(min_length=1)] = Field(default=["127.0.0.1:9001"])
+    admin: Address = "127.0.0.1:9002"
+    transport: Literal["auto", "native", "grpcio"] = "auto"
+    tls: Tls | None = None
+
+    @property
+    def chosen_transport(self) -> Literal["native", "grpcio"]:
+        """``auto`` takes native unless TLS is configured, which native cannot do."""
+        if self.transport == "auto":
+            return "grpcio" if self.tls else "native"
+        return self.transport
+
+    @model_validator(mode="after")
+    def _native_has_no_tls(self) -> "Listen":
+        if self.transport == "native" and self.tls:
+            raise ValueError("transport native serves no TLS; take grpcio or auto")
+        return self
+
+    @field_validator("check")
+    @classmethod
+    def _addresses_differ(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("an address stands twice")
+        return value
+
+
+class ClientCertificate(Model):
+    """Which certificate counts as the caller's: the trust rule for ``source.certificate``, XFCC or RFC 9440.
+
+    ``exact_hops`` refuses an XFCC header with more elements than ``trusted_hops`` + 1, for proxies that never append to
+    what a client sent (SANITIZE_SET).
+    """
+
+    source: Literal["peer", "xfcc", "rfc9440"] = "peer"
+    trusted_hops: Annotated[int, Field(ge=0, le=8)] = 0
+    hop_identities: list[str] = Field(default=[])
+    exact_hops: bool = False
+
+    @model_validator(mode="after")
+    def _hops_are_named(self) -> "ClientCertificate":
+        if self.trusted_hops and self.source != "xfcc":
+            raise ValueError("trusted_hops counts XFCC elements; it needs source: xfcc")
+        if self.trusted_hops and not self.hop_identities:
+            raise ValueError("trusted_hops needs hop_identities: the URI SANs of the proxies to the caller's right")
+        return self
+
+
+class Store(Model):
+    """The used-list.  ``store: memory://`` is short for ``store: {url: memory://}``."""
+
+    url: str
+    password_file: FilePath | None = None
+    ca: FilePath | None = None
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    timeout: Duration = 80
+
+    @field_validator("url")
+    @classmethod
+    def _known_and_without_secret(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("memory", "redis", "rediss"):
+            raise ValueError("a store is memory://, redis://host:port/db or rediss://host:port/db")
+        if parts.password is not None:
+            raise ValueError("a password in the URL would be shown by every tool that prints it; use password_file")
+        if parts.scheme != "memory" and not parts.hostname:
+            raise ValueError("a Redis store needs a host")
+        return value
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the list lives in this process and dies with it."""
+        return self.url.startswith("memory:")
+
+
+class Trust(Model):
+    """One issuer whose tokens are accepted, the file with its keys, and the algorithms it may use."""
+
+    issuer: Annotated[str, Field(min_length=1)]
+    jwks: FilePath
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+
+
+class ClockBounds(Model):
+    """How far clocks may differ.  The fence's margin follows from these (README, "Single use")."""
+
+    max_skew: Duration = 500
+    iat_lead: Duration = 500
+    exp_leeway: Duration = 2000
+
+    @field_validator("max_skew", "iat_lead", "exp_leeway")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if value > 60_000:  # noqa: PLR2004 - RFC 8725 practice: a leeway is at most a minute
+            raise ValueError("at most 60s")
+        return value
+
+
+class Audit(Model):
+    """Where decisions are written down; ``required`` makes a call that cannot be written down a refusal."""
+
+    path: FilePath
+    required: bool = True
+
+
+class Drain(Model):
+    """How a server leaves: say NOT_SERVING, ``wait`` so that Envoy sees it, then give running calls ``grace``."""
+
+    wait: Duration = 5000
+    grace: Duration = 5000
+
+
+class Issuer(Model):
+    """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
+    listen: Address = "127.0.0.1:9003"
+    keys: FilePath = Path("keys")
+    clients: FilePath = Path("clients.yaml")
+    lifetime: Duration = 30_000
+    tls: Tls | None = None
+    admin: Address | None = None
+
+    @field_validator("lifetime")
+    @classmethod
+    def _lifetime_is_bounded(cls, value: int) -> int:
+        if not 1000 <= value <= 300_000:  # noqa: PLR2004 - see model.token.MAX_LIFETIME_MS
+            raise ValueError("between 1s and 300s")
+        return value
+
+
+class Log(Model):
+    """What is logged, to standard error, as JSON lines."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Model):
+    """The whole of ``ott.yaml``."""
+
+    listen: Listen = Listen()
+    client_certificate: ClientCertificate = ClientCertificate()
+    store: Annotated[Store, BeforeValidator(lambda value: {"url": value} if isinstance(value, str) else value)] = Store(
+        url="memory://"
+    )
+    trust: Annotated[list[Trust], Field(min_length=1)] | None = None
+    policy: FilePath | None = None
+    clock: ClockBounds = ClockBounds()
+    region: str | None = None
+    audit: Audit | None = None
+    drain: Drain = Drain()
+    expose_reasons: bool = False
+    issuer: Issuer | None = None
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _memory_is_one_process(self) -> "Settings":
+        if self.store.is_memory and len(self.listen.check) > 1:
+            raise ValueError(
+                "store memory:// lives in one process: with several listen.check addresses each worker would accept "
+                "a token once; use redis://"
+            )
+        return self
+
+    @field_validator("trust")
+    @classmethod
+    def _issuers_differ(cls, value: list[Trust] | None) -> list[Trust] | None:
+        names = [trust.issuer for trust in value or ()]
+        if len(set(names)) != len(names):
+            raise ValueError("an issuer stands twice")
+        return value
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read ``path``, lay the ``OTT_…`` variables over it, resolve relative paths against its folder.
+
+    Raises:
+        DocumentError: every problem at once, each with its place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError([Problem(str(path), 0, 0, "", f"cannot be read: {_why(error)}")]) from None
+    located = _overlaid(read_yaml(text, str(path)), environ)
+    return _anchored(validated(located, Settings), path.parent)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not UTF-8"
+
+
+def _overlaid(located: Located, environ: Mapping[str, str]) -> Located:
+    """Lay ``OTT_A__B=value`` over ``a.b``; the place of such a value is its variable."""
+    data = located.data if located.data is not None else {}
+    if not isinstance(data, dict):
+        raise DocumentError([located.problem((), "must be a mapping")])
+    places = dict(located.places)
+    problems: list[Problem] = []
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX) or name in TOOL_VARIABLES:
+            continue
+        keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if keys[0] not in Settings.model_fields:
+            problems.append(Problem(f"environment variable {name}", 0, 0, "", "no such setting"))
+            continue
+        target = data
+        for key in keys[:-1]:
+            below = target.get(key)
+            target = target.setdefault(key, {}) if below is None else below
+            if not isinstance(target, dict):
+                problems.append(Problem(f"environment variable {name}", 0, 0, "", f"{key} is not a mapping"))
+                break
+        else:
+            target[keys[-1]] = read_yaml(value, f"environment variable {name}").data
+            for length in range(1, len(keys) + 1):
+                places.setdefault(keys[:length], (0, 0))
+    if problems:
+        raise DocumentError(problems)
+    return Located(located.source, data, places)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Make every relative path relative to the folder of the file that named it."""
+
+    def anchored(value: Any) -> Any:  # noqa: ANN401 - any field of a model
+        if isinstance(value, Path):
+            return folder / value.expanduser()
+        if isinstance(value, Model):
+            return value.model_copy(update={name: anchored(part) for name, part in value})
+        if isinstance(value, list):
+            return [anchored(item) for item in value]
+        return value
+
+    result: Settings = anchored(settings)
+    return result
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``ott.yaml``."""
+    return Settings.model_json_schema()
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split ``host:port``; an IPv6 host loses its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

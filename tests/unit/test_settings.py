@@ -1,0 +1,125 @@
+"""ott.yaml and OTT_ variables: what is unsafe does not start, and every mistake is shown at once."""
+
+from pathlib import Path
+
+import pytest
+
+from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.settings import Settings, host_and_port, load, schema
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "ott.yaml"
+
+
+def loaded(config: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
+    config.write_text(text)
+    return load(config, environ or {})
+
+
+def problems(config: Path, text: str, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(DocumentError) as caught:
+        loaded(config, text, environ)
+    return str(caught.value).replace(str(config), "ott.yaml")
+
+
+def test_an_empty_file_has_the_documented_defaults(config: Path) -> None:
+    settings = loaded(config, "")
+    assert settings.listen.check == ["127.0.0.1:9001"]
+    assert settings.store.is_memory
+    assert (settings.clock.max_skew, settings.clock.iat_lead, settings.clock.exp_leeway) == (500, 500, 2000)
+    assert settings.client_certificate.source == "peer"
+    assert settings.listen.chosen_transport == "native"
+
+
+def test_relative_paths_belong_to_the_file_that_names_them(config: Path) -> None:
+    text = "policy: p.yaml\ntrust: [{issuer: a, jwks: /abs/j.json, algorithms: [EdDSA]}]\naudit: {path: audit/}"
+    settings = loaded(config, text)
+    assert settings.policy == config.parent / "p.yaml"
+    assert settings.audit is not None
+    assert settings.audit.path == config.parent / "audit"
+    assert settings.trust is not None
+    assert settings.trust[0].jwks == Path("/abs/j.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("listen: {check: [127.0.0.1:1, 127.0.0.1:2]}", "store memory:// lives in one process"),
+        ("listen: {check: [127.0.0.1:1, 127.0.0.1:1]}\nstore: redis://h", "an address stands twice"),
+        ("listen: {check: []}", "ott.yaml:1:17: listen.check"),
+        ("listen: {check: localhost}", "an address is written host:port"),
+        ("listen: {check: unix://run/x}", "unix:///absolute/path"),
+        ("listen: {check: 127.0.0.1:99999}", "an address is written host:port"),
+        ("listen: {transport: native, tls: {certificate: a, key: b}}", "transport native serves no TLS"),
+        ("trust: []", "ott.yaml:1:8: trust"),
+        ("trust: [{issuer: a, jwks: j, algorithms: []}]", "trust[0].algorithms"),
+        ("trust: [{issuer: a, jwks: j, algorithms: [HS256]}]", "trust[0].algorithms[0]"),
+        ("trust: [{issuer: a, jwks: j, algorithms: [none]}]", "trust[0].algorithms[0]"),
+        (
+            "trust: [{issuer: a, jwks: j, algorithms: [EdDSA]}, {issuer: a, jwks: k, algorithms: [EdDSA]}]",
+            "issuer stands twice",
+        ),
+        ("store: redis://:hunter2@h:6379", "use password_file"),
+        ("store: http://h", "a store is memory://"),
+        ("store: redis:///0", "needs a host"),
+        ("clock: {max_skew: 61s}", "at most 60s"),
+        ("client_certificate: {source: xfcc, trusted_hops: 1}", "hop_identities"),
+        ("client_certificate: {trusted_hops: 1, hop_identities: [a]}", "it needs source: xfcc"),
+        ("client_certificate: {source: header}", "client_certificate.source"),
+        ("issuer: {url: 'https://a', lifetime: 301s}", "between 1s and 300s"),
+        ("failure_mode_allow: true", "unknown key"),
+        ("- a", "must be a mapping"),
+    ],
+)
+def test_what_is_unsafe_or_wrong_does_not_start(config: Path, text: str, problem: str) -> None:
+    shown = problems(config, text)
+    assert problem in shown
+    assert "hunter2" not in shown
+
+
+def test_every_mistake_is_shown_at_once(config: Path) -> None:
+    shown = problems(config, "stor: a\nlisten: {chek: b}\nclock: {max_skew: 5}\n")
+    assert "ott.yaml:1:7: stor: unknown key; did you mean 'store'?" in shown
+    assert "ott.yaml:2:16: listen.chek: unknown key; did you mean 'check'?" in shown
+    assert "ott.yaml:3:19: clock.max_skew: a duration is a number with a unit" in shown
+
+
+def test_variables_override_the_file(config: Path) -> None:
+    environ = {
+        "OTT_LISTEN__CHECK": "127.0.0.1:7",
+        "OTT_STORE": "redis://h:1/0",
+        "OTT_CLOCK__MAX_SKEW": "1s",
+        "OTT_EXPOSE_REASONS": "true",
+        "HOME": "/root",
+        "OTT_ENVOY": "/bin/envoy",
+    }
+    settings = loaded(config, "store: memory://\nlisten: {check: 127.0.0.1:8}", environ)
+    assert settings.listen.check == ["127.0.0.1:7"]
+    assert settings.store.url == "redis://h:1/0"
+    assert settings.clock.max_skew == 1000
+    assert settings.expose_reasons
+
+
+def test_an_unknown_or_misplaced_variable_is_a_mistake(config: Path) -> None:
+    assert problems(config, "", {"OTT_LISTN__CHECK": "x"}) == "environment variable OTT_LISTN__CHECK: no such setting"
+    assert "listen.chek: unknown key" in problems(config, "", {"OTT_LISTEN__CHEK": "x"})
+    assert "store is not a mapping" in problems(config, "store: memory://", {"OTT_STORE__URL": "x"})
+
+
+def test_tls_takes_the_transport_that_has_it(config: Path) -> None:
+    assert loaded(config, "listen: {tls: {certificate: a, key: b}}").listen.chosen_transport == "grpcio"
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_not_a_traceback(config: Path) -> None:
+    with pytest.raises(DocumentError, match="No such file"):
+        load(config, {})
+    config.write_bytes(b"\xff\xfe")
+    with pytest.raises(DocumentError, match="not UTF-8"):
+        load(config, {})
+
+
+def test_the_schema_is_closed() -> None:
+    assert schema()["additionalProperties"] is False
+    assert host_and_port("[::1]:9001") == ("::1", 9001)
