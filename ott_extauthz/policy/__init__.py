@@ -1,0 +1,1 @@
+"""WHO may do WHAT?  The policy file, the canonical target, the route table: pure."""
