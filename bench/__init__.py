@@ -1,0 +1,1 @@
+"""What does a Check cost here?  Figures as ratios of one run; `make bench` prints them all."""

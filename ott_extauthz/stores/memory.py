@@ -1,0 +1,70 @@
+"""Which tokens were used?  Remembered by this process alone, and forgotten with it.
+
+- The fence stands at the moment the list was made: a restart forgets, so nothing issued up to then is vouched for.
+- Its margin is ``iat_lead`` alone.  The list shares the caller's clock, so there is no second clock to be wrong about.
+- Nothing is forgotten while a clock, having jumped back, could still find the token valid: the latest instant ever seen
+  decides what has expired, for the refusal and for the sweep alike.
+"""
+
+import heapq
+from typing import Final
+
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.ports import Clock, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+
+SWEEP_PER_USE: Final = 4
+"""Expired entries dropped per use: more than the one a use may add, so that the list shrinks; few, so that no one use
+pays for all."""
+
+
+class MemoryUsedList:
+    """A used-list for one process: a demo, a test, a single server that may refuse everything older than its start."""
+
+    def __init__(self, *, clock: Clock, iat_lead_ms: int) -> None:
+        self._latest_ms = clock.now_ms()
+        self._fence_ms = self._latest_ms + iat_lead_ms
+        self._nonces: dict[bytes, bytes] = {}
+        self._expiries: list[tuple[int, bytes]] = []
+        self._is_closed = False
+
+    async def start(self) -> None:
+        """Do nothing: the fence was set when the list was made, before anyone could use it."""
+
+    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:  # noqa: ARG002, ASYNC109 - the port's; no wait here
+        """Spend once.  There is no await in here: that is what makes it atomic among the tasks of one event loop."""
+        if self._is_closed:
+            raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
+        self._latest_ms = max(self._latest_ms, use.now_ms)
+        self._sweep()
+        if use.issued_at_ms <= self._fence_ms:
+            return SpendOutcome.FENCED
+        if use.keep_until_ms <= self._latest_ms:
+            return SpendOutcome.EXPIRED
+        return self._remember(use)
+
+    def _remember(self, use: Use) -> SpendOutcome:
+        first = self._nonces.get(use.key)
+        if first is None:
+            self._nonces[use.key] = use.nonce
+            heapq.heappush(self._expiries, (use.keep_until_ms, use.key))
+            return SpendOutcome.FIRST_USE
+        return SpendOutcome.FIRST_USE if first == use.nonce else SpendOutcome.ALREADY_USED
+
+    def _sweep(self) -> None:
+        for _ in range(SWEEP_PER_USE):
+            if not self._expiries or self._expiries[0][0] > self._latest_ms:
+                return
+            _, key = heapq.heappop(self._expiries)
+            del self._nonces[key]
+
+    async def health(self) -> StoreHealth:
+        """Say that it serves, and what an operator should know of it."""
+        if self._is_closed:
+            return StoreHealth(ready=False, detail="memory, closed")
+        return StoreHealth(ready=True, detail=f"memory of this process alone, {len(self._nonces)} uses remembered")
+
+    async def close(self) -> None:
+        """Forget everything; a list made later starts with a fence of its own."""
+        self._is_closed = True
+        self._nonces.clear()
+        self._expiries.clear()

@@ -1,0 +1,148 @@
+"""How do calls get to the store?  All calls of one event-loop tick leave as one write; one connection carries them all.
+
+- Calls leave without waiting for the replies of earlier ones.
+- Every call has a deadline of its own, whatever the connection does.  It fails UNSPENT only while no byte of it was
+  handed to a connection.
+- A call that its connection left unanswered is sent once more, on a fresh one, if its deadline allows: the same bytes,
+  so the same nonce, so the store knows its own write (redis-py sends up to ten times and then waits for ever).
+- A connection is opened when a call needs one.  After a refusal the next attempt waits a moment; calls queue meanwhile.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.ports import UsedListError, UsedListFault
+from ott_extauthz.stores.redislist.connecting import ConnectError, Connector
+from ott_extauthz.stores.redislist.link import LATE_SECONDS, LOOK_AGAIN_SECONDS, Call, Link
+
+MOST_SENDS: Final = 2
+PAUSE_SECONDS: Final = 0.05
+"""Between a refused connection and the next attempt: 20 handshakes a second at most against a store that is down."""
+
+
+class Lane:
+    """The way to one store, for any number of concurrent callers of one event loop."""
+
+    def __init__(self, connector: Connector, *, limit: float) -> None:
+        self._connector = connector
+        self._limit = limit
+        self._link: Link | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._not_before = -math.inf
+        self._fresh: list[Call] = []
+        self._queued: list[Call] = []
+        self._is_closed = False
+
+    async def ask(self, command: bytes, deadline: float) -> tuple[object, int]:
+        """Send ``command``; return its reply, and how many earlier sends of it the store may have carried out unseen.
+
+        Raises:
+            UsedListError: no reply by ``deadline``, an instant of the event loop's clock; or the lane is closed.
+        """
+        if self._is_closed:
+            raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
+        loop = asyncio.get_running_loop()
+        if deadline <= loop.time():
+            raise UsedListError(UsedListFault.TIMEOUT, TokenState.UNSPENT, "no time was left to send")
+        call = Call(command, deadline, loop.create_future())
+        if not self._fresh:
+            loop.call_soon(self._flush)
+        self._fresh.append(call)
+        return await call.reply, call.sends - 1
+
+    def distrust(self, why: str) -> None:
+        """End the connection: a reply did not fit its call, so none of the others may be believed."""
+        if self._link is not None:
+            self._link.end(UsedListFault.REPLY, why)
+
+    async def close(self) -> None:
+        """Fail every call that is under way, and let go of the connection."""
+        self._is_closed = True
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        _fail(self._taken_queue(), UsedListFault.CLOSED, "the used-list was closed")
+        if self._link is not None:
+            link = self._link
+            link.end(UsedListFault.CLOSED, "the used-list was closed")
+            await link.ended()
+
+    def _flush(self) -> None:
+        batch, self._fresh = self._fresh, []
+        self._watch(batch)
+        self._dispatch(batch)
+
+    def _dispatch(self, calls: list[Call]) -> None:
+        if self._is_closed:
+            _fail(calls, UsedListFault.CLOSED, "the used-list was closed")
+            return
+        if self._link is not None and not self._link.is_open:
+            self._link.end(UsedListFault.LOST, "the connection broke")
+        if self._link is not None:
+            self._link.send([call for call in calls if not call.reply.done()])
+            return
+        self._queued += calls
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.sleep(self._not_before - loop.time())
+            connection = await self._connector.open()
+        except ConnectError as error:
+            self._not_before = loop.time() + PAUSE_SECONDS
+            _fail(self._taken_queue(), UsedListFault.CONNECT, str(error))
+            return
+        self._opening = None
+        self._link = Link(connection, limit=self._limit, on_lost=self._lost)
+        self._dispatch(self._taken_queue())
+
+    def _taken_queue(self) -> list[Call]:
+        queued, self._queued = self._queued, []
+        return queued
+
+    def _lost(self, link: Link, unanswered: list[Call], fault: UsedListFault, why: str) -> None:
+        if self._link is link:
+            self._link = None
+        now = asyncio.get_running_loop().time()
+        again: list[Call] = []
+        for call in unanswered:
+            if call.sends < MOST_SENDS and call.deadline > now and not call.reply.done():
+                again.append(call)
+            else:
+                _fail([call], fault, why)
+        if again:
+            self._dispatch(again)
+
+    def _watch(self, batch: list[Call]) -> None:
+        """Set one alarm for a whole batch, at its earliest deadline: an alarm for each call would cost 3 µs a call."""
+        due = min([call.deadline for call in batch])
+        asyncio.get_running_loop().call_at(due, self._expire, batch, due)
+
+    def _expire(self, batch: list[Call], due: float) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now - due > LATE_SECONDS:
+            loop.call_later(LOOK_AGAIN_SECONDS, self._expire, batch, math.inf)
+            return
+        late = [call for call in batch if call.deadline <= now]
+        _fail([call for call in late if call.sends], UsedListFault.TIMEOUT, "no answer in time")
+        _fail([call for call in late if not call.sends], UsedListFault.CONNECT, "no connection in time")
+        left = [call for call in batch if not call.reply.done()]
+        if left:
+            self._watch(left)
+
+
+def _fail(calls: Iterable[Call], fault: UsedListFault, why: str) -> None:
+    for call in calls:
+        if call.reply.done():
+            continue
+        if call.sends == 0:
+            call.reply.set_exception(UsedListError(fault, TokenState.UNSPENT, why))
+        else:  # the store may have carried it out
+            kind = UsedListFault.LOST if fault is UsedListFault.CONNECT else fault
+            call.reply.set_exception(UsedListError(kind, TokenState.UNKNOWN, why))

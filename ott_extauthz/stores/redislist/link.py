@@ -1,0 +1,135 @@
+"""Which reply belongs to which call?  One live connection: calls leave packed, replies come back in the same order.
+
+- A call whose caller has gone keeps its place in the order; its reply is taken and dropped.
+- A reply that nobody waits for, or bytes that are no reply, end the connection: the order can no longer be trusted.
+- A call that has waited longer than the limit ends the connection too, so that one reply that never comes does not
+  hold up those behind it for longer than they would have waited anyway.
+- However it ends, ``on_lost`` is told once, with every call that was still unanswered.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import hiredis
+from redis.asyncio.connection import Connection
+
+from ott_extauthz.ports import UsedListFault
+
+CHUNK_BYTES: Final = 65536
+LATE_SECONDS: Final = 0.005
+"""An alarm this late means that *we* slept.  Replies may lie unread in the socket: look once more, a moment later."""
+
+LOOK_AGAIN_SECONDS: Final = 0.002
+
+_NOTHING: Final = object()
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One command on its way.  ``sends`` counts how often its bytes were handed to a connection."""
+
+    command: bytes
+    deadline: float
+    reply: asyncio.Future[object]
+    sends: int = 0
+    sent_at: float = 0.0
+
+
+OnLost = Callable[["Link", list[Call], UsedListFault, str], None]
+"""Takes over the calls that a connection left unanswered; with the kind of fault, and why in one line."""
+
+
+class Link:
+    """One live connection.  Must be made inside a running event loop."""
+
+    def __init__(self, connection: Connection, *, limit: float, on_lost: OnLost) -> None:
+        reader, writer = connection._reader, connection._writer  # noqa: SLF001 - redis-py has no cheaper way to them
+        if reader is None or writer is None:
+            raise ValueError("the connection is not open")
+        self._connection = connection
+        self._reader, self._writer = reader, writer
+        self._limit = limit
+        self._on_lost: OnLost | None = on_lost
+        self._unanswered: deque[Call] = deque()
+        self._replies = hiredis.Reader(notEnoughData=_NOTHING)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._read())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls may be sent; once False it stays so."""
+        return self._on_lost is not None and not self._writer.is_closing()
+
+    def send(self, calls: Sequence[Call]) -> None:
+        """Send all ``calls`` in one write."""
+        if not calls:
+            return
+        now = self._loop.time()
+        for call in calls:
+            call.sends += 1
+            call.sent_at = now
+        self._unanswered.extend(calls)
+        self._writer.write(b"".join([call.command for call in calls]))
+        if self._alarm is None:
+            self._set_alarm(now + self._limit)
+
+    def end(self, fault: UsedListFault, why: str) -> None:
+        """End the connection at once; what is still in our own buffer never leaves."""
+        if self._on_lost is None:
+            return
+        on_lost, self._on_lost = self._on_lost, None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._writer.transport.abort()
+        if asyncio.current_task(self._loop) is not self._task:
+            self._task.cancel()
+        unanswered = list(self._unanswered)
+        self._unanswered.clear()
+        on_lost(self, unanswered, fault, why)
+
+    async def ended(self) -> None:
+        """Wait until the connection is taken down."""
+        await asyncio.wait([self._task])
+
+    async def _read(self) -> None:
+        why = "the store closed the connection"
+        try:
+            while data := await self._reader.read(CHUNK_BYTES):
+                self._take(data)
+        except hiredis.ProtocolError as error:
+            why = f"no reply of a store: {error}"
+        except OSError as error:
+            why = f"the connection broke ({error.strerror or type(error).__name__})"
+        finally:
+            self.end(UsedListFault.LOST, why)
+            await self._connection.disconnect(nowait=True)
+
+    def _take(self, data: bytes) -> None:
+        self._replies.feed(data)
+        while (reply := self._replies.gets()) is not _NOTHING:
+            if not self._unanswered:
+                raise hiredis.ProtocolError("one that nobody waits for")
+            call = self._unanswered.popleft()
+            if not call.reply.done():
+                call.reply.set_result(reply)
+
+    def _set_alarm(self, due: float) -> None:
+        self._alarm = self._loop.call_at(due, self._check, due)
+
+    def _check(self, due: float) -> None:
+        """End the connection if its oldest call has waited for the limit; else look again when it will have."""
+        self._alarm = None
+        if not self._unanswered:
+            return
+        now, oldest_due = self._loop.time(), self._unanswered[0].sent_at + self._limit
+        if oldest_due > now:
+            self._set_alarm(oldest_due)
+        elif now - due > LATE_SECONDS:
+            self._alarm = self._loop.call_later(LOOK_AGAIN_SECONDS, self._check, math.inf)
+        else:
+            self.end(UsedListFault.TIMEOUT, f"no answer within {self._limit * 1000:.0f} ms")

@@ -1,0 +1,56 @@
+"""What do the store's own errors mean, for the token and for the operator?"""
+
+from typing import Final
+
+import hiredis
+
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.ports import SpendOutcome, UsedListError, UsedListFault
+
+LONGEST_DETAIL: Final = 160
+
+NOSCRIPT: Final = "NOSCRIPT"
+
+_REPLICA: Final = frozenset({"READONLY", "MASTERDOWN"})
+
+_ADVICE: Final = {
+    "NOAUTH": "the store wants a user; mend store.password_file, or the user in store.url",
+    "NOPERM": "the store's user lacks a permission (README, store)",
+    "OOM": "the store's memory is full; raise its maxmemory",
+    "MISCONF": "the store cannot persist and so refuses writes; see its log",
+    "NOREPLICAS": "the store has fewer good replicas than its min-replicas-to-write",
+    "LOADING": "the store is loading its data",
+    "BUSY": "the store is busy with another script",
+    "MOVED": "the store is a cluster; store.url takes a single primary",
+    "CROSSSLOT": "the store is a cluster; store.url takes a single primary",
+    "CLUSTERDOWN": "the store is a cluster; store.url takes a single primary",
+}
+"""Errors after which the used key is surely not written: they refuse the script as a whole, or its last command."""
+
+_RAISED_BY_SCRIPT: Final = "@user_script"
+"""How engines mark an error of a command inside the script.  Ours does nothing after the write that could raise one."""
+
+
+def code_of(error: hiredis.ReplyError) -> str:
+    """Return the error's first word, which is what a program may rely on."""
+    return str(error).partition(" ")[0]
+
+
+def advice(error: hiredis.ReplyError) -> str:
+    """Say in one line what the store complains of, and what to mend."""
+    text = str(error).replace("\r", " ").replace("\n", " ")[:LONGEST_DETAIL]
+    return f"{_ADVICE[code_of(error)]} ({text})" if code_of(error) in _ADVICE else text
+
+
+def outcome_of(error: hiredis.ReplyError, *, unseen: int) -> SpendOutcome:
+    """Return NOT_PRIMARY where the store says so in its own words.
+
+    Raises:
+        UsedListError: every other error; UNSPENT only if no earlier send can have been carried out ``unseen``.
+    """
+    code = code_of(error)
+    if code in _REPLICA:
+        return SpendOutcome.NOT_PRIMARY
+    is_before_write = code in _ADVICE or _RAISED_BY_SCRIPT in str(error)
+    state = TokenState.UNSPENT if is_before_write and not unseen else TokenState.UNKNOWN
+    raise UsedListError(UsedListFault.REPLY, state, advice(error))

@@ -1,0 +1,243 @@
+"""Whatever happens to clocks, callers and stores, no token is accepted twice: a machine that tries to break it.
+
+Only what the bounds allow is done to clocks; everything is done to the data.  The verifier's own limits (iat not
+ahead of the caller by more than ``iat_lead``, nothing after exp + leeway) stand before the used-list here as they do in
+the service, for the promise is the two together.
+"""
+
+import asyncio
+import dataclasses
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ott_extauthz.ports import Clock, Use, UsedList
+from ott_extauthz.settings import ClockBounds
+from ott_extauthz.stores.memory import MemoryUsedList
+from ott_extauthz.stores.redislist.list import RedisUsedList
+from tests.fakes.clock import FakeClock, SkewedClock
+from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running
+from tests.used_lists import FIRST, settings_for
+
+LEAD_MS = 10
+SKEW_MS = 20
+LIFETIME_MS = 400
+LEEWAY_MS = 50
+KEEP_MARGIN_MS = 100
+OFFSETS_MS = (SKEW_MS - 4, 0, 4 - SKEW_MS)
+BOUNDS = ClockBounds.model_validate({"max_skew": f"{SKEW_MS}ms", "iat_lead": f"{LEAD_MS}ms"})
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Token:
+    """A token and every attempt that was accepted; two nonces in there are two accepted uses."""
+
+    key: bytes
+    issued_at_ms: int
+    nonces: list[bytes] = dataclasses.field(default_factory=list)
+    accepted: set[bytes] = dataclasses.field(default_factory=set)
+
+    def is_valid_at(self, now_ms: int) -> bool:
+        return self.issued_at_ms <= now_ms + LEAD_MS and now_ms < self.issued_at_ms + LIFETIME_MS + LEEWAY_MS
+
+
+class AtMostOnce(RuleBasedStateMachine):
+    """The part that is the same for every store.  Subclasses own the time and the store's misfortunes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.tokens: list[Token] = []
+
+    def callers(self) -> list[tuple[UsedList, Clock]]:
+        raise NotImplementedError
+
+    def issuer_now_ms(self) -> int:
+        raise NotImplementedError
+
+    async def attempt(self, token: Token, nonce: bytes, caller: int) -> None:
+        used_list, clock = self.callers()[caller % len(self.callers())]
+        now_ms = clock.now_ms()
+        if not token.is_valid_at(now_ms):
+            return
+        keep_until_ms = token.issued_at_ms + LIFETIME_MS + LEEWAY_MS + SKEW_MS + KEEP_MARGIN_MS
+        use = Use(
+            key=token.key, nonce=nonce, issued_at_ms=token.issued_at_ms, keep_until_ms=keep_until_ms, now_ms=now_ms
+        )
+        if await used_list.mark_used(use, timeout=5) is FIRST:
+            token.accepted.add(nonce)
+
+    @rule(lead_ms=st.integers(-5, LEAD_MS), uses=st.integers(0, 3), caller=st.integers(0, 1))
+    def mint(self, lead_ms: int, uses: int, caller: int) -> None:
+        """Mint a token, and perhaps use it at once from several places at the same time."""
+        token = Token(secrets.token_bytes(32), self.issuer_now_ms() + lead_ms)
+        self.tokens.append(token)
+        self._race(token, uses, caller)
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=st.integers(0, 3), uses=st.integers(1, 3), caller=st.integers(0, 1))
+    def use(self, which: int, uses: int, caller: int) -> None:
+        self._race(self._recent(which), uses, caller)
+
+    @precondition(lambda self: any(token.nonces for token in self.tokens))
+    @rule(which=st.integers(0, 3), nonce=st.integers(0, 3), caller=st.integers(0, 1))
+    def retry(self, which: int, nonce: int, caller: int) -> None:
+        """Send an earlier attempt again, as a client of the store does that lost the reply."""
+        token = self._recent(which)
+        if token.nonces:
+            self.runner.run(self.attempt(token, token.nonces[nonce % len(token.nonces)], caller))
+
+    @invariant()
+    def no_token_is_accepted_twice(self) -> None:
+        for token in self.tokens:
+            assert len(token.accepted) <= 1
+
+    def _recent(self, which: int) -> Token:
+        return self.tokens[-1 - which % len(self.tokens)]
+
+    def _race(self, token: Token, uses: int, caller: int) -> None:
+        nonces = [secrets.token_bytes(16) for _ in range(uses)]
+        token.nonces += nonces
+
+        async def all_at_once() -> None:
+            await asyncio.gather(*(self.attempt(token, nonce, caller + at) for at, nonce in enumerate(nonces)))
+
+        self.runner.run(all_at_once())
+
+    def teardown(self) -> None:
+        async def close() -> None:
+            for used_list, _ in self.callers():
+                await used_list.close()
+
+        self.runner.run(close())
+        self.runner.close()
+
+
+class MemoryAtMostOnce(AtMostOnce):
+    """One process: its clock may go backward while it lives; when it dies, time has caught up by the next start."""
+
+    @initialize()
+    def start_list(self) -> None:
+        self.clock = FakeClock()
+        self.highest_ms = self.clock.now_ms()
+        self.used_list = MemoryUsedList(clock=self.clock, iat_lead_ms=LEAD_MS)
+
+    def callers(self) -> list[tuple[UsedList, Clock]]:
+        return [(self.used_list, self.clock)]
+
+    def issuer_now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    @rule(milliseconds=st.integers(1, LIFETIME_MS * 2))
+    def pass_time(self, milliseconds: int) -> None:
+        self.clock.advance(milliseconds)
+
+    @rule(milliseconds=st.integers(-LIFETIME_MS, LIFETIME_MS))
+    def step_clock(self, milliseconds: int) -> None:
+        self.clock.step(milliseconds)
+
+    @rule()
+    def restart(self) -> None:
+        self.clock.step(max(0, self.highest_ms - self.clock.now_ms()))
+        self.used_list = MemoryUsedList(clock=self.clock, iat_lead_ms=LEAD_MS)
+
+    @invariant()
+    def remember_highest(self) -> None:
+        self.highest_ms = max(self.highest_ms, self.clock.now_ms())
+
+
+class StoredAtMostOnce(AtMostOnce):
+    """Two processes with clocks as far apart as the bounds allow, and a store that forgets."""
+
+    store: ClassVar[StoreProcess]
+
+    @initialize(first_ms=st.sampled_from(OFFSETS_MS), second_ms=st.sampled_from(OFFSETS_MS))
+    def start_lists(self, first_ms: int, second_ms: int) -> None:
+        self.store.command("FLUSHALL")
+        self.clocks = [SkewedClock(first_ms), SkewedClock(second_ms)]
+        self.lists = [
+            RedisUsedList(settings=settings_for(self.store.url), bounds=BOUNDS, clock=clock) for clock in self.clocks
+        ]
+        self.runner.run(self._start())
+
+    async def _start(self) -> None:
+        for used_list in self.lists:
+            await used_list.start()
+
+    def callers(self) -> list[tuple[UsedList, Clock]]:
+        return list(zip(self.lists, self.clocks, strict=True))
+
+    def issuer_now_ms(self) -> int:
+        """Mint as far ahead as some caller still accepts: the worst an issuer can do to a fence."""
+        return max(clock.now_ms() for clock in self.clocks)
+
+    @rule(milliseconds=st.sampled_from([1, 20, 90]))
+    def wait(self, milliseconds: int) -> None:
+        time.sleep(milliseconds / 1000)
+
+    @rule()
+    def flush(self) -> None:
+        self.store.command("FLUSHALL")
+
+    @rule(caller=st.integers(0, 1))
+    def use_and_flush_and_use(self, caller: int) -> None:
+        """Do in a row what chance seldom does: only the margin stands between the two uses."""
+        self.mint(LEAD_MS, 1, caller)
+        self.flush()
+        self.use(0, 2, caller)
+
+    @rule()
+    def forget_script(self) -> None:
+        self.store.command("SCRIPT", "FLUSH")
+
+    @rule()
+    def lose_disk_and_memory(self) -> None:
+        self.store.restart_empty()
+
+
+@pytest.fixture(params=[VALKEY, REDIS], ids=["valkey", "redis"])
+def store(request: pytest.FixtureRequest) -> Iterator[StoreProcess]:
+    engine: Engine = request.param
+    if engine.program is None:
+        pytest.skip(engine.why_not)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        yield stack.enter_context(running(engine, Path(folder) / "data"))
+
+
+def _settings(max_examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=max_examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def test_memory_accepts_no_token_twice() -> None:
+    run_state_machine_as_test(MemoryAtMostOnce, settings=_settings(100, 30))
+
+
+def test_a_store_that_forgets_accepts_no_token_twice(store: StoreProcess) -> None:
+    class Machine(StoredAtMostOnce):
+        pass
+
+    Machine.store = store
+    run_state_machine_as_test(Machine, settings=_settings(25, 15))

@@ -1,0 +1,76 @@
+"""Used-lists over real stores, and uses to try them with."""
+
+import dataclasses
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ott_extauthz.ports import Clock, SpendOutcome, Use
+from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.stores.redislist.list import RedisUsedList, fence_margin_ms
+from ott_extauthz.stores.redislist.script import FENCE_KEY
+from tests.fakes.clock import SkewedClock
+from tests.processes import StoreProcess
+
+PATIENT = "2s"
+"""A limit for tests that are not about time: on a busy machine 80 ms may pass for no reason of ours."""
+
+BOUNDS = ClockBounds.model_validate({"max_skew": "1s", "iat_lead": "50ms"})
+MARGIN_MS = fence_margin_ms(BOUNDS)
+
+
+def settings_for(url: str, *, timeout: str = PATIENT, **files: Path) -> Store:
+    return Store.model_validate({"url": url, "timeout": timeout, **files})
+
+
+@asynccontextmanager
+async def listed(
+    settings: Store | str, *, bounds: ClockBounds = BOUNDS, clock: Clock | None = None
+) -> AsyncIterator[RedisUsedList]:
+    """Have a started used-list for the length of a block."""
+    settings = settings_for(settings) if isinstance(settings, str) else settings
+    used_list = RedisUsedList(settings=settings, bounds=bounds, clock=clock or SkewedClock())
+    await used_list.start()
+    try:
+        yield used_list
+    finally:
+        await used_list.close()
+
+
+def since_ms(store: StoreProcess) -> int:
+    """Read the instant of the fence as the store keeps it."""
+    fence: str = store.command("GET", FENCE_KEY)
+    return int(fence.rpartition(":")[2])
+
+
+def a_use(
+    *,
+    key: bytes | None = None,
+    nonce: bytes | None = None,
+    now_ms: int | None = None,
+    issued_at_ms: int | None = None,
+    keep_until_ms: int | None = None,
+) -> Use:
+    """Make a use of a token that no fence set up to now concerns, unless told otherwise."""
+    now_ms = SkewedClock().now_ms() if now_ms is None else now_ms
+    return Use(
+        key=key or secrets.token_bytes(32),
+        nonce=nonce or secrets.token_bytes(16),
+        issued_at_ms=now_ms + MARGIN_MS + 1 if issued_at_ms is None else issued_at_ms,
+        keep_until_ms=now_ms + 60_000 if keep_until_ms is None else keep_until_ms,
+        now_ms=now_ms,
+    )
+
+
+def replay_of(use: Use) -> Use:
+    """Make another attempt with the same token, now."""
+    return dataclasses.replace(use, nonce=secrets.token_bytes(16), now_ms=SkewedClock().now_ms())
+
+
+FIRST, USED, FENCED, EXPIRED = (
+    SpendOutcome.FIRST_USE,
+    SpendOutcome.ALREADY_USED,
+    SpendOutcome.FENCED,
+    SpendOutcome.EXPIRED,
+)
