@@ -1,0 +1,1 @@
+"""WHAT do we answer?  The numbered steps from facts to a decision."""

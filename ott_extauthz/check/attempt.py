@@ -1,0 +1,57 @@
+"""What has this Check found out so far?  Filled step by step; the audit reads it however the Check ends."""
+
+from dataclasses import dataclass, field
+
+from ott_extauthz.check.challenge import challenge_for
+from ott_extauthz.model.decision import Allow, Deny, SpentToken
+from ott_extauthz.model.reason import REASONS, Code, Reason
+from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.target import CanonicalTarget
+
+RETRY_AFTER_SECONDS = 1
+"""Faults of the store pass in about a second, and so does a fence; a client that waits and mints anew gets through."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One Check under way.  It starts from nothing found; only :meth:`allow` makes an Allow, out of evidence."""
+
+    decision_id: str
+    policy_revision: str
+    now_ms: int
+    target: CanonicalTarget | None = None
+    route: Route | None = None
+    credential_presented: bool = False
+    token: VerifiedToken | None = field(default=None, repr=False)
+    is_spending: bool = False
+
+    def deny(self, rejection: Rejection) -> Deny:
+        """Refuse, saying what is known: the route, the token, what the client should do next."""
+        reason = rejection.reason
+        may_retry = REASONS[reason].code is Code.UNAVAILABLE or reason is Reason.STORE_EPOCH
+        return Deny(
+            decision_id=self.decision_id,
+            reason=reason,
+            policy_revision=self.policy_revision,
+            route=self.route.name if self.route else None,
+            token=self.token,
+            token_state=rejection.token_state if self.credential_presented else None,
+            challenge=challenge_for(reason, self.route),
+            retry_after_seconds=RETRY_AFTER_SECONDS if may_retry else None,
+        )
+
+    def deny_for_fault(self, reason: Reason) -> Deny:
+        """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""
+        return self.deny(Rejection(reason, TokenState.UNKNOWN if self.is_spending else TokenState.UNSPENT))
+
+    def allow(self, route: Route, spent: SpentToken | None, headers_to_remove: tuple[str, ...]) -> Allow:
+        """Let the request on."""
+        return Allow(
+            decision_id=self.decision_id,
+            route=route.name,
+            policy_revision=self.policy_revision,
+            spent=spent,
+            headers_to_remove=headers_to_remove,
+        )

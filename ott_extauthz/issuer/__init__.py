@@ -1,0 +1,1 @@
+"""WHO mints?  Grants judged and one-time tokens signed: pure."""

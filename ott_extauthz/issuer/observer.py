@@ -1,0 +1,21 @@
+"""Who listens to the issuer?  Metrics and audit, told in the domain's words."""
+
+from typing import Protocol
+
+from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+
+
+class IssuerObserver(Protocol):
+    """Listens to token requests.  A listener keeps its troubles to itself; it never changes an answer."""
+
+    def issued(self, client: str, audience: str) -> None:
+        """Take note of a token that was minted for a configured client and one of its audiences."""
+        ...
+
+    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+        """Take note of a refusal; ``client`` is None until the client is authenticated, so no caller chooses it."""
+        ...
+
+    def faulted(self, error_type: str) -> None:
+        """Take note of a fault of ours, by the error's type; its message may quote what a client sent."""
+        ...

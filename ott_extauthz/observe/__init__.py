@@ -1,0 +1,1 @@
+"""WHAT do we tell?  Listeners: audit, metrics, log."""

@@ -1,0 +1,163 @@
+"""What is written down?  One JSON line per decision, before it is answered.
+
+The line goes out in one ``write`` to a file opened for appending, one file per worker, so that lines of two processes
+never mix.  No token, no key, no query string is ever in it; the token shows as a digest.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.observe.metrics import Metrics
+from ott_extauthz.ports import AuditError, CheckRecord
+
+FORMAT_VERSION: Final = 1
+MEANINGS: Final = MappingProxyType(
+    {
+        "v": "Version of this format: 1.",
+        "at": "When the Check arrived, UTC, milliseconds.",
+        "decision_id": "Names this decision everywhere: answer, log, dynamic metadata.",
+        "outcome": "`allow` or `deny`.",
+        "reason": "Why it was refused: see the reasons above.",
+        "code": "The family of the reason.",
+        "status": "The HTTP status of the refusal.",
+        "route": "The policy's route, once one matched.",
+        "policy_revision": "The policy that decided.",
+        "method": "The request's method.",
+        "host": "The canonical host, once there is one.",
+        "path": "The canonical path, without the query.",
+        "peer_address": "The caller's address as Envoy saw it.",
+        "peer_principal": "The caller's identity as Envoy verified it.",
+        "peer_certificate": "SHA-256 of the caller's certificate, base64url (`x5t#S256`).",
+        "issuer": "`iss` of the verified token; like all claims only once it is verified.",
+        "subject": "`sub`.",
+        "client_id": "`client_id`.",
+        "audience": "`aud`.",
+        "token_id": "Digest of issuer and `jti`; the same as the upstream's `x-ott-token-id`.",
+        "txn": "`txn`.",
+        "token_state": "`unspent`, `spent`, `unknown`; null where no token took part.",
+        "seconds": "From arrival to decision.",
+    }
+)
+"""Every field of a line, always present, in this order; one that does not apply is null."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AuditFile:
+    """Appends decisions to one file.
+
+    With ``required`` a line that cannot be written raises AuditError, and the checker refuses; without, it is counted.
+    """
+
+    def __init__(self, path: Path, *, required: bool, metrics: Metrics) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._required = required
+        self._metrics = metrics
+        self._is_torn = False
+
+    def write(self, record: CheckRecord) -> None:
+        """Write one line.
+
+        Raises:
+            AuditError: the line is not in the file, and it had to be.
+        """
+        try:
+            self._append(_encode(line_from(record)) + b"\n")
+        except OSError as error:
+            self._metrics.audit_failed()
+            if self._required:
+                raise AuditError(error.strerror) from None
+        else:
+            self._metrics.audit_written()
+
+    def close(self) -> None:
+        """Close the file; every line is in it already."""
+        os.close(self._file)
+
+    def _append(self, line: bytes) -> None:
+        # After a half-written line (a full disk) the next one starts on a line of its own.
+        rest = memoryview(b"\n" + line if self._is_torn else line)
+        self._is_torn = True
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        self._is_torn = False
+
+
+class NoAudit:
+    """Writes nothing down; for servers configured without ``audit``."""
+
+    def write(self, record: CheckRecord) -> None:
+        """Do nothing with ``record``."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def line_from(record: CheckRecord) -> dict[str, Any]:
+    """Return a record's line as plain values, every field of :data:`MEANINGS`."""
+    decision, facts = record.decision, record.facts
+    token = _token_of(decision)
+    line: dict[str, Any] = dict.fromkeys(MEANINGS)
+    line |= {
+        "v": FORMAT_VERSION,
+        "at": datetime.fromtimestamp(record.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "decision_id": decision.decision_id,
+        "outcome": "allow" if isinstance(decision, Allow) else "deny",
+        "route": decision.route,
+        "policy_revision": decision.policy_revision,
+        "host": record.host,
+        "path": record.path,
+        "seconds": round(record.seconds, 6),
+    }
+    if isinstance(decision, Deny):
+        line |= {
+            "reason": decision.reason,
+            "code": decision.meaning.code,
+            "status": decision.meaning.status,
+            "token_state": decision.token_state,
+        }
+    elif token is not None:
+        line["token_state"] = "spent"
+    if isinstance(facts, Facts):
+        line |= _caller(facts)
+    if token is not None:
+        line |= _token(token)
+    return line
+
+
+def _token_of(decision: Allow | Deny) -> VerifiedToken | None:
+    if isinstance(decision, Deny):
+        return decision.token
+    return decision.spent.token if decision.spent else None
+
+
+def _caller(facts: Facts) -> dict[str, Any]:
+    certificate = facts.peer.certificate
+    return {
+        "method": facts.method,
+        "peer_address": facts.peer.address,
+        "peer_principal": facts.peer.principal,
+        "peer_certificate": None if isinstance(certificate, Reason) else encoded(certificate),
+    }
+
+
+def _token(token: VerifiedToken) -> dict[str, Any]:
+    return {
+        "issuer": token.id.issuer,
+        "subject": token.subject,
+        "client_id": token.client_id,
+        "audience": token.audience,
+        "token_id": token.public_id,
+        "txn": token.txn,
+    }

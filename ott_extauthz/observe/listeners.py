@@ -1,0 +1,61 @@
+"""Who listens?  Several observers as one; a listener that breaks misses that event and never changes an answer."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.ports import CheckObserver, CheckRecord, UsedListFault
+
+Listener = TypeVar("Listener")
+
+
+class _Told(Generic[Listener]):
+    """Tells every listener, in order."""
+
+    def __init__(self, *listeners: Listener, on_broken: Callable[[str], None]) -> None:
+        self._listeners = listeners
+        self._on_broken = on_broken
+
+    def _tell(self, event: Callable[[Listener], None]) -> None:
+        for listener in self._listeners:
+            try:
+                event(listener)
+            except Exception as error:  # noqa: BLE001 - a metric must never fail a request; the break itself is counted
+                self._on_broken(type(error).__name__)
+
+
+class Listeners(_Told[CheckObserver]):
+    """The Check server's observers as one."""
+
+    def decided(self, record: CheckRecord) -> None:
+        """Pass a decision on."""
+        self._tell(lambda listener: listener.decided(record))
+
+    def faulted(self, error_type: str) -> None:
+        """Pass a fault on."""
+        self._tell(lambda listener: listener.faulted(error_type))
+
+    def spend_took(self, seconds: float) -> None:
+        """Pass a duration on."""
+        self._tell(lambda listener: listener.spend_took(seconds))
+
+    def store_failed(self, fault: UsedListFault) -> None:
+        """Pass a store's fault on."""
+        self._tell(lambda listener: listener.store_failed(fault))
+
+
+class IssuerListeners(_Told[IssuerObserver]):
+    """The issuer's observers as one."""
+
+    def issued(self, client: str, audience: str) -> None:
+        """Pass a minted token's client and audience on."""
+        self._tell(lambda listener: listener.issued(client, audience))
+
+    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+        """Pass a refusal on."""
+        self._tell(lambda listener: listener.refused(client, error))
+
+    def faulted(self, error_type: str) -> None:
+        """Pass a fault on."""
+        self._tell(lambda listener: listener.faulted(error_type))

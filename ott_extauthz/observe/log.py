@@ -1,0 +1,61 @@
+"""What is logged?  JSON lines on standard error: constant messages, what varies in fields; never a secret."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+from ott_extauthz.model.decision import Deny
+from ott_extauthz.ports import CheckRecord, UsedListFault
+
+Logger = structlog.typing.FilteringBoundLogger
+
+
+def new_logger(level: Literal["debug", "info", "warning", "error"]) -> Logger:
+    """Return a logger that writes JSON lines to standard error."""
+    logger: Logger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
+    return logger
+
+
+class DecisionLog:
+    """Logs refusals and faults; allows are in the audit and the metrics."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    def decided(self, record: CheckRecord) -> None:
+        """Log a refusal."""
+        decision = record.decision
+        if not isinstance(decision, Deny):
+            return
+        self._logger.info(
+            "check refused",
+            decision_id=decision.decision_id,
+            reason=decision.reason,
+            code=decision.meaning.code,
+            route=decision.route,
+            host=record.host,
+            path=record.path,
+            client_id=decision.token.client_id if decision.token else None,
+            token_id=decision.token.public_id if decision.token else None,
+        )
+
+    def faulted(self, error_type: str) -> None:
+        """Log a fault of ours by type; its message may quote what a client sent."""
+        self._logger.error("internal error", type=error_type)
+
+    def spend_took(self, seconds: float) -> None:
+        """Say nothing: the histogram has it."""
+
+    def store_failed(self, fault: UsedListFault) -> None:
+        """Log a broken used-list."""
+        self._logger.warning("used-list failed", kind=fault)

@@ -1,0 +1,163 @@
+"""clients.yaml: what it grants, and that nothing in it is passed over."""
+
+import pytest
+
+from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.issuer.clients import Clients, clients_from
+
+GOOD = """
+clients:
+  - client_id: rgs
+    authentication: tls_client_auth
+    certificate: {spiffe_id: "spiffe://bank.example/rgs"}
+    audiences:
+      wallet.api: {scopes: ["wallet:debit", "wallet:read"], lifetime: 20s, max_lifetime: 60s}
+      https://ledger.example/v1: {scopes: ["ledger:write"]}
+"""
+
+
+def entry(**lines: str) -> str:
+    parts = {
+        "client_id": "rgs",
+        "authentication": "tls_client_auth",
+        "certificate": "{dns: rgs.bank.example}",
+        "audiences": "{wallet.api: {scopes: [a]}}",
+    } | lines
+    return "clients:\n  - " + "\n    ".join(f"{name}: {value}" for name, value in parts.items() if value) + "\n"
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        clients_from(text, "clients.yaml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def read(text: str) -> Clients:
+    return clients_from(text, "clients.yaml")
+
+
+def test_the_designs_example_without_what_this_version_has_not() -> None:
+    client = read(GOOD)["rgs"]
+    assert client.certificate.spiffe_id == "spiffe://bank.example/rgs"
+    assert client.audiences["wallet.api"].scopes == ["wallet:debit", "wallet:read"]
+    assert list(client.audiences) == ["wallet.api", "https://ledger.example/v1"]
+
+
+@pytest.mark.parametrize(
+    ("grant", "lifetime_ms"),
+    [
+        ("scopes: [a]", 30_000),
+        ("scopes: [a], lifetime: 45s", 45_000),
+        ("scopes: [a], max_lifetime: 10s", 10_000),
+        ("scopes: [a], lifetime: 5s, max_lifetime: 10s", 5_000),
+    ],
+)
+def test_lifetime_is_the_grants_else_the_issuers_and_never_above_the_maximum(grant: str, lifetime_ms: int) -> None:
+    client = read(entry(audiences=f"{{wallet.api: {{{grant}}}}}"))["rgs"]
+    assert client.audiences["wallet.api"].lifetime_ms(30_000) == lifetime_ms
+
+
+@pytest.mark.parametrize("word", ["self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic"])
+def test_ways_of_authenticating_that_come_later_are_named_as_such(word: str) -> None:
+    place = "clients.yaml:3:21: clients[0].authentication"
+    later = f"{word} is not in this version; clients authenticate with tls_client_auth"
+    assert problems(entry(authentication=word)) == [f"{place}: {later}"]
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("audiences", "{wallet.api: {scopes: [a], regions: [EU]}}"),
+        ("audiences", "{wallet.api: {scopes: [a], brands: [A]}}"),
+        ("audiences", '{wallet.api: {scopes: [a], max_amount: {value: "5", currency: EUR}}}'),
+        ("delegates_for", "[]"),
+        ("jwks", "rgs-jwks.json"),
+        ("client_secret", "hunter2"),
+    ],
+)
+def test_ceilings_that_nobody_would_hold_cannot_be_written(where: str, line: str) -> None:
+    assert any("unknown key" in problem for problem in problems(entry(**{where: line})))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("certificate", "{}", "exactly one of"),
+        ("certificate", "{dns: a.example, sha256: " + "0" * 64 + "}", "exactly one of"),
+        ("certificate", "{spiffe_id: 'spiffe://bank.example'}", "spiffe://trust-domain/path"),
+        ("certificate", "{spiffe_id: 'spiffe://bank.example/a/../b'}", "spiffe://trust-domain/path"),
+        ("certificate", "{spiffe_id: 'https://bank.example/a'}", "spiffe://trust-domain/path"),
+        ("certificate", "{sha256: abc}", "64 hexadecimal digits"),
+        ("certificate", "{dns: '*.bank.example'}", "without wildcard"),
+        ("certificate", "{subject_dn: rgs}", "RFC 4514"),
+        ("certificate", "{subject_dn: ''}", "RFC 4514"),
+        ("certificate", "{issuer: x}", "unknown key"),
+        ("client_id", '"r g s"', "pattern"),
+        ("client_id", '""', "pattern"),
+        ("audiences", "{}", "at least 1"),
+        ("audiences", "{wallet.api: {scopes: []}}", "at least 1"),
+        ("audiences", "{wallet.api: {scopes: [a, a]}}", "a scope stands twice"),
+        ("audiences", "{wallet.api: {scopes: ['a b']}}", "pattern"),
+        ("audiences", '{"wallet api": {scopes: [a]}}', "pattern"),
+        ("audiences", "{wallet.api: {scopes: [a], lifetime: 0s}}", "between 1s and 300s"),
+        ("audiences", "{wallet.api: {scopes: [a], lifetime: 301s}}", "between 1s and 300s"),
+        ("audiences", "{wallet.api: {scopes: [a], max_lifetime: 1h}}", "between 1s and 300s"),
+        ("audiences", "{wallet.api: {scopes: [a], lifetime: 30}}", "a duration is a number with a unit"),
+        ("audiences", "{wallet.api: {scopes: [a], lifetime: 20s, max_lifetime: 10s}}", "longer than max_lifetime"),
+        ("authentication", "none", "tls_client_auth"),
+        ("authentication", "", "required"),
+        ("certificate", "", "required"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(field: str, value: str, said: str) -> None:
+    found = problems(entry(**{field: value}))
+    assert len(found) == 1
+    assert said in found[0]
+    assert f"clients[0].{field}" in found[0]
+
+
+@pytest.mark.parametrize("text", ["", "clients: []", "clients:", "[]", "clients: {}", "others: 1"])
+def test_no_clients_is_a_mistake(text: str) -> None:
+    assert problems(text)
+
+
+def two(first: str, second: str) -> str:
+    return entry(certificate=first) + entry(certificate=second, client_id="other").removeprefix("clients:\n")
+
+
+def test_a_client_id_twice_is_a_mistake_with_its_place() -> None:
+    text = entry() + entry(certificate="{dns: other.example}").removeprefix("clients:\n")
+    assert problems(text) == ["clients.yaml:6:16: clients[1].client_id: clients[0] has the same client_id"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("{dns: RGS.bank.example}", "{dns: rgs.bank.example}"),
+        ("{sha256: " + "AB" * 32 + "}", "{sha256: '" + ":".join(["ab"] * 32) + "'}"),
+        ("{spiffe_id: 'spiffe://b/x'}", "{spiffe_id: 'spiffe://b/x'}"),
+        ("{subject_dn: 'CN=rgs,O=Bank'}", "{subject_dn: 'CN=\\72gs,O=Bank'}"),
+    ],
+)
+def test_one_certificate_for_two_clients_is_a_mistake_however_it_is_spelled(first: str, second: str) -> None:
+    found = problems(two(first, second))
+    assert len(found) == 1
+    assert "clients[1].certificate." in found[0]
+    assert "clients[0] has the same" in found[0]
+
+
+def test_a_double_is_reported_together_with_every_other_mistake() -> None:
+    text = entry(audiences="{}") + entry(authentication="none").removeprefix("clients:\n")
+    found = problems(text)
+    assert [
+        part for part in ("at least 1", "tls_client_auth", "same client_id", "same dns") if part not in str(found)
+    ] == []
+    assert len(found) == 4
+
+
+def test_entries_that_are_no_mappings_are_mistakes_beside_the_others() -> None:
+    text = "clients:\n  - rgs\n  - {client_id: 7, certificate: x}\n" + entry().removeprefix("clients:\n")
+    found = problems(text)
+    assert any("clients[0]" in problem for problem in found)
+    assert any("clients[1].client_id" in problem for problem in found)
+    assert not any("clients[2]" in problem for problem in found)

@@ -1,0 +1,24 @@
+"""What the issuer logs: constant messages, closed fields."""
+
+import json
+
+import pytest
+
+from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.observe.issuer_log import IssuerLog
+from ott_extauthz.observe.log import new_logger
+
+
+def test_refusals_and_faults_are_lines_and_issued_tokens_only_for_debugging(capsys: pytest.CaptureFixture[str]) -> None:
+    for level in ("info", "debug"):
+        log = IssuerLog(new_logger(level))
+        log.issued("rgs", "wallet.api")
+        log.refused(None, OAuthErrorCode.INVALID_CLIENT)
+        log.faulted("RuntimeError")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    for line in lines:
+        line.pop("timestamp")
+    refused = {"event": "token refused", "level": "info", "client_id": None, "error": "invalid_client"}
+    fault = {"event": "internal error", "level": "error", "type": "RuntimeError"}
+    issued = {"event": "token issued", "level": "debug", "client_id": "rgs", "audience": "wallet.api"}
+    assert lines == [refused, fault, issued, refused, fault]
