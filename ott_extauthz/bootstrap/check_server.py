@@ -1,0 +1,122 @@
+"""One Check server: built from settings, started, watched, drained."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.inputs import CheckInputs
+from ott_extauthz.bootstrap.used_lists import new_used_list
+from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.observe.audit import AuditFile, NoAudit
+from ott_extauthz.observe.listeners import Listeners
+from ott_extauthz.observe.log import DecisionLog, Logger
+from ott_extauthz.observe.metrics import Metrics, exposition
+from ott_extauthz.ports import Clock, UsedList
+from ott_extauthz.settings import Settings
+from ott_extauthz.wire.admin_http import Admin, admin_app
+from ott_extauthz.wire.authorization import Authorization
+from ott_extauthz.wire.check_server import CheckServer
+from ott_extauthz.wire.http_server import serve_http
+from ott_extauthz.wire.peer import PeerCertificates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckApp:
+    """The running parts of one Check server."""
+
+    server: CheckServer
+    used_list: UsedList
+    metrics: Metrics
+    audit: AuditFile | NoAudit
+    policy_summary: str
+
+    async def readiness(self) -> tuple[bool, list[str]]:
+        """Whether calls are taken; a broken store shows, but does not take every server out of rotation at once."""
+        store = await self.used_list.health()
+        return self.server.is_serving, [self.policy_summary, f"store: {store.detail}"]
+
+
+def build(
+    settings: Settings, inputs: CheckInputs, *, address: str, logger: Logger, clock: Clock | None = None
+) -> CheckApp:
+    """Put one Check server together; nothing runs yet but the listening socket.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+        OSError: the audit file cannot be opened.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics(transport=settings.listen.chosen_transport)
+    observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
+    used_list = new_used_list(settings, clock=clock)
+    audit = _audit(settings, address, metrics)
+    checker = Checker(
+        policy=lambda: inputs.policy,
+        verifier=OneTimeTokenVerifier(
+            trust=inputs.trust, iat_lead_ms=settings.clock.iat_lead, exp_leeway_ms=settings.clock.exp_leeway
+        ),
+        single_use=SingleUse(
+            used_list=used_list,
+            clock=clock,
+            entropy=secrets.token_bytes,
+            observer=observer,
+            exp_leeway_ms=settings.clock.exp_leeway,
+            max_skew_ms=settings.clock.max_skew,
+        ),
+        audit=audit,
+        observer=observer,
+        clock=clock,
+        entropy=secrets.token_bytes,
+    )
+    authorization = Authorization(
+        checker=checker,
+        certificates=PeerCertificates(settings.client_certificate),
+        observer=observer,
+        clock=clock,
+        expose_reasons=settings.expose_reasons,
+    )
+    server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
+    summary = f"policy: revision {inputs.policy.revision}, {len(inputs.policy.table.routes)} routes"
+    return CheckApp(server=server, used_list=used_list, metrics=metrics, audit=audit, policy_summary=summary)
+
+
+async def serve(app: CheckApp, *, admin: str | None, until: asyncio.Event, on_serving: Callable[[], None]) -> None:
+    """Serve until ``until`` is set, then drain; the order of starting and leaving is this function.
+
+    Raises:
+        OSError: the admin address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        stack.callback(app.audit.close)
+        stack.push_async_callback(app.used_list.close)
+        await app.used_list.start()
+        if admin is not None:
+            endpoints = Admin(metrics=lambda: exposition(app.metrics.registry), readiness=app.readiness)
+            runner = await serve_http(admin_app(endpoints), admin, on_fault=app.metrics.faulted)
+            stack.push_async_callback(runner.cleanup)
+        await app.server.start()
+        stack.push_async_callback(app.server.leave)
+        on_serving()
+        await until.wait()
+
+
+def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | NoAudit:
+    if settings.audit is None:
+        return NoAudit()
+    return AuditFile(
+        settings.audit.path / f"decisions-{_file_name(address)}.jsonl",
+        required=settings.audit.required,
+        metrics=metrics,
+    )
+
+
+def _file_name(address: str) -> str:
+    """A worker's address as a file name: each worker appends to a file of its own."""
+    stem = Path(address.removeprefix("unix://")).stem if address.startswith("unix://") else address
+    return "".join(character if character.isalnum() or character in ".-" else "-" for character in stem)

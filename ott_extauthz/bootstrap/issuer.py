@@ -1,0 +1,184 @@
+"""The issuer: built from settings, run until it is told to leave; and the operator's way to mint without it."""
+
+import secrets
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+
+import uvloop
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.signals import stop_on_signals
+from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.issuer.certificate import PresentedCertificate
+from ott_extauthz.issuer.grants import ClientCredentials
+from ott_extauthz.issuer.minter import Minter, MintOrder, OrderError
+from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.observe.issuer_log import IssuerLog
+from ott_extauthz.observe.issuer_metrics import IssuerMetrics
+from ott_extauthz.observe.listeners import IssuerListeners
+from ott_extauthz.observe.log import new_logger
+from ott_extauthz.observe.metrics import exposition
+from ott_extauthz.ports import Clock, Entropy
+from ott_extauthz.settings import Issuer as IssuerSettings
+from ott_extauthz.settings import Settings
+from ott_extauthz.stores.key_files import RingKey, load_keys
+from ott_extauthz.wire.admin_http import Admin, admin_app
+from ott_extauthz.wire.http_server import serve_http
+from ott_extauthz.wire.issuer_http import Issuer, issuer_app
+from ott_extauthz.wire.issuer_metadata import IssuerUrls
+from ott_extauthz.wire.issuer_peer import presented_from
+from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
+
+
+def build_issuer(
+    settings: Settings, *, clock: Clock, entropy: Entropy, observer: IssuerObserver, source: str = CONFIGURATION
+) -> web.Application:
+    """Put the issuer together; nothing listens yet.
+
+    Raises:
+        DocumentError: everything that keeps the issuer from starting.
+    """
+    return _app(issuer_inputs(settings, source=source), clock=clock, entropy=entropy, observer=observer)
+
+
+def run_issuer(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy = secrets.token_bytes,
+    source: str = CONFIGURATION,
+) -> int:
+    """Serve until SIGTERM or SIGINT, then let running requests finish; returns the exit code.
+
+    Raises:
+        DocumentError: everything that keeps the issuer from starting.
+        OSError: the address cannot be listened on.
+    """
+    inputs, clock = issuer_inputs(settings, source=source), clock or SystemClock()
+    metrics = _metrics(inputs, clock)
+    observer = IssuerListeners(metrics, IssuerLog(new_logger(settings.log.level)), on_broken=metrics.faulted)
+    context = _context(inputs, observer, source)
+    app = _app(inputs, clock=clock, entropy=entropy, observer=observer)
+    grace = settings.drain.grace / 1000
+    uvloop.run(_serve(app, context, inputs.settings, grace=grace, metrics=metrics))
+    return 0
+
+
+def mint_token(  # noqa: PLR0913 - each is an option of `mint`
+    settings: Settings,
+    *,
+    audience: str,
+    client_id: str,
+    scope: frozenset[str],
+    certificate_pem: bytes | None = None,
+    subject: str | None = None,
+    lifetime_ms: int | None = None,
+    clock: Clock | None = None,
+    entropy: Entropy = secrets.token_bytes,
+    source: str = CONFIGURATION,
+) -> str:
+    """Mint one token with the issuer's own key, for tests and emergencies.
+
+    Whoever may read the key may sign anything, so ``clients.yaml`` is not asked.  Without ``subject`` it is the
+    certificate's SPIFFE ID, else ``client_id``: as the token endpoint does it.
+
+    Raises:
+        DocumentError: no issuer is configured.
+        KeyFileError: the keys cannot be used.
+        OrderError: a token like this must not exist, or the certificate cannot be read.
+    """
+    issuer = issuer_settings(settings, source)
+    certificate = None if certificate_pem is None else _certificate(certificate_pem)
+    order = MintOrder(
+        subject=subject or (certificate and certificate.spiffe_id) or client_id,
+        client_id=client_id,
+        audience=audience,
+        scope=scope,
+        lifetime_ms=issuer.lifetime if lifetime_ms is None else lifetime_ms,
+        thumbprint=None if certificate is None else certificate.sha256,
+    )
+    signer = load_keys(issuer.keys).signer
+    return Minter(issuer=issuer.url, signer=signer, clock=clock or SystemClock(), entropy=entropy).mint(order)
+
+
+async def _serve(
+    app: web.Application,
+    context: RotatingContext,
+    settings: IssuerSettings,
+    *,
+    grace: float,
+    metrics: IssuerMetrics,
+) -> None:
+    until, on_fault = stop_on_signals(), metrics.faulted
+    async with AsyncExitStack() as stack:
+        if settings.admin is not None:
+            endpoints = Admin(metrics=lambda: exposition(metrics.registry), readiness=_ready)
+            admin = await serve_http(admin_app(endpoints), settings.admin, on_fault=on_fault)
+            stack.push_async_callback(admin.cleanup)
+        runner = await serve_http(app, settings.listen, context=context, grace=grace, on_fault=on_fault)
+        stack.push_async_callback(runner.cleanup)
+        sys.stderr.write(f"issuer: serving {_address(runner)}\n")
+        sys.stderr.flush()
+        await until.wait()
+
+
+async def _ready() -> tuple[bool, list[str]]:
+    # Keys and clients are loaded before anything listens, so whoever can ask is answered by an issuer that can mint.
+    return True, []
+
+
+def _metrics(inputs: IssuerInputs, clock: Clock) -> IssuerMetrics:
+    metrics = IssuerMetrics()
+    for key in inputs.keys.keys:
+        metrics.watch_key(key.kid, key.state, partial(_age_seconds, key, clock))
+    return metrics
+
+
+def _age_seconds(key: RingKey, clock: Clock) -> float:
+    return clock.now_ms() / 1000 - key.created.timestamp()
+
+
+def _address(runner: web.AppRunner) -> str:
+    """Name the address really taken: with port 0 the system chose it."""
+    taken = runner.addresses[0]
+    if isinstance(taken, str):
+        return f"unix://{taken}"
+    host, port = taken[:2]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _app(inputs: IssuerInputs, *, clock: Clock, entropy: Entropy, observer: IssuerObserver) -> web.Application:
+    url = inputs.settings.url
+    return issuer_app(
+        Issuer(
+            urls=IssuerUrls(url),
+            grants=ClientCredentials(clients=inputs.clients, lifetime_ms=inputs.settings.lifetime),
+            minter=Minter(issuer=url, signer=inputs.keys.signer, clock=clock, entropy=entropy),
+            jwks=inputs.keys.jwks,
+            clock=clock,
+            observer=observer,
+        )
+    )
+
+
+def _context(inputs: IssuerInputs, observer: IssuerObserver, source: str) -> RotatingContext:
+    try:
+        return RotatingContext(inputs.tls, on_fault=observer.faulted)
+    except TlsFilesError as error:
+        raise DocumentError([Problem(source, 0, 0, "issuer.tls", str(error))]) from None
+
+
+def _certificate(pem: bytes) -> PresentedCertificate:
+    try:
+        der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    except ValueError:
+        raise OrderError("certificate: not a PEM certificate") from None
+    certificate = presented_from(der)
+    if certificate is None or not certificate.is_sound:
+        raise OrderError("certificate: its names cannot be read, or it names more than one workload")
+    return certificate

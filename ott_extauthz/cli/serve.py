@@ -1,0 +1,84 @@
+"""``ott-extauthz serve``: the Check server."""
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from ott_extauthz.bootstrap.check_server import build
+from ott_extauthz.bootstrap.check_server import serve as serve_app
+from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
+from ott_extauthz.bootstrap.signals import stop_on_signals
+from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
+from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.observe.log import Logger, new_logger
+from ott_extauthz.settings import Settings
+from ott_extauthz.supervisor import SERVING, supervise
+from ott_extauthz.wire.transports import ListenError
+
+
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    worker: Annotated[str | None, typer.Option(hidden=True, help="Serve only this address, for a parent.")] = None,
+) -> None:
+    """Serve Envoy's ext_authz Check API, and /metrics, /healthz, /readyz."""
+    settings = settings_or_exit(config)
+    try:
+        inputs = check_inputs(settings, str(config))
+        code = uvloop.run(_run(settings, inputs, config, worker))
+    except (DocumentError, ListenError) as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{error.filename or 'listen'}: {error.strerror or error}")
+    raise typer.Exit(code)
+
+
+async def _run(settings: Settings, inputs: CheckInputs, config: Path, worker: str | None) -> int:
+    logger = new_logger(settings.log.level)
+    until = stop_on_signals()
+    if worker is not None:
+        return await _serve_as_worker(settings, inputs, worker, logger, until)
+    if len(settings.listen.check) > 1:
+        return await supervise(settings, config, logger, until)
+    address = settings.listen.check[0]
+    app = build(settings, inputs, address=address, logger=logger)
+    await serve_app(
+        app,
+        admin=settings.listen.admin,
+        until=until,
+        on_serving=lambda: logger.info("serving", check=address, admin=settings.listen.admin),
+    )
+    logger.info("left")
+    return 0
+
+
+async def _serve_as_worker(
+    settings: Settings, inputs: CheckInputs, address: str, logger: Logger, until: asyncio.Event
+) -> int:
+    if address not in settings.listen.check:
+        fail(f"--worker {address}: not among listen.check")
+    app = build(settings, inputs, address=address, logger=logger)
+    _leave_with_the_parent(until)
+
+    def say_serving() -> None:
+        sys.stdout.write(f"{SERVING}\n")
+        sys.stdout.flush()
+        logger.info("serving", check=address)
+
+    await serve_app(app, admin=None, until=until, on_serving=say_serving)
+    return 0
+
+
+def _leave_with_the_parent(until: asyncio.Event) -> None:
+    """Set ``until`` when standard input ends: the parent holds its other end, and however it dies, that end closes."""
+    loop = asyncio.get_running_loop()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.buffer.read()
+        loop.call_soon_threadsafe(until.set)
+
+    threading.Thread(target=wait_for_the_end, name="parent-watch", daemon=True).start()

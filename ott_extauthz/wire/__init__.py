@@ -1,0 +1,1 @@
+"""HOW does it arrive and leave?  The only room that sees protobuf, gRPC or HTTP."""

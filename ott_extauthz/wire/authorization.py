@@ -1,0 +1,74 @@
+"""The servicer: decode, check, encode.  It answers with a message, whatever happens.
+
+A gRPC error would be Envoy's to interpret, and ``failure_mode_allow`` interprets it as an allow; a denial stays one
+under every Envoy setting.  The one exception is cancellation: there is nobody left to answer.
+"""
+
+import grpc
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+
+from ott_extauthz.check.checker import Checker
+from ott_extauthz.model.facts import Facts, Malformed
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.ports import CheckObserver, Clock
+from ott_extauthz.wire.decode import facts_from, request_or_none
+from ott_extauthz.wire.encode import last_resort, response_from
+from ott_extauthz.wire.peer import PeerCertificates
+
+SERVICE = "envoy.service.auth.v3.Authorization"
+MAX_BUDGET_SECONDS = 1.0
+"""The longest we work on one Check, also for a caller with no deadline or, like Istio by default, one of minutes."""
+
+
+class Authorization:
+    """Envoy's ``envoy.service.auth.v3.Authorization`` service, on whichever transport it is registered."""
+
+    def __init__(
+        self,
+        *,
+        checker: Checker,
+        certificates: PeerCertificates,
+        observer: CheckObserver,
+        clock: Clock,
+        expose_reasons: bool,
+    ) -> None:
+        self._checker = checker
+        self._observer = observer
+        self._certificates = certificates
+        self._clock = clock
+        self._expose_reasons = expose_reasons
+
+    async def check(
+        self, request: CheckRequest | None, context: "grpc.aio.ServicerContext[CheckRequest, CheckResponse]"
+    ) -> CheckResponse:
+        """Answer one Check."""
+        remaining: float | None = context.time_remaining()  # grpc.aio says None where no deadline was set
+        budget = MAX_BUDGET_SECONDS if remaining is None else min(remaining, MAX_BUDGET_SECONDS)
+        try:
+            return await self._answer(request, self._clock.monotonic() + budget)
+        except Exception as error:  # noqa: BLE001 - an exception would reach Envoy as an RPC error
+            self._observer.faulted(type(error).__name__)
+            return last_resort()
+
+    async def _answer(self, request: CheckRequest | None, deadline: float) -> CheckResponse:
+        facts = self._facts(request)
+        decision = await self._checker.check(facts, deadline=deadline)
+        is_grpc = isinstance(facts, Facts) and facts.is_grpc
+        return response_from(decision, is_grpc=is_grpc, expose_reason=self._expose_reasons)
+
+    def _facts(self, request: CheckRequest | None) -> Facts | Malformed:
+        try:
+            return facts_from(request, self._certificates)
+        except Exception as error:  # noqa: BLE001 - a request that breaks our reading of it is still refused and audited
+            self._observer.faulted(type(error).__name__)
+            return Malformed(Reason.REQUEST_MALFORMED)
+
+    def handlers(self) -> dict[str, "grpc.RpcMethodHandler[CheckRequest, CheckResponse]"]:
+        """Return the method table to register, with a deserializer that turns garbage into None instead of an error."""
+        return {
+            "Check": grpc.unary_unary_rpc_method_handler(
+                self.check,
+                request_deserializer=request_or_none,
+                response_serializer=CheckResponse.SerializeToString,
+            )
+        }

@@ -1,0 +1,56 @@
+"""What does this CheckRequest say?  Protobuf in, Facts or Malformed out; nothing raises, nothing is guessed.
+
+Read from Envoy's own fields: method, host, path, scheme, peer.  Never read: ``x-envoy-*``, ``x-original-uri``,
+``x-forwarded-uri`` and their kin (CVE-2023-27487, CVE-2024-45806), ``http.size``, ``x-request-id``.
+"""
+
+from typing import Final
+
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+
+from ott_extauthz.model.facts import Facts, Malformed, Peer, Thumbprint
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.wire.headers import headers_from
+from ott_extauthz.wire.peer import PeerCertificates
+
+MAX_TARGET_CHARACTERS: Final = 16 * 1024
+
+
+def request_or_none(raw: bytes) -> CheckRequest | None:
+    """Deserialize for gRPC; bytes that are no CheckRequest become None, so that the servicer can refuse by a message.
+
+    Left to gRPC it would be an RPC error, which ``failure_mode_allow`` turns into an allow.
+    """
+    try:
+        return CheckRequest.FromString(raw)
+    except Exception:  # noqa: BLE001 - protobuf's DecodeError and whatever its C code may raise mean the same here
+        return None
+
+
+def facts_from(request: CheckRequest | None, certificates: PeerCertificates) -> Facts | Malformed:
+    """Turn a CheckRequest into facts, or say why it is none."""
+    if request is None or not request.attributes.request.HasField("http"):
+        return Malformed(Reason.REQUEST_MALFORMED)
+    attributes = request.attributes
+    http = attributes.request.http
+    if (http.body and http.raw_body) or len(http.path) + len(http.host) > MAX_TARGET_CHARACTERS:
+        return Malformed(Reason.REQUEST_MALFORMED)
+    headers = headers_from(http)
+    if isinstance(headers, Reason):
+        return Malformed(headers)
+    source = attributes.source
+    return Facts(
+        method=http.method,
+        scheme=http.scheme,
+        host=http.host,
+        path=http.path,
+        headers=headers,
+        peer=_peer(source, certificates.thumbprint(source.certificate, headers)),
+        context_extensions=dict(attributes.context_extensions),
+    )
+
+
+def _peer(source: AttributeContext.Peer, certificate: Thumbprint | Reason) -> Peer:
+    address = source.address.socket_address
+    return Peer(address=address.address, port=address.port_value, principal=source.principal, certificate=certificate)

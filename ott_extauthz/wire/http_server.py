@@ -1,0 +1,72 @@
+"""How is HTTP listened to?  One way for the issuer and for the admin port; aiohttp's own log is told by type only."""
+
+import logging
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ott_extauthz.settings import host_and_port
+
+_KEEPALIVE_SECONDS: Final = 75.0
+
+
+class _FaultsByType(logging.Handler):
+    """Stands in for aiohttp's log, whose texts quote what a client sent, credentials and all.
+
+    Malformed HTTP is the client's affair and answered; everything else is a fault of ours.
+    """
+
+    def __init__(self, on_fault: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._on_fault = on_fault
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell the type of what aiohttp would have logged."""
+        kind = record.exc_info[0] if record.exc_info else None
+        if kind is None or not issubclass(kind, HttpProcessingError | web.RequestPayloadError):
+            self._on_fault("HTTPServerError" if kind is None else kind.__name__)
+
+
+async def serve_http(
+    app: web.Application,
+    address: str,
+    *,
+    on_fault: Callable[[str], None],
+    context: ssl.SSLContext | None = None,
+    grace: float = 1.0,
+) -> web.AppRunner:
+    """Serve ``app`` on ``host:port`` or ``unix:///path``; the caller cleans the runner up.
+
+    Cleaning up closes the listener first, then gives running requests ``grace`` seconds.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    log = logging.Logger("http")  # noqa: LOG001 - of its own: no configuration elsewhere turns the texts on again
+    log.addHandler(_FaultsByType(on_fault))
+    runner = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        logger=log,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        auto_decompress=False,  # nobody compresses a form of a hundred bytes, except for a bomb
+        shutdown_timeout=grace,
+    )
+    await runner.setup()
+    try:
+        await _site(runner, address, context).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner
+
+
+def _site(runner: web.AppRunner, address: str, context: ssl.SSLContext | None) -> web.BaseSite:
+    if address.startswith("unix://"):
+        return web.UnixSite(runner, Path(address.removeprefix("unix://")), ssl_context=context)
+    return web.TCPSite(runner, *host_and_port(address), ssl_context=context)

@@ -1,0 +1,157 @@
+"""How do clients get tokens?  OAuth 2.0 over mutual TLS: ``/token``, ``/jwks``, metadata, ``/healthz``.
+
+``token_type`` is ``N_A`` (RFC 8693 §2.2.1): a one-time token goes into ``x-ott``, under no HTTP authentication scheme;
+RFC 6749 §8.1 allows no unregistered name; and ``Bearer`` would invite clients to send it more than once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ott_extauthz.issuer.grants import ClientCredentials, Form
+from ott_extauthz.issuer.minter import Minter, MintOrder
+from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
+from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.ports import Clock
+from ott_extauthz.wire.issuer_metadata import IssuerUrls, metadata
+from ott_extauthz.wire.issuer_peer import peer_certificate
+
+MAX_FORM_BYTES: Final = 16 * 1024
+MAX_FORM_FIELDS: Final = 64
+FORM: Final = "application/x-www-form-urlencoded"
+TOKEN_TYPE: Final = "N_A"
+ISSUED_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"  # RFC 8693 §3
+_BODY_WITHIN_SECONDS: Final = 5.0  # a form is one packet; whoever drips it holds a connection for nothing
+_NEVER_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
+_PUBLIC: Final = {"Cache-Control": "public, max-age=300"}  # verifiers need not ask for every token
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """What the endpoints answer with."""
+
+    urls: IssuerUrls
+    grants: ClientCredentials
+    minter: Minter
+    jwks: bytes
+    clock: Clock
+    observer: IssuerObserver
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Judge one token request and mint, or refuse in the words of RFC 6749 §5.2."""
+        form = await _form(request)
+        if isinstance(form, OAuthError):
+            return self._refused(form)
+        order = self.grants.judge(form, peer_certificate(request), now_ms=self.clock.now_ms())
+        if isinstance(order, OAuthError):
+            return self._refused(order)
+        answer = _answer(self.minter.mint(order), order)
+        self.observer.issued(order.client_id, order.audience)
+        return _json(answer, headers=_NEVER_STORED)
+
+    async def key_set(self, _: web.Request) -> web.Response:
+        """Show the public keys to whoever asks, certificate or not."""
+        return web.Response(body=self.jwks, content_type="application/jwk-set+json", headers=_PUBLIC)
+
+    async def metadata(self, _: web.Request) -> web.Response:
+        """Describe the server (RFC 8414 §3.2)."""
+        return _json(metadata(self.urls), headers=_PUBLIC)
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Say that the process answers."""
+        return web.Response(text="ok\n")
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Answer every failure as RFC 6749 JSON; of a fault of ours nothing is told but that there was one."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            # A stray path or method is no token request: answered in kind, told to nobody.
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            return _refusal(OAuthError(OAuthErrorCode.INVALID_REQUEST, error.reason, error.status), allow)
+        except Exception as error:  # noqa: BLE001 - the last resort; its type is told to the observer
+            self.observer.faulted(type(error).__name__)
+            return self._refused(OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500))
+
+    def _refused(self, error: OAuthError) -> web.Response:
+        self.observer.refused(error.client_id, error.error)
+        return _refusal(error)
+
+
+def issuer_app(issuer: Issuer) -> web.Application:
+    """Return the HTTP application."""
+    app = web.Application(middlewares=[issuer.guard], client_max_size=MAX_FORM_BYTES)
+    app.add_routes(
+        [
+            web.post(issuer.urls.path + "/token", issuer.token),
+            web.get(issuer.urls.path + "/jwks", issuer.key_set),
+            web.get(issuer.urls.metadata_path, issuer.metadata),
+            web.get("/healthz", issuer.health),
+        ]
+    )
+    app.on_response_prepare.append(_without_server_header)
+    return app
+
+
+def _answer(token: str, order: MintOrder) -> dict[str, Any]:
+    """RFC 6749 §5.1; the lifetime is rounded down, so that no client trusts a token longer than we do."""
+    return {
+        "access_token": token,
+        "issued_token_type": ISSUED_TOKEN_TYPE,
+        "token_type": TOKEN_TYPE,
+        "expires_in": order.lifetime_ms // 1000,
+        "scope": " ".join(sorted(order.scope)),
+    }
+
+
+async def _form(request: web.Request) -> Form | OAuthError:
+    if request.content_type != FORM:
+        return _invalid(f"the content type is not {FORM}")
+    if "Authorization" in request.headers:  # RFC 6749 §2.3: one mechanism only, and ours is the certificate
+        return _invalid("clients authenticate with their TLS certificate and nothing else")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_SECONDS):
+            body = await request.read()
+        # Strict: what one parser drops and another keeps is how a parameter comes twice unseen.
+        return parse_qs(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except web.HTTPRequestEntityTooLarge:
+        return _invalid(f"the form is larger than {MAX_FORM_BYTES} bytes", 413)
+    except TimeoutError:
+        return _invalid("the form took too long", 408)
+    except (ValueError, HttpProcessingError, web.RequestPayloadError, ConnectionResetError):
+        # Text, chunks or connection broken by the client; which of these aiohttp raises depends on its parser.
+        return _invalid("the form is malformed")
+
+
+def _invalid(description: str, status: int = 400) -> OAuthError:
+    return OAuthError(OAuthErrorCode.INVALID_REQUEST, description, status)
+
+
+def _refusal(error: OAuthError, headers: Mapping[str, str] = _NEVER_STORED) -> web.Response:
+    body = {"error": error.error, "error_description": error.description}
+    return _json(body, status=error.status, headers={**_NEVER_STORED, **headers})
+
+
+def _json(content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(content), status=status, content_type="application/json", headers=headers
+    )
+
+
+async def _without_server_header(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)  # which versions run here is nobody's business

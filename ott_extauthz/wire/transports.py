@@ -1,0 +1,102 @@
+"""On which gRPC server do we run?  One servicer, two transports.
+
+- ``native``   pygrpc-native: HTTP/2 and gRPC in Rust, outside the GIL; plaintext or a Unix socket; a ninth of the CPU
+- ``grpcio``   grpc.aio: the reference; TLS and mTLS, with certificate files that are read anew when they change
+"""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import grpc
+import grpc.aio
+
+from ott_extauthz.settings import Tls
+from ott_extauthz.wire.files import ChangingFiles
+
+MAX_MESSAGE_BYTES: Final = 4 << 20
+_OPTIONS: Final[list[tuple[str, Any]]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # two servers on one port would each see half of the checks, unnoticed
+]
+
+
+class ListenError(Exception):
+    """The address cannot be listened on, or its TLS files cannot be used; the message names the setting."""
+
+
+def new_server(transport: Literal["native", "grpcio"]) -> grpc.aio.Server:
+    """Return a server of the chosen transport, nothing registered yet."""
+    if transport == "native":
+        import pygrpc_native.aio  # noqa: PLC0415 - only the chosen transport is loaded
+
+        return cast("grpc.aio.Server", pygrpc_native.aio.server(options=_OPTIONS))
+    return grpc.aio.server(options=_OPTIONS)
+
+
+def listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> None:
+    """Bind ``host:port`` or ``unix:///path``.
+
+    Raises:
+        ListenError: the address is taken, the socket's folder is missing, or a TLS file is unusable.
+    """
+    grpc_address = address
+    if address.startswith("unix://"):
+        grpc_address = "unix:" + address.removeprefix("unix://")
+        _clear_socket(Path(address.removeprefix("unix://")))
+    try:
+        port = (
+            server.add_secure_port(grpc_address, _credentials(tls)) if tls else server.add_insecure_port(grpc_address)
+        )
+    except (RuntimeError, OSError) as error:
+        raise ListenError(f"listen.check: cannot listen on {address}: {error}") from None
+    if port == 0 and not address.startswith("unix://"):
+        raise ListenError(f"listen.check: cannot listen on {address}")
+
+
+def restrict(address: str) -> None:
+    """Make a Unix socket usable by its owner and group only: whoever can call Check can burn tokens."""
+    if address.startswith("unix://"):
+        Path(address.removeprefix("unix://")).chmod(0o660)
+
+
+def _clear_socket(path: Path) -> None:
+    """Remove a socket that a killed process left behind; anything else under that name is not ours to remove."""
+    if path.is_socket():
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+    elif path.exists():
+        raise ListenError(f"listen.check: {path} exists and is not a socket")
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    files = ChangingFiles([path for path in (tls.certificate, tls.key, tls.client_ca) if path])
+    try:
+        first = _certificates(tls)
+    except OSError as error:
+        raise ListenError(f"listen.tls: {error.filename}: {error.strerror}") from None
+    # The stubs say the fetcher always returns one; gRPC keeps the last when it is None.
+    fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", _fetcher(tls, files))
+    return grpc.dynamic_ssl_server_credentials(first, fetcher, tls.client_ca is not None)
+
+
+def _fetcher(tls: Tls, files: ChangingFiles) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        """Asked by gRPC at each handshake; None means what we gave last still holds."""
+        if not files.have_changed():
+            return None
+        try:
+            return _certificates(tls)
+        except OSError:  # a rotation caught between two files: keep the pair that works, look again next time
+            files.forget()
+            return None
+
+    return fetch
+
+
+def _certificates(tls: Tls) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        root_certificates=tls.client_ca.read_bytes() if tls.client_ca else None,
+    )

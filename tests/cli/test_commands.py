@@ -1,0 +1,113 @@
+"""keys, mint, inspect, config: what they print, where, and their exit codes."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Folder
+
+
+def test_a_new_user_makes_keys_mints_and_inspects(folder: Folder) -> None:
+    made = folder.run("keys", "init")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "made signing key" in made.stdout
+    assert folder.run("keys", "init").returncode == 1, "never overwritten"
+    (key,) = json.loads(folder.run("keys", "list", "--json").stdout)
+    assert (key["algorithm"], key["state"]) == ("EdDSA", "active")
+    assert key["kid"] in folder.run("keys", "list").stdout.replace("\n", "")
+    minted = folder.run("mint", "--audience", "wallet.api", "--client-id", "rgs", "--scope", "a b")
+    assert minted.returncode == 0
+    token = minted.stdout.strip()
+    shown = folder.run("inspect", "--json", token)
+    assert json.loads(shown.stdout)["claims"]["scope"] == "a b"
+    assert token.split(".")[2] not in shown.stdout
+    assert folder.run("config", "check").returncode == 0
+
+
+def test_private_keys_are_not_for_others(folder: Folder) -> None:
+    folder.run("keys", "init")
+    (private,) = (folder.path / "keys").glob("signing-*.pem")
+    private.chmod(0o644)
+    refused = folder.run("mint", "--audience", "a", "--client-id", "c")
+    assert refused.returncode == 1
+    assert "chmod 600" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["mint"], 2),
+        (["mint", "--audience", "a", "--client-id", "c", "--lifetime", "5"], 2),
+        (["mint", "--audience", "a", "--client-id", "c", "--lifetime", "301s"], 1),
+        (["mint", "--audience", "a", "--client-id", "c", "--certificate", "none.pem"], 1),
+        (["keys", "init", "--algorithm", "HS256"], 2),
+        (["serve", "-c", "none.yaml"], 1),
+        (["serve", "--worker", "127.0.0.1:1"], 1),
+        (["config", "check", "-c", "none.yaml"], 1),
+        (["inspect", "nonsense"], 1),
+        (["nonsense"], 2),
+    ],
+)
+def test_mistakes_have_their_exit_code_and_no_traceback(folder: Folder, arguments: list[str], code: int) -> None:
+    folder.run("keys", "init", "-c", "ott.yaml")
+    (folder.path / "keys").mkdir(exist_ok=True)
+    result = folder.run(*arguments)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr or result.stdout
+
+
+def test_every_problem_of_every_file_is_shown_at_once(folder: Folder) -> None:
+    folder.configure(
+        "trust:\n"
+        "  - {issuer: https://i, jwks: missing.json, algorithms: [EdDSA]}\n"
+        "  - {issuer: https://j, jwks: bad.json, algorithms: [EdDSA]}\n"
+        "policy: policy.yaml\n"
+    )
+    (folder.path / "bad.json").write_text('{"keys": [{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}, {"kty": "OKP"}]}')
+    (folder.path / "policy.yaml").write_text(
+        "revision: r\nroutes:\n  - {name: a, match: {path: x}, credential: magic}\n"
+    )
+    shown = folder.run("config", "check")
+    assert shown.returncode == 1
+    assert "missing.json: cannot be read: No such file or directory" in shown.stderr
+    assert "bad.json: keys[0]: a symmetric or private key" in shown.stderr
+    assert "bad.json: keys[1]: no `kid`" in shown.stderr
+    assert "policy.yaml:3:" in shown.stderr
+    assert "c2VjcmV0" not in shown.stderr
+
+
+def test_a_server_without_trust_or_policy_does_not_start(folder: Folder) -> None:
+    folder.configure("")
+    shown = folder.run("serve")
+    assert shown.returncode == 1
+    assert "trust: required" in shown.stderr
+    assert "policy: required" in shown.stderr
+
+
+def test_algorithms_that_no_key_has_do_not_start(folder: Folder) -> None:
+    folder.run("keys", "init")
+    folder.configure("trust: [{issuer: https://i, jwks: keys/jwks.json, algorithms: [ES256]}]\npolicy: policy.yaml\n")
+    assert "no key goes with the algorithms ['ES256']" in folder.run("config", "check").stderr
+
+
+def test_a_secret_readable_by_all_does_not_start(folder: Folder) -> None:
+    folder.run("keys", "init")
+    (folder.path / "pw").write_text("hunter2")
+    (folder.path / "pw").chmod(0o644)
+    text = (folder.path / "ott.yaml").read_text()
+    folder.configure(text + "store: {url: 'redis://127.0.0.1:1', password_file: pw}\n")
+    shown = folder.run("config", "check")
+    assert "pw: a secret readable by all; chmod o-rwx" in shown.stderr
+    assert "hunter2" not in shown.stderr
+
+
+@pytest.mark.parametrize("option", [[], ["--policy"]])
+def test_schemas_are_printed_closed(folder: Folder, option: list[str]) -> None:
+    assert json.loads(folder.run("config", "schema", *option).stdout)["additionalProperties"] is False
+
+
+def test_the_version_and_the_help_are_there(folder: Folder) -> None:
+    assert folder.run("--version").stdout.startswith("ott-extauthz ")
+    for command in ("demo", "serve", "issue", "mint", "inspect", "config", "keys"):
+        assert command in folder.run("--help").stdout

@@ -1,0 +1,95 @@
+"""serve as processes: one address, several addresses, signals, a killed worker, a killed parent."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from tests.cli.conftest import Folder, eventually, fetch
+
+
+@contextmanager
+def serving(folder: Folder) -> Iterator[Popen[str]]:
+    process = folder.start("serve")
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_one_address_serves_drains_and_leaves_with_zero(folder: Folder, free_port: int, tmp_path: Path) -> None:
+    folder.run("keys", "init")
+    environment = f"listen: {{check: 'unix://{tmp_path}/c.sock', admin: '127.0.0.1:{free_port}'}}\n"
+    folder.configure((tmp_path / "ott.yaml").read_text() + environment)
+    with serving(folder) as process:
+        await eventually(lambda: fetch(f"http://127.0.0.1:{free_port}/readyz")[0] == 200)
+        status, text = fetch(f"http://127.0.0.1:{free_port}/readyz?verbose")
+        assert (status, text.splitlines()[:2]) == (200, ["ready", "policy: revision r1, 2 routes"])
+        assert "ott_build_info" in fetch(f"http://127.0.0.1:{free_port}/metrics")[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+@pytest.fixture
+def two_workers(folder: Folder, free_port: int, tmp_path: Path) -> int:
+    """Two workers on Unix sockets; the store is down, which keeps no server from serving."""
+    folder.run("keys", "init")
+    addresses = f"['unix://{tmp_path}/a.sock', 'unix://{tmp_path}/b.sock']"
+    folder.configure(
+        (tmp_path / "ott.yaml").read_text()
+        + f"listen: {{check: {addresses}, admin: '127.0.0.1:{free_port}'}}\nstore: redis://127.0.0.1:1\n"
+    )
+    return free_port
+
+
+async def test_workers_are_started_restarted_and_drained_by_their_parent(folder: Folder, two_workers: int) -> None:
+    url = f"http://127.0.0.1:{two_workers}/readyz"
+    with serving(folder) as process:
+        await eventually(lambda: fetch(url)[0] == 200)
+        first = children(process.pid)
+        assert len(first) == 2
+        os.kill(first[0], signal.SIGKILL)
+        await eventually(lambda: fetch(url)[0] == 503 or set(children(process.pid)) != set(first))
+        await eventually(lambda: fetch(url)[0] == 200 and len(children(process.pid)) == 2)
+        second = children(process.pid)
+        assert second != first
+        assert fetch(f"http://127.0.0.1:{two_workers}/metrics")[1].count("ott_build_info{") == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        assert not any(is_alive(pid) for pid in second)
+
+
+async def test_workers_leave_when_their_parent_is_killed(folder: Folder, two_workers: int) -> None:
+    with serving(folder) as process:
+        await eventually(lambda: fetch(f"http://127.0.0.1:{two_workers}/readyz")[0] == 200)
+        orphans = children(process.pid)
+        process.kill()
+        await eventually(lambda: not any(is_alive(pid) for pid in orphans))
+
+
+async def test_a_worker_that_cannot_start_ends_everything_with_one(
+    folder: Folder, two_workers: int, tmp_path: Path
+) -> None:
+    (tmp_path / "b.sock").write_text("not a socket")
+    with serving(folder) as process:
+        assert process.wait(20) == 1
+        assert two_workers
+        assert process.stderr is not None
+        assert "not a socket" in process.stderr.read()

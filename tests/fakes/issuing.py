@@ -1,0 +1,32 @@
+"""Around the issuer: a clock that stands where it is set, and an observer that remembers."""
+
+from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+
+
+class SetClock:
+    def __init__(self, now_ms: int = 1_795_000_000_123) -> None:
+        self.at_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def monotonic(self) -> float:
+        return self.at_ms / 1000
+
+
+class Remembering:
+    """Remembers what an issuer told it."""
+
+    def __init__(self) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        self.refusals: list[tuple[str | None, OAuthErrorCode]] = []
+        self.faults: list[str] = []
+
+    def issued(self, client: str, audience: str) -> None:
+        self.tokens.append((client, audience))
+
+    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+        self.refusals.append((client, error))
+
+    def faulted(self, error_type: str) -> None:
+        self.faults.append(error_type)
