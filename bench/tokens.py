@@ -1,0 +1,73 @@
+"""Requests to measure with: one fresh token each, 2 KB, as Envoy would send them."""
+
+import json
+import secrets
+import time
+from urllib.parse import quote
+
+from envoy.config.core.v3.base_pb2 import HeaderValue
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from nacl.signing import SigningKey
+
+from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.demo.pki import Authority
+from ott_extauthz.issuer.minter import Minter, MintOrder
+
+ISSUER = "https://issuer.bench"
+_KEY = SigningKey.generate()
+_IDENTITY = Authority("bench").issue("rgs", uri="spiffe://bank.bench/rgs")
+_CERTIFICATE = quote(_IDENTITY.certificate_pem.decode(), safe="")
+
+
+class _Signer:
+    kid = "bench"
+    algorithm = "EdDSA"
+
+    def sign(self, message: bytes) -> bytes:
+        return _KEY.sign(message).signature
+
+
+class _Clock:
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000  # noqa: TID251 - a real server reads the same clock
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+_MINTER = Minter(issuer=ISSUER, signer=_Signer(), clock=_Clock(), entropy=secrets.token_bytes)
+_ORDER = MintOrder(
+    subject="spiffe://bank.bench/rgs", client_id="rgs", audience="wallet.api", scope=frozenset({"wallet:debit"}),
+    lifetime_ms=300_000, thumbprint=_IDENTITY.thumbprint,
+)  # fmt: skip
+
+
+def jwks() -> bytes:
+    """The key set that verifies these tokens."""
+    x = encoded(bytes(_KEY.verify_key))
+    return json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "bench", "use": "sig", "x": x}]}).encode()
+
+
+def debit() -> bytes:
+    """A request for the one-time route, with a token of its own."""
+    return _request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", _MINTER.mint(_ORDER)))
+
+
+def public() -> bytes:
+    """A request for the public route."""
+    return _request("GET", "/healthz")
+
+
+def _request(method: str, path: str, *more: tuple[str, str]) -> bytes:
+    request = CheckRequest()
+    attributes = request.attributes
+    attributes.source.address.socket_address.address = "10.0.0.7"
+    attributes.source.principal = "spiffe://bank.bench/rgs"
+    attributes.source.certificate = _CERTIFICATE
+    http = attributes.request.http
+    http.method, http.scheme, http.host, http.path = method, "https", "wallet.api", path
+    common = [(f"x-custom-{index}", "value-of-some-length-0123456789") for index in range(14)]
+    common += [("accept", "*/*"), ("user-agent", "bench/1"), ("content-type", "application/json"), (":path", path)]
+    for name, value in (*common, *more):
+        http.header_map.headers.append(HeaderValue(key=name, raw_value=value.encode()))
+    return bytes(request.SerializeToString())

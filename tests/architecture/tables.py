@@ -1,0 +1,55 @@
+"""The README's tables, made from the code they describe; `python -m tests.architecture.tables` writes them anew."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ott_extauthz.model.reason import REASONS
+from ott_extauthz.observe.audit import MEANINGS
+from ott_extauthz.observe.issuer_metrics import IssuerMetrics
+from ott_extauthz.observe.metrics import Metrics
+
+README: Final = Path(__file__).parents[2] / "README.md"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def reasons() -> str:
+    rows = [(f"`{reason}`", f"`{found.code}`", str(found.status), found.text) for reason, found in REASONS.items()]
+    return _table(("reason", "code", "status", "meaning"), rows)
+
+
+def metrics() -> str:
+    rows = []
+    for source in (Metrics(transport="native").registry, IssuerMetrics().registry):
+        for collector in source._collector_to_names:
+            (family,) = collector.collect()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(getattr(collector, "_labelnames", ()))
+            rows.append((f"`{name}`", labels or "none", family.type, family.documentation))
+    return _table(("metric", "labels", "type", "meaning"), rows)
+
+
+def audit() -> str:
+    return _table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in MEANINGS.items()])
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {"reasons": reasons, "metrics": metrics, "audit": audit}
+
+
+def with_tables(text: str) -> str:
+    """Return the README with every table as the code says it."""
+    for name, make in TABLES.items():
+        pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
+        found = re.search(pattern, text, flags=re.DOTALL)
+        assert found is not None, name
+        text = f"{text[: found.start()]}{found[1]}{make()}\n{found[2]}{text[found.end() :]}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))

@@ -1,0 +1,73 @@
+"""What the README, the locks and the configurations say is what the code does."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ott_extauthz.demo.steps import STEPS
+from ott_extauthz.model.reason import REASONS, Reason
+from ott_extauthz.policy.document import policy_from
+from ott_extauthz.settings import load
+from ott_extauthz.wire.encode import IDENTITY_HEADERS
+from tests.architecture.tables import with_tables
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_tables_are_the_codes_own() -> None:
+    assert with_tables(README) == README, "run: python -m tests.architecture.tables"
+
+
+def test_every_reason_has_a_meaning_and_a_refusing_status() -> None:
+    assert set(REASONS) == set(Reason)
+    assert all(400 <= meaning.status <= 599 for meaning in REASONS.values())
+
+
+def test_every_reason_is_given_somewhere() -> None:
+    """A reason that nothing gives would be a promise in the manual that no code keeps."""
+    sources = [path for path in (ROOT / "ott_extauthz").rglob("*.py") if path.name != "reason.py"]
+    code = "".join(path.read_text() for path in sources)
+    assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
+    settings, policy, clients = blocks("yaml")
+    (tmp_path / "ott.yaml").write_text(settings)
+    assert load(tmp_path / "ott.yaml", {}).policy == tmp_path / "policy.yaml"
+    assert len(policy_from(policy, "policy.yaml").table.routes) == 2
+    assert "tls_client_auth" in clients
+
+
+def test_the_readme_names_every_identity_header() -> None:
+    assert all(header in README for header in IDENTITY_HEADERS)
+
+
+@pytest.mark.parametrize("lock", ["service", "dev", "envoy"])
+def test_locks_are_hashed_and_name_no_registry(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.lock").read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    pins = re.findall(r"^[A-Za-z0-9._-]+(?:\[[a-z]+\])?==\S+", text, re.MULTILINE)
+    assert pins
+    assert text.count("--hash=sha256:") >= len(pins)
+
+
+def test_every_dependency_is_locked_and_argued() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[><=~]", entry)[0] for entry in project["dependencies"]]
+    lock = (ROOT / "requirements" / "service.lock").read_text().lower()
+    section = README.split("## Dependencies")[1].split("## Decisions")[0]
+    for name in names:
+        assert f"\n{name.lower()}==" in "\n" + lock, name
+        assert name in section, name
+
+
+def test_the_tour_has_the_steps_it_promises() -> None:
+    assert len(STEPS) >= 8

@@ -1,0 +1,107 @@
+"""The listeners of the rig: the shipped one first, then one for each way an operator's Envoy may differ from it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, named_route, route
+
+_UNNORMALISED: Final[Tree] = {
+    "normalize_path": False,
+    "merge_slashes": False,
+    "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+    "strip_trailing_host_dot": False,
+    "strip_matching_host_port": False,
+    "use_remote_address": False,
+    "common_http_protocol_options": {"headers_with_underscores_action": "ALLOW"},
+}
+"""An Envoy that repairs nothing: what the server must refuse on its own."""
+
+XFCC_MODES: Final = ("SANITIZE", "SANITIZE_SET", "APPEND_FORWARD", "FORWARD_ONLY", "ALWAYS_FORWARD_ONLY")
+NO_PEER: Final[Tree] = {"include_peer_certificate": False}
+
+
+def _without(*names: str) -> Callable[[Tree], None]:
+    def change(tree: Tree) -> None:
+        for name in names:
+            authz_of(tree).pop(name)
+
+    return change
+
+
+def _second_filter(tree: Tree) -> None:
+    filters = hcm_of(tree)["http_filters"]
+    filters.insert(1, {"name": "second", "typed_config": authz_of(tree)})
+
+
+def _websocket(tree: Tree) -> None:
+    hcm_of(tree)["upgrade_configs"] = [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]
+
+
+LISTENERS: Final = (
+    Listener("shipped"),
+    Listener("bare", hcm=_UNNORMALISED, tls="optional"),
+    Listener("merged", hcm=_UNNORMALISED, authz={"encode_raw_headers": False}, tls="optional"),
+    Listener("string-body", authz={"with_request_body": {"max_request_bytes": 65536}}),
+    Listener("partial-body", authz={"with_request_body": {"max_request_bytes": 64, "allow_partial_message": True}}),
+    Listener("allowed-headers", authz={"allowed_headers": {"patterns": [{"exact": "x-ott"}]}}),
+    Listener("unvalidated", change=_without("validate_mutations", "decoder_header_mutation_rules")),
+    Listener("no-peer", authz=NO_PEER),
+    Listener("two-filters", change=_second_filter),
+    Listener("websocket", change=_websocket),
+    Listener("shadow", authz={"shadow_mode": True}),
+    Listener(
+        "routes",
+        routes=(
+            named_route("/v1/wallets/named", "wallet-debit"),
+            named_route("/v1/wallets/unknown", "no-such-route"),
+            named_route("/v1/wallets/mismatch", "ledger-entry"),
+            route("/v1/wallets/open", per_route={"disabled": True}),
+            route("/v1/wallets/unbuffered", per_route={"check_settings": {"disable_request_body_buffering": True}}),
+            route("/v1/wallets/retried", retry_policy={"retry_on": "5xx", "num_retries": 3}),
+            route(
+                "/v1/wallets/redirected",
+                internal_redirect_policy={"max_internal_redirects": 2, "redirect_response_codes": [302]},
+            ),
+            route("/grpc.wallet.v1.Wallet", cluster="grpc-service"),
+        ),
+    ),
+    # X-Forwarded-Client-Cert in each of Envoy's modes, judged by the connection's certificate ...
+    *(Listener(f"peer-{mode}", hcm={"forward_client_cert_details": mode}) for mode in XFCC_MODES),
+    # ... and by the header, with the connection's certificate beside it, and without.
+    *(Listener(f"xfcc-{mode}", hcm={"forward_client_cert_details": mode}, cluster="xfcc") for mode in XFCC_MODES),
+    *(
+        Listener(f"xfcc-only-{mode}", hcm={"forward_client_cert_details": mode}, authz=NO_PEER, cluster="xfcc")
+        for mode in XFCC_MODES
+    ),
+    *(
+        Listener(f"plain-{mode}", hcm={"forward_client_cert_details": mode}, authz=NO_PEER, tls="none", cluster="xfcc")
+        for mode in XFCC_MODES
+    ),
+    # An edge proxy in front: one listener forwards to another over HTTP/2 and mTLS.
+    Listener("edge", change=lambda tree: _forward(tree, "behind")),
+    Listener("behind", pipe=True),
+    Listener("edge-hops", change=lambda tree: _forward(tree, "behind-hops")),
+    Listener("behind-hops", pipe=True, hcm={"forward_client_cert_details": "APPEND_FORWARD"}, cluster="hops"),
+    # ... and what that server says when there is no edge proxy.
+    *(
+        Listener(f"hops-{mode}", hcm={"forward_client_cert_details": mode}, cluster="hops")
+        for mode in ("SANITIZE_SET", "APPEND_FORWARD")
+    ),
+    # The Check server that tests take down.
+    Listener("victim", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"}}),
+    Listener(
+        "fail-open",
+        authz={
+            "grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"},
+            "failure_mode_allow": True,
+            "failure_mode_allow_header_add": True,
+        },
+    ),
+)
+
+
+def _forward(tree: Tree, cluster: str) -> None:
+    """Make a listener a proxy that asks nobody and forwards to another listener."""
+    hcm = hcm_of(tree)
+    hcm["http_filters"] = [one for one in hcm["http_filters"] if one["name"] != FILTER]
+    hcm["route_config"]["virtual_hosts"][0]["routes"] = [route("/", cluster=cluster)]

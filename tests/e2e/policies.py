@@ -1,0 +1,57 @@
+"""The rig's policy and the configuration of its Check servers."""
+
+from typing import Any, Final
+
+from tests.e2e.forge import ISSUER
+
+RGS: Final = "spiffe://bank.example/rgs"
+GATEWAY: Final = "spiffe://bank.example/gateway"
+REVISION: Final = "e2e.7"
+
+_TOKEN: Final[dict[str, Any]] = {
+    "credential": "one_time_token",
+    "audience": "wallet.api",
+    "bound_to": ["certificate"],
+    "clients": ["rgs"],
+    "scopes": ["wallet:debit"],
+}
+
+
+def _route(name: str, methods: list[str], path: str, **changes: object) -> dict[str, Any]:
+    return {"name": name, "match": {"hosts": ["wallet.api"], "methods": methods, "path": path}, **_TOKEN, **changes}
+
+
+POLICY: Final[dict[str, Any]] = {
+    "revision": REVISION,
+    "routes": [
+        _route("wallet-debit", ["POST"], "/v1/wallets/{wallet}/debit"),
+        _route("wallet-read", ["GET", "HEAD"], "/v1/wallets/{wallet}"),
+        _route("files", ["GET", "POST"], "/files/{path**}"),
+        _route("workload", ["POST"], "/v1/workload", bound_to=["workload"]),
+        _route("unbound", ["POST"], "/v1/unbound", bound_to=[], unbound="accept the risk"),
+        _route("step-up", ["POST"], "/v1/step-up", max_auth_age="5m"),
+        _route("bearer", ["POST"], "/v1/bearer", **{"from": {"header": "authorization", "scheme": "Bearer"}}),
+        _route("stream", ["GET"], "/v1/stream"),
+        _route("grpc-debit", ["POST"], "/grpc.wallet.v1.Wallet/Debit"),
+        {
+            **_TOKEN,
+            "name": "ledger-entry",
+            "match": {"hosts": ["ledger.api"], "methods": ["POST"], "path": "/v1/entries"},
+            "audience": "ledger.api",
+            "scopes": ["ledger:write"],
+        },
+        {"name": "health", "match": {"methods": ["GET"], "path": "/healthz"}, "credential": "public"},
+    ],
+}
+
+
+def ott_yaml(name: str, transport: str, store: str, addresses: tuple[str, ...], admin: int) -> dict[str, Any]:
+    """The configuration of one Check server."""
+    return {
+        "listen": {"check": list(addresses), "admin": f"127.0.0.1:{admin}", "transport": transport},
+        "store": store,
+        "trust": [{"issuer": ISSUER, "jwks": "jwks.json", "algorithms": ["EdDSA", "ES256"]}],
+        "policy": "policy.yaml",
+        "audit": {"path": f"audit-{name}/", "required": True},
+        "drain": {"wait": "0ms", "grace": "1s"},
+    }

