@@ -37,7 +37,7 @@ demo: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
 
 test: .venv/ready .tools/envoy/ready
-	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

@@ -1,8 +1,25 @@
-"""What every kind of test may ask for."""
+"""What every kind of test may ask for, and how they are spread over two cores."""
 
+import re
 import socket
+from typing import Any
 
 import pytest
+
+_RIG = re.compile(r"tests/e2e/.*\[((?:native|grpcio)-(?:memory|redis))")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the cases of one end-to-end rig together: its Envoy and its servers start once."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where xdist spreads the tests
+
+    class ByRig(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            found = _RIG.match(nodeid)
+            return found[1] if found else nodeid
+
+    return ByRig(config, log)
 
 
 @pytest.fixture

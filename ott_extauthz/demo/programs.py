@@ -128,9 +128,11 @@ async def run(name: str, argv: Sequence[str | Path], *, folder: Path) -> str:
     try:
         output, errors = await asyncio.wait_for(process.communicate(), _START_WITHIN)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         raise ProgramError(f"{name} did not finish within {_START_WITHIN:.0f} s") from None
+    finally:
+        if process.returncode is None:  # too slow, or we are being ended ourselves
+            process.kill()
+            await process.wait()
     if process.returncode:
         log = (output + errors).decode("utf-8", errors="replace")
         raise ProgramError(_told(name, f"ended with exit code {process.returncode}", log))

@@ -5,7 +5,6 @@ Check server healthy.  Everything lives in one temporary folder and ends with th
 """
 
 import asyncio
-import socket
 import ssl
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import aiohttp
 
 from ott_extauthz.demo.calling import Reply, request_bytes, send
 from ott_extauthz.demo.files import caller, quoted, write_certificates, write_configurations
+from ott_extauthz.demo.ports import free_ports
 from ott_extauthz.demo.programs import Program, ProgramError, find_envoy, run
 from ott_extauthz.demo.upstream import echoing_upstream
 
@@ -84,7 +84,7 @@ async def stage(*, store: str) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ott-demo-")))
         upstream = await stack.enter_async_context(echoing_upstream())
-        check, admin, issuer = _free_ports(3)
+        check, admin, issuer = free_ports(3)
         ports = Ports(check, admin, issuer, upstream)
         write_certificates(folder / "tls")
         write_configurations(folder, _placeholders(folder, ports, store))
@@ -100,16 +100,6 @@ async def stage(*, store: str) -> AsyncIterator[Stage]:
             caller(folder, "thief"),
             await short_lived,
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    # Held open together, so that the system gives out different ones.
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _placeholders(folder: Path, ports: Ports, store: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from ott_extauthz.settings import Drain, Listen
 from ott_extauthz.wire.authorization import SERVICE, Authorization
-from ott_extauthz.wire.transports import listen, new_server, restrict
+from ott_extauthz.wire.transports import ListenError, listen, new_server, restrict
 
 LIVENESS: Final = "liveness"
 """Health service name for liveness probes: SERVING as long as the process runs, also while it drains."""
@@ -35,7 +35,10 @@ class CheckServer:
 
     async def start(self) -> None:
         """Take calls; ready as soon as this returns."""
-        await self._server.start()
+        try:
+            await self._server.start()
+        except RuntimeError as error:  # the native transport's own socket for reflection: TMPDIR unwritable or too long
+            raise ListenError(f"listen.check: the server does not start, look at TMPDIR: {error}") from None
         restrict(self._address)
         await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self._say(health_pb2.HealthCheckResponse.SERVING)

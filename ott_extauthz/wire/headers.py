@@ -28,6 +28,8 @@ _SINGLE: Final = frozenset({
     "signature-input", "content-digest", "x-signature", "x-timestamp", "x-nonce", "webhook-id", "webhook-timestamp",
     "webhook-signature", "client-cert", "x-envoy-auth-partial-body",
 })  # fmt: skip
+_JOINED: Final = frozenset({"authorization", "content-type"})  # Envoy joins their lines itself, in raw mode too
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _PROTECTED: Final = _SINGLE | {"x-forwarded-client-cert", "client-cert-chain", "cookie", "host"}
 
 
@@ -97,7 +99,7 @@ def _fault(kind: _Kind, name: str, value: str, headers: Headers) -> Reason | Non
     match kind:
         case _Kind.LOOKALIKE:
             return Reason.HEADER_LOOKALIKE
-        case _Kind.SINGLE if name in headers or (name == "authorization" and "," in value):
+        case _Kind.SINGLE if name in headers or (name in _JOINED and "," in _QUOTED.sub("", value)):
             return Reason.HEADER_DUPLICATED
         case _Kind.BAD:
             return Reason.HEADER_MALFORMED

@@ -14,6 +14,7 @@ from typing import Any
 
 from ott_extauthz.demo.calling import Reply
 from ott_extauthz.demo.pki import Authority, Identity
+from ott_extauthz.demo.ports import free_ports
 from tests.e2e import policies
 from tests.e2e.calling import Caller, Header, exchange, request
 from tests.e2e.forge import Forge, now
@@ -22,7 +23,7 @@ from tests.e2e.grpc_upstream import GrpcUpstream
 from tests.e2e.listeners import LISTENERS
 from tests.e2e.servers import CheckServer, Server, answers, fetched, wait_until
 from tests.e2e.upstream import Delivery, Upstream
-from tests.processes import StoreProcess, free_port
+from tests.processes import StoreProcess
 
 DEBIT = "/v1/wallets/w-17/debit"
 VICTIM = "victim"
@@ -237,10 +238,10 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str) 
         over_tcp = name == "ott" or _is_over_tls(name, transport)
         workers = 2 if name == "xfcc" and store != MEMORY else 1
         addresses = tuple(
-            f"127.0.0.1:{free_port()}" if over_tcp else f"unix://{folder}/{name}-{number}.check.sock"
+            f"127.0.0.1:{free_ports(1)[0]}" if over_tcp else f"unix://{folder}/{name}-{number}.check.sock"
             for number in range(workers)
         )
-        admin = free_port()
+        [admin] = free_ports(1)
         tree = policies.ott_yaml(name, transport, store, addresses, admin) | changes
         if _is_over_tls(name, transport):
             tree["listen"]["tls"] = {key: f"tls/{file}" for key, file in SERVER_TLS.items()}

@@ -1,16 +1,21 @@
 """The demo, as a newcomer runs it: through the command line, with a real Envoy, from nothing to nothing."""
 
+import base64
+import hashlib
 import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from ott_extauthz.demo.pki import Authority, write_private
 from ott_extauthz.demo.steps import STEPS
 from tests.e2e.servers import wait_until
 from tests.processes import VALKEY, running
@@ -21,9 +26,16 @@ DEMO = [sys.executable, "-m", "ott_extauthz", "demo"]
 
 
 @pytest.fixture
-def environ(envoy: Path, tmp_path: Path) -> dict[str, str]:
+def folder() -> Iterator[Path]:
+    """Where the demo's temporary files can be counted; a short path, for Unix sockets are made there too."""
+    with TemporaryDirectory(prefix="ott-t-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def environ(envoy: Path, folder: Path) -> dict[str, str]:
     """A newcomer's: a fresh HOME, and temporary files where the test can count them."""
-    return os.environ | {"OTT_ENVOY": str(envoy), "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "COLUMNS": "150"}
+    return os.environ | {"OTT_ENVOY": str(envoy), "HOME": str(folder), "TMPDIR": str(folder), "COLUMNS": "150"}
 
 
 def _ran(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -32,7 +44,7 @@ def _ran(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedPr
 
 
 def test_the_tour_comes_out_as_expected_readable_and_leaves_nothing_behind(
-    environ: dict[str, str], tmp_path: Path
+    environ: dict[str, str], folder: Path
 ) -> None:
     """Also with settings of the service in the caller's shell, which are not the demo's."""
     done = _ran(environ | {"OTT_STORE": "redis://127.0.0.1:1", "OTT_LISTEN__CHECK": "nonsense"}, "--once")
@@ -42,7 +54,24 @@ def test_the_tour_comes_out_as_expected_readable_and_leaves_nothing_behind(
     assert len([line for line in done.stdout.splitlines() if re.match(r" ?\d+\. ", line)]) == len(STEPS)
     assert "eyJ" not in done.stdout  # no token is shown
     assert "\x1b" not in done.stdout  # plain text where nobody watches
-    assert list(tmp_path.glob("ott-demo-*")) == []
+    assert list(folder.glob("ott-demo-*")) == []
+
+
+def test_private_keys_of_the_throwaway_pki_are_their_owners_alone(tmp_path: Path) -> None:
+    certificate, key = Authority("test").issue("somebody").write(tmp_path, "somebody")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in certificate.read_bytes()
+    with pytest.raises(FileExistsError):  # never into a file that somebody else prepared
+        write_private(key, b"")
+
+
+def test_a_thumbprint_is_the_sha256_of_the_der() -> None:
+    """RFC 8705 section 3.1, told by the standard library alone."""
+    identity = Authority("test").issue("somebody")
+    der = ssl.PEM_cert_to_DER_cert(identity.certificate_pem.decode())
+    assert identity.thumbprint == hashlib.sha256(der).digest()
+    assert identity.x5t_s256 == base64.urlsafe_b64encode(identity.thumbprint).rstrip(b"=").decode()
+    assert b"PRIVATE" not in repr(identity).encode()
 
 
 def test_the_tour_runs_on_a_real_store(environ: dict[str, str], tmp_path: Path) -> None:
@@ -93,7 +122,7 @@ def playground(environ: dict[str, str]) -> Iterator["tuple[subprocess.Popen[str]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the printed lines are for curl, which is not here")
 def test_it_stays_up_with_lines_to_paste_until_ctrl_c_and_clears_everything_away(
-    playground: "tuple[subprocess.Popen[str], list[str]]", tmp_path: Path
+    playground: "tuple[subprocess.Popen[str], list[str]]", folder: Path
 ) -> None:
     process, printed = playground
     mint = next(line for line in printed if line.startswith("TOKEN=$(curl"))
@@ -105,26 +134,26 @@ def test_it_stays_up_with_lines_to_paste_until_ctrl_c_and_clears_everything_away
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
-    assert list(tmp_path.glob("ott-demo-*")) == []
-    assert not _still_running(tmp_path)
+    assert list(folder.glob("ott-demo-*")) == []
+    assert not _still_running(folder)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_interrupted_in_the_middle_it_fails_and_still_clears_away(
-    environ: dict[str, str], tmp_path: Path, ending: signal.Signals
+    environ: dict[str, str], folder: Path, ending: signal.Signals
 ) -> None:
     command = [*DEMO, "--once"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
 
         def has_envoy() -> bool:
             assert process.poll() is None, "the demo ended by itself"
-            return bool(list(tmp_path.glob("ott-demo-*/access.log")))
+            return bool(list(folder.glob("ott-demo-*/access.log")))
 
         wait_until(has_envoy, lambda: "no Envoy")
         process.send_signal(ending)
         assert process.wait(20) != 0
-    assert list(tmp_path.glob("ott-demo-*")) == []
-    assert not _still_running(tmp_path)
+    assert list(folder.glob("ott-demo-*")) == []
+    assert not _still_running(folder)
 
 
 def _still_running(folder: Path) -> list[str]:

@@ -118,6 +118,12 @@ def test_a_comma_in_authorization_is_two_credentials() -> None:
     assert reason(request) is Reason.HEADER_DUPLICATED
 
 
+def test_two_content_types_are_joined_by_envoy_and_refused() -> None:
+    assert reason(check_request(headers=[("content-type", "a/a,b/b")])) is Reason.HEADER_DUPLICATED
+    quoted = 'multipart/mixed; boundary="a,b"'
+    assert facts(check_request(headers=[("content-type", quoted)])).headers["content-type"] == (quoted,)
+
+
 def test_headers_beyond_the_limit_are_refused() -> None:
     assert reason(check_request(headers=[("x-a", "v" * 131_073)])) is Reason.HEADER_MALFORMED
 
