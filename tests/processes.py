@@ -124,6 +124,13 @@ class StoreProcess:
         ) as client:
             return client.execute_command(*words)
 
+    def wait_until_synchronised(self) -> None:
+        """Wait until this replica has its primary's data."""
+        until = time.monotonic() + START_SECONDS
+        while self.info("replication")["master_link_status"] != "up":
+            assert time.monotonic() < until, "the replica does not find its primary"
+            time.sleep(0.01)
+
     def info(self, section: str) -> dict[str, Any]:
         fields: dict[str, Any] = self.command("INFO", section)
         return fields

@@ -107,6 +107,7 @@ async def test_a_token_used_on_the_old_primary_is_refused_on_the_promoted_one(
 ) -> None:
     """Replication is asynchronous, so the promoted server may lack the use, or have it: either way it cannot vouch."""
     with running(engine, tmp_path / "replica", replicaof=f"127.0.0.1 {own_store.port}") as replica:
+        replica.wait_until_synchronised()  # before that, the first replica gives its primary a new identity
         async with listed(own_store.url) as old, listed(replica.url) as new:
             use = a_use()
             assert await old.mark_used(use, timeout=TIMEOUT) is FIRST

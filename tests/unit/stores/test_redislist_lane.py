@@ -187,11 +187,11 @@ async def test_one_callers_short_deadline_is_its_own_affair(proxy: DropProxy, us
 async def test_a_reply_that_never_comes_ends_its_connection_and_holds_up_nobody(
     store: StoreProcess, proxy: DropProxy
 ) -> None:
-    async with listed(settings_for(proxy.url, timeout="150ms")) as used_list:
+    async with listed(settings_for(proxy.url, timeout="300ms")) as used_list:
         proxy.swallow_replies = 1
         started = time.monotonic()
         assert await used_list.mark_used(a_use(), timeout=TIMEOUT) is FIRST  # its second sending, elsewhere
-        assert 0.14 < time.monotonic() - started < 1
+        assert 0.29 < time.monotonic() - started < 2
         assert proxy.connections == 2
         assert await used_list.mark_used(a_use(), timeout=TIMEOUT) is FIRST
     assert store.command("DBSIZE") == 3
@@ -260,14 +260,14 @@ def own_store(engine: Engine, tmp_path: Path) -> Iterator[StoreProcess]:
 
 
 async def test_a_store_that_hangs_is_bounded_and_then_recovers(own_store: StoreProcess) -> None:
-    async with listed(settings_for(own_store.url, timeout="100ms")) as used_list:
+    async with listed(settings_for(own_store.url, timeout="250ms")) as used_list:
         use = a_use()
         own_store.pause()
         started = time.monotonic()
         spends = [used_list.mark_used(use, timeout=TIMEOUT), used_list.mark_used(a_use(), timeout=0.05)]
         faults = await asyncio.gather(*(fault_of(spend) for spend in spends))
         assert faults == [(UsedListFault.TIMEOUT, TokenState.UNKNOWN)] * 2
-        assert time.monotonic() - started < 0.5  # twice 100 ms: the call and its one resend
+        assert 0.49 < time.monotonic() - started < 1.5  # twice 250 ms: the call and its one resend
         assert not (await used_list.health()).ready
         own_store.resume()
 
@@ -326,7 +326,7 @@ def test_it_does_the_same_on_uvloop(tmp_path: Path) -> None:
     """uvloop runs timers before sockets and closes transports in its own way; the service runs on it."""
 
     async def everything(store: StoreProcess) -> None:
-        async with DropProxy(store.port) as proxy, listed(settings_for(proxy.url, timeout="150ms")) as used_list:
+        async with DropProxy(store.port) as proxy, listed(proxy.url) as used_list:
             await test_a_lost_reply_is_recognised_by_the_nonce(store, proxy, used_list)
             await test_a_connection_cut_while_idle_costs_nobody_anything(proxy, used_list)
             proxy.connections = 1
