@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -73,12 +74,23 @@ def _clear_socket(path: Path) -> None:
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
     files = ChangingFiles([path for path in (tls.certificate, tls.key, tls.client_ca) if path])
     try:
+        _judge(tls)
         first = _certificates(tls)
+    except ssl.SSLError as error:  # an OSError too, but about what is in the files
+        raise ListenError(f"listen.tls: the files cannot be used together: {error.reason or error}") from None
     except OSError as error:
         raise ListenError(f"listen.tls: {error.filename}: {error.strerror}") from None
     # The stubs say the fetcher always returns one; gRPC keeps the last when it is None.
     fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", _fetcher(tls, files))
     return grpc.dynamic_ssl_server_credentials(first, fetcher, tls.client_ca is not None)
+
+
+def _judge(tls: Tls) -> None:
+    """Find at start what gRPC would tell by failed handshakes only: a key of another certificate, no PEM."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"")
+    if tls.client_ca is not None:
+        context.load_verify_locations(tls.client_ca)
 
 
 def _fetcher(tls: Tls, files: ChangingFiles) -> Callable[[], grpc.ServerCertificateConfiguration | None]:

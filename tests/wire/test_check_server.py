@@ -12,6 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ott_extauthz.demo.pki import Authority
+from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.settings import load
 from ott_extauthz.wire.transports import ListenError
 from tests.wire.conftest import Configure, Desk, served
 
@@ -143,6 +145,31 @@ async def test_a_stale_socket_is_replaced_and_any_other_file_is_not(
         assert app.server.is_serving
 
 
+@pytest.mark.parametrize("broken", ["server.pem", "server-key.pem", "clients.pem"])
+@pytest.mark.parametrize("content", [None, "", "no PEM", "another"])
+async def test_tls_files_that_do_not_go_together_do_not_start(
+    configured: Configure, tmp_path: Path, broken: str, content: str | None
+) -> None:
+    authority = Authority("one")
+    _write(authority, tmp_path, "server")
+    authority.write(tmp_path, "clients")
+    configured("grpcio", "")
+    tls = {"certificate": "server.pem", "key": "server-key.pem", "client_ca": "clients.pem"}
+    settings = load(tmp_path / "ott.yaml", {"OTT_LISTEN__TLS": json.dumps(tls)})
+    if content == "another":
+        if broken == "clients.pem":
+            return  # any certificate will do as an authority
+        _write(Authority("two"), tmp_path, "other")
+        (tmp_path / broken).write_bytes((tmp_path / broken.replace("server", "other")).read_bytes())
+    elif content is None:
+        (tmp_path / broken).unlink()
+    else:
+        (tmp_path / broken).write_text(content)
+    with pytest.raises((ListenError, DocumentError), match=r"listen\.tls|server-key\.pem"):
+        async with served(settings, "127.0.0.1:0"):
+            pass
+
+
 def _write(authority: Authority, folder: Path, name: str) -> None:
     for stale in (folder / f"{name}.pem", folder / f"{name}-key.pem"):
         stale.unlink(missing_ok=True)
@@ -167,11 +194,8 @@ async def test_mtls_takes_only_callers_with_a_certificate_and_follows_rotation(
     caller = clients.issue("envoy", uri="spiffe://bank.example/envoy")
     stranger = Authority("stranger").issue("envoy", uri="spiffe://bank.example/envoy")
     tls = f"{{certificate: {tmp_path}/server.pem, key: {tmp_path}/server-key.pem, client_ca: {tmp_path}/clients.pem}}"
-    settings = configured("auto", "").model_copy(update={})
-    (tmp_path / "ott.yaml").write_text((tmp_path / "ott.yaml").read_text().replace("transport: auto", f"tls: {tls}"))
-    from ott_extauthz.settings import load  # noqa: PLC0415
-
-    settings = load(tmp_path / "ott.yaml", {})
+    configured("auto", "")
+    settings = load(tmp_path / "ott.yaml", {"OTT_LISTEN__TLS": tls})
     async with served(settings, f"127.0.0.1:{free_port}"):
         good = (caller.key_pem, caller.certificate_pem)
         assert await _health_over_tls(free_port, old.certificate_pem, good) == health_pb2.HealthCheckResponse.SERVING
