@@ -92,6 +92,13 @@ def test_a_key_is_used_with_its_own_algorithm_only(algorithm: str, kid: str) -> 
     assert result == Rejection(Reason.TOKEN_ALGORITHM_REFUSED)
 
 
+@pytest.mark.parametrize("algorithm", list(PRIVATE))
+def test_a_key_verifies_nothing_under_an_algorithm_it_is_not_for(algorithm: str) -> None:
+    """The verifier asks a key's algorithms first; a key that is asked all the same still says no."""
+    key = TRUST[ISSUER].keys[algorithm]
+    assert not any(key.verifies(other, b"message", b"x" * 64) for other in ("none", "HS256", "", "RS512"))
+
+
 def test_the_public_key_is_no_hmac_secret() -> None:
     """Algorithm confusion: HS256 keyed with the published JWK."""
     for secret in (jwk("RS256")["n"], jwk("EdDSA")["x"]):

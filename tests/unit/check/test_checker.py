@@ -251,7 +251,9 @@ async def test_a_required_audit_that_fails_turns_every_answer_into_a_refusal() -
     assert (decision.reason, decision.token_state) == (Reason.AUDIT_UNAVAILABLE, TokenState.SPENT)
     public = await denied(desk, method="GET", path="/healthz")
     assert public.reason is Reason.AUDIT_UNAVAILABLE
-    assert [record.decision for record in desk.observer.records] == [decision, public]
+    refused = await denied(desk, ("x-ott", desk.token(scope="x")))
+    assert (refused.reason, refused.token_state) == (Reason.AUDIT_UNAVAILABLE, TokenState.UNSPENT)
+    assert [record.decision for record in desk.observer.records] == [decision, public, refused]
 
 
 async def test_a_malformed_request_is_refused_audited_and_counted() -> None:
