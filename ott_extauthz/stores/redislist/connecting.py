@@ -51,7 +51,8 @@ class Place:
     is_tls: bool
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 def place_from(url: str) -> Place:

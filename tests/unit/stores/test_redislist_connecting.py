@@ -141,14 +141,14 @@ async def test_a_server_that_quotes_the_password_is_not_repeated(engine: Engine,
     (tmp_path / "data").mkdir()
     with running(engine, tmp_path / "data", rename_command="AUTH WHATEVER") as store:
         await refusal(settings_for(store.url, password_file=file))
-        await refusal(settings_for(store.url.replace("127", "ott@127"), password_file=file))
+        await refusal(settings_for(store.url.replace("//", "//ott@"), password_file=file))
 
 
 @pytest.fixture
 def as_user(store: StoreProcess, tmp_path: Path) -> Store:
     file = tmp_path / "password"
     file.write_text(PASSWORD)
-    return settings_for(store.url.replace("127", "ott@127"), password_file=file)
+    return settings_for(store.url.replace("//", "//ott@"), password_file=file)
 
 
 def _allow(store: StoreProcess, permissions: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ott_extauthz.ports import SpendOutcome
 from ott_extauthz.settings import ClockBounds
+from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.script import FENCE_KEY, USED_PREFIX
 from tests.fakes.clock import SkewedClock
 from tests.processes import Engine, StoreProcess, running
@@ -117,6 +118,17 @@ async def test_a_token_used_on_the_old_primary_is_refused_on_the_promoted_one(
             assert await new.mark_used(replay_of(use), timeout=TIMEOUT) is FENCED
 
 
+async def test_the_first_replica_costs_a_fence(own_store: StoreProcess, engine: Engine, tmp_path: Path) -> None:
+    """An engine takes a new replication id when it begins to replicate: safe, and an operator should know of it."""
+    async with listed(own_store.url) as used_list:
+        before = since_ms(own_store)
+        await asyncio.sleep(0.005)
+        with running(engine, tmp_path / "replica", replicaof=f"127.0.0.1 {own_store.port}") as replica:
+            await asyncio.to_thread(replica.wait_until_synchronised)
+            assert (await used_list.health()).ready
+            assert since_ms(own_store) > before
+
+
 async def test_a_replica_takes_no_use_and_says_so(own_store: StoreProcess, engine: Engine, tmp_path: Path) -> None:
     with running(engine, tmp_path / "replica", replicaof=f"127.0.0.1 {own_store.port}") as replica:
         async with listed(replica.url) as used_list:
@@ -157,7 +169,7 @@ async def test_a_fence_that_is_not_ours_counts_as_none(store: StoreProcess, rubb
         store.command("SET", FENCE_KEY, rubbish.replace("{identity}", identity))
         await asyncio.sleep(0.005)
         assert await used_list.mark_used(replay_of(use), timeout=TIMEOUT) is FENCED
-        assert abs(since_ms(store) - SkewedClock().now_ms()) < 1000
+        assert abs(since_ms(store) - SkewedClock().now_ms()) < 5000
 
 
 @pytest.mark.parametrize("offset_ms", [-BOUNDS.max_skew - 500, BOUNDS.max_skew + 500])
@@ -182,6 +194,13 @@ async def test_a_use_that_has_ended_by_the_stores_clock_is_not_written(store: St
         for _ in range(3):
             assert await used_list.mark_used(use, timeout=TIMEOUT) is EXPIRED
         assert store.command("DBSIZE") == 1
+
+
+async def test_a_use_that_has_ended_is_refused_without_asking() -> None:
+    used_list = RedisUsedList(settings=settings_for("redis://127.0.0.1:1"), bounds=BOUNDS, clock=SkewedClock())
+    use = a_use(keep_until_ms=SkewedClock().now_ms())
+    assert await used_list.mark_used(use, timeout=TIMEOUT) is EXPIRED
+    await used_list.close()
 
 
 async def test_the_engine_still_forgets_a_past_expiry(store: StoreProcess) -> None:
@@ -213,7 +232,7 @@ async def test_a_use_is_kept_until_its_end_and_holds_no_more_than_the_attempt(st
         assert store.command("PEXPIRETIME", key) == use.keep_until_ms
         first_ms, _, nonce = store.command("GET", key).partition(":")
         assert nonce == use.nonce.hex()
-        assert abs(int(first_ms) - use.now_ms) < 1000
+        assert abs(int(first_ms) - use.now_ms) < 5000
 
 
 async def test_a_policy_that_may_evict_is_refused_unless_nothing_is_ever_full(own_store: StoreProcess) -> None:
