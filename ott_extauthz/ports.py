@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from ott_extauthz.model.decision import Decision
 from ott_extauthz.model.facts import Facts, Malformed
@@ -25,12 +25,20 @@ class Clock(Protocol):
         ...
 
 
+OWN_WRITE_MS: Final = 2000
+"""How long after a first use the same nonce is still the same attempt; on the store's clock."""
+
+WITNESS_BYTES: Final = 256
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """One attempt to spend one token.
 
-    ``key`` is the 32-byte digest of (iss, jti).  ``nonce`` names this attempt: the store recognises its own write when
-    a reply was lost.  ``keep_until_ms`` lies after the last instant at which anyone could still accept the token.
+    ``key`` is the 32-byte digest of (iss, jti).  ``nonce`` names this attempt: for :data:`OWN_WRITE_MS` after the first
+    use the store recognises its own write, when a reply was lost or the very same request is checked again.
+    ``keep_until_ms`` lies after the last instant at which anyone could still accept the token.  ``witness`` is kept
+    with the use and shown on a second one: who spent it; at most :data:`WITNESS_BYTES`.
     """
 
     key: bytes = field(repr=False)
@@ -38,6 +46,13 @@ class Use:
     issued_at_ms: int
     keep_until_ms: int
     now_ms: int
+    witness: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not self.key or not self.nonce:
+            raise ValueError("a use without a key or a nonce would be everybody's use")
+        if len(self.witness) > WITNESS_BYTES:
+            raise ValueError(f"a witness is at most {WITNESS_BYTES} bytes")
 
 
 class SpendOutcome(Enum):
@@ -52,6 +67,22 @@ class SpendOutcome(Enum):
     UNSAFE = auto()  # the store may forget (eviction): nothing was written
 
 
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """Who spent a token first, as the store remembers it: when, on the store's clock, and the witness left then."""
+
+    at_ms: int
+    witness: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """A used-list's answer; ``first`` is there when it is ALREADY_USED."""
+
+    outcome: SpendOutcome
+    first: FirstUse | None = None
+
+
 class UsedListFault(StrEnum):
     """Kinds of a broken used-list: the label of ``ott_store_errors_total``."""
 
@@ -60,6 +91,8 @@ class UsedListFault(StrEnum):
     LOST = "lost"
     REPLY = "reply"
     CLOSED = "closed"
+    CIRCUIT_OPEN = "circuit_open"
+    OVERLOADED = "overloaded"
 
 
 class UsedListError(Exception):
@@ -84,14 +117,14 @@ class UsedList(Protocol):
 
     The contract: of all calls of :meth:`mark_used` with one key and different nonces, whoever makes them, wherever,
     whenever, **at most one** is answered FIRST_USE; whatever the store lost in between.  Calls with the same key and
-    the same nonce are one attempt and may be answered FIRST_USE again.
+    the same nonce are one attempt and are answered FIRST_USE again, for OWN_WRITE_MS after the first.
     """
 
     async def start(self) -> None:
         """Connect and set the fence; does not raise when the store is down (mark_used and health say so)."""
         ...
 
-    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:  # noqa: ASYNC109 - the deadline's rest
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - the deadline's rest
         """Spend once, atomically, within ``timeout`` seconds.
 
         Raises:
@@ -141,6 +174,10 @@ class CheckObserver(Protocol):
 
     def decided(self, record: CheckRecord) -> None:
         """Take note of one decision, as it is answered."""
+        ...
+
+    def replayed(self, record: CheckRecord) -> None:
+        """Take note of a second use, after ``decided``; the place to raise an alarm, or to revoke the client."""
         ...
 
     def faulted(self, error_type: str) -> None:

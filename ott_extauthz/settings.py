@@ -5,6 +5,7 @@
 - Secrets come only as file paths.  Relative paths are relative to the file that names them.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -100,8 +101,42 @@ class ClientCertificate(Model):
         return self
 
 
+_SCHEMES: Final = (
+    "memory", "sqlite", "postgresql", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+quorum",
+    "rediss+sentinel", "rediss+cluster", "rediss+quorum",
+)  # fmt: skip
+_REDIS_PORTS: Final = {"sentinel": 26379}
+_REDIS_FORMS: Final = {
+    "": (r"(/\d*)?", "redis://[user@]host[:port][/db]"),
+    "sentinel": (
+        r"/[^/]+(/\d+)?",
+        "redis+sentinel://[user@]host[:port],…/name[/db], the name as the sentinels know it",
+    ),
+    "cluster": (r"/?", "redis+cluster://[user@]host[:port],…; a cluster has no databases"),
+    "quorum": (r"(/\d*)?", "redis+quorum://[user@]host[:port],…[/db]"),
+}
+
+
+def redis_nodes(url: str) -> list[tuple[str, int]]:
+    """Return host and port of every server that a ``redis…://`` URL names.
+
+    Raises:
+        ValueError: there is something where a host or a port belongs.
+    """
+    parts = urlsplit(url)
+    port = _REDIS_PORTS.get(parts.scheme.partition("+")[2], 6379)
+    nodes = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+    if not all(node.hostname for node in nodes):
+        raise ValueError("a Redis store needs a host")
+    return [(node.hostname or "", node.port or port) for node in nodes]
+
+
 class Store(Model):
-    """The used-list.  ``store: memory://`` is short for ``store: {url: memory://}``."""
+    """The used-list.  ``store: memory://`` is short for ``store: {url: memory://}``.
+
+    ``wait`` counts a use only once so many replicas have it; ``all`` means every one of them, and ``replicas`` says how
+    many the primary has: one that is cut off from its replicas counts none.
+    """
 
     url: str
     password_file: FilePath | None = None
@@ -109,18 +144,60 @@ class Store(Model):
     certificate: FilePath | None = None
     key: FilePath | None = None
     timeout: Duration = 80
+    sentinel_password_file: FilePath | None = None
+    wait: Literal["all"] | Annotated[int, Field(ge=1, le=16)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=16)] | None = None
 
     @field_validator("url")
     @classmethod
     def _known_and_without_secret(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("memory", "redis", "rediss"):
-            raise ValueError("a store is memory://, redis://host:port/db or rediss://host:port/db")
+        if parts.scheme not in _SCHEMES:
+            raise ValueError(f"a store is one of {', '.join(scheme + '://' for scheme in _SCHEMES)}")
         if parts.password is not None:
             raise ValueError("a password in the URL would be shown by every tool that prints it; use password_file")
-        if parts.scheme != "memory" and not parts.hostname:
+        if parts.scheme.startswith("redis") and not parts.netloc:
             raise ValueError("a Redis store needs a host")
         return value
+
+    @property
+    def kind(self) -> str:
+        """What follows the ``+`` of a Redis URL: sentinel, cluster, quorum, or nothing."""
+        return self.url.partition(":")[0].partition("+")[2]
+
+    @model_validator(mode="after")
+    def _tls_files_are_used(self) -> "Store":
+        has_files = self.ca or self.certificate or self.key
+        if has_files and not self.url.startswith(("rediss", "postgresql")):
+            raise ValueError(
+                "ca, certificate and key are for TLS, which this URL does not speak: rediss://, postgresql://"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_deployment(self) -> "Store":
+        if not self.url.startswith("redis"):
+            if self.wait or self.replicas:
+                raise ValueError("wait and replicas are for redis://, redis+sentinel:// and redis+cluster://")
+            return self
+        nodes, parts = redis_nodes(self.url), urlsplit(self.url)
+        path, form = _REDIS_FORMS[self.kind]
+        if not re.fullmatch(path, parts.path) or parts.query or parts.fragment:
+            raise ValueError(f"store.url is written {form}")
+        if len(set(nodes)) != len(nodes):
+            raise ValueError("a server of store.url stands twice")
+        if not self.kind and len(nodes) > 1:
+            raise ValueError("several servers are written redis+sentinel://, redis+cluster:// or redis+quorum://")
+        if self.kind == "quorum":
+            if len(nodes) < 3 or len(nodes) % 2 == 0:  # noqa: PLR2004 - of two, one down leaves no majority
+                raise ValueError(f"a quorum has 3 or 5 servers, an odd number; store.url names {len(nodes)}")
+            if self.wait or self.replicas:
+                raise ValueError("a quorum's servers have no replicas to wait for; leave wait and replicas out")
+        if (self.wait == "all") != (self.replicas is not None):
+            raise ValueError(
+                "wait: all and replicas go together: a primary that is cut off from its replicas counts none"
+            )
+        return self
 
     @property
     def is_memory(self) -> bool:
@@ -213,7 +290,7 @@ class Settings(Model):
         if self.store.is_memory and len(self.listen.check) > 1:
             raise ValueError(
                 "store memory:// lives in one process: with several listen.check addresses each worker would accept "
-                "a token once; use redis://"
+                "a token once; use sqlite:///file, redis:// or postgresql://"
             )
         return self
 

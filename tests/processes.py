@@ -63,7 +63,7 @@ class StoreProcess:
         self.folder = folder
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
-        self._directives = {"save": "", "appendonly": "no", "loglevel": "warning", **directives}
+        self.own = {"save": "", "appendonly": "no", "loglevel": "warning", **directives}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -139,10 +139,16 @@ class StoreProcess:
         assert self.engine.program is not None, self.engine.why_not
         words = [str(self.engine.program), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         words += ["--tls-port", str(self.tls_port)] if self.tls_port else []
-        for name, value in self._directives.items():
+        for name, value in self.own.items():
             words += [f"--{name.replace('_', '-')}", *value.split(" ")]
+        return self.launched(*words[1:])
+
+    def launched(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start the program with these words."""
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(
+                [str(self.engine.program), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def _is_up(self) -> bool:
         assert self._process is not None

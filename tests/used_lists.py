@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ott_extauthz.ports import Clock, SpendOutcome, Use
+from ott_extauthz.ports import Clock, SpendOutcome, StoreHealth, Use, UsedList
 from ott_extauthz.settings import ClockBounds, Store
-from ott_extauthz.stores.redislist.list import RedisUsedList, fence_margin_ms
+from ott_extauthz.stores.redislist.factory import redis_used_list
+from ott_extauthz.stores.redislist.node import fence_margin_ms
 from ott_extauthz.stores.redislist.script import FENCE_KEY
 from tests.fakes.clock import SkewedClock
 from tests.processes import StoreProcess
@@ -20,20 +21,36 @@ BOUNDS = ClockBounds.model_validate({"max_skew": "5s", "iat_lead": "50ms"})
 MARGIN_MS = fence_margin_ms(BOUNDS)
 
 
-def settings_for(url: str, *, timeout: str = PATIENT, **files: Path) -> Store:
-    return Store.model_validate({"url": url, "timeout": timeout, **files})
+def settings_for(url: str, *, timeout: str = PATIENT, **more: Path | str | int) -> Store:
+    return Store.model_validate({"url": url, "timeout": timeout, **more})
+
+
+class Outcomes:
+    """A used-list whose answers are bare outcomes, for tests that ask nothing else."""
+
+    def __init__(self, used_list: UsedList) -> None:
+        self.used_list = used_list
+
+    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:
+        return (await self.used_list.mark_used(use, timeout=timeout)).outcome
+
+    async def health(self) -> StoreHealth:
+        return await self.used_list.health()
+
+    async def close(self) -> None:
+        await self.used_list.close()
 
 
 @asynccontextmanager
 async def listed(
     settings: Store | str, *, bounds: ClockBounds = BOUNDS, clock: Clock | None = None
-) -> AsyncIterator[RedisUsedList]:
+) -> AsyncIterator["Outcomes"]:
     """Have a started used-list for the length of a block."""
     settings = settings_for(settings) if isinstance(settings, str) else settings
-    used_list = RedisUsedList(settings=settings, bounds=bounds, clock=clock or SkewedClock())
+    used_list = redis_used_list(settings=settings, bounds=bounds, clock=clock or SkewedClock())
     await used_list.start()
     try:
-        yield used_list
+        yield Outcomes(used_list)
     finally:
         await used_list.close()
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
@@ -17,7 +18,7 @@ from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, Logger
 from ott_extauthz.observe.metrics import Metrics, exposition
-from ott_extauthz.ports import Clock, UsedList
+from ott_extauthz.ports import Clock, StoreHealth, UsedList
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.authorization import Authorization
@@ -54,7 +55,7 @@ def build(
     clock = clock or SystemClock()
     metrics = Metrics(transport=settings.listen.chosen_transport)
     observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
-    used_list = new_used_list(settings, clock=clock)
+    used_list = new_used_list(settings, clock=clock, on_change=partial(_tell_store, logger))
     audit = _audit(settings, address, metrics)
     checker = Checker(
         policy=lambda: inputs.policy,
@@ -64,7 +65,6 @@ def build(
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
-            entropy=secrets.token_bytes,
             observer=observer,
             exp_leeway_ms=settings.clock.exp_leeway,
             max_skew_ms=settings.clock.max_skew,
@@ -104,6 +104,13 @@ async def serve(app: CheckApp, *, admin: str | None, until: asyncio.Event, on_se
         stack.push_async_callback(app.server.leave)
         on_serving()
         await until.wait()
+
+
+def _tell_store(logger: Logger, health: StoreHealth) -> None:
+    if health.ready:
+        logger.info("store ready", detail=health.detail)
+    else:
+        logger.warning("store not ready", detail=health.detail)
 
 
 def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | NoAudit:

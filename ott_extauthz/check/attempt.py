@@ -40,13 +40,20 @@ class Attempt:
             token_state=rejection.token_state if self.credential_presented else None,
             challenge=challenge_for(reason, self.route),
             retry_after_seconds=RETRY_AFTER_SECONDS if may_retry else None,
+            first=rejection.first,
         )
 
     def deny_for_fault(self, reason: Reason) -> Deny:
         """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""
         return self.deny(Rejection(reason, TokenState.UNKNOWN if self.is_spending else TokenState.UNSPENT))
 
-    def allow(self, route: Route, spent: SpentToken | None, headers_to_remove: tuple[str, ...]) -> Allow:
+    def allow(
+        self,
+        route: Route,
+        spent: SpentToken | None,
+        headers_to_remove: tuple[str, ...],
+        header_to_keep: str | None = None,
+    ) -> Allow:
         """Let the request on."""
         return Allow(
             decision_id=self.decision_id,
@@ -54,4 +61,5 @@ class Attempt:
             policy_revision=self.policy_revision,
             spent=spent,
             headers_to_remove=headers_to_remove,
+            header_to_keep=header_to_keep,
         )

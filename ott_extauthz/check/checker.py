@@ -20,6 +20,7 @@ from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.check.spending import spending
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed, is_ours
 from ott_extauthz.model.reason import Reason
@@ -99,11 +100,13 @@ class Checker:
             return attempt.deny(Rejection(fault))
         # 6 spend
         attempt.is_spending = True
-        spent = await self.single_use.spend(token, now_ms=attempt.now_ms, deadline=deadline)
+        attempt_to_spend = spending(token, facts, route, attempt.decision_id, self.entropy)
+        spent = await self.single_use.spend(attempt_to_spend, now_ms=attempt.now_ms, deadline=deadline)
         if isinstance(spent, Rejection):
             return attempt.deny(spent)
         # 7 allow
-        return attempt.allow(route, spent, (presented.header, *_spoofed(facts)))
+        kept = presented.header if route.keeps_credential else None
+        return attempt.allow(route, spent, (presented.header, *_spoofed(facts)), kept)
 
     def _conclude(self, facts: Facts | Malformed, attempt: Attempt, started: float, decision: Decision) -> Decision:
         record = CheckRecord(
@@ -119,6 +122,8 @@ class Checker:
         except AuditError:
             record.decision = attempt.deny(Rejection(Reason.AUDIT_UNAVAILABLE, _token_state_after(decision)))
         self.observer.decided(record)
+        if isinstance(record.decision, Deny) and record.decision.reason is Reason.TOKEN_REPLAYED:
+            self.observer.replayed(record)
         return record.decision
 
 

@@ -2,25 +2,26 @@
 
 A use is remembered for ``exp + exp_leeway + max_skew + MARGIN``.  ``exp_leeway`` because the verifier accepts that long
 (the same constant, else keycloak#43505), ``max_skew`` because another caller's clock may lag, MARGIN for what the
-bounds did not foresee.  The nonce names this attempt, so that the store knows its own write when a reply was lost.
+bounds did not foresee.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.check.latency import RecentLatency
+from ott_extauthz.check.seen import Seen, SeenTokens
+from ott_extauthz.check.spending import Spending
 from ott_extauthz.model.decision import SpentToken
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
-from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.ports import CheckObserver, Clock, Entropy, SpendOutcome, Use, UsedList, UsedListError
+from ott_extauthz.model.replay import FirstSpender, first_spender
+from ott_extauthz.ports import OWN_WRITE_MS, CheckObserver, Clock, Spend, SpendOutcome, Use, UsedList, UsedListError
 
 MARGIN_MS: Final = 60_000
-NONCE_BYTES: Final = 16
 MINIMUM_BUDGET_SECONDS: Final = 0.005
 """A spend that cannot finish is not started: with less than this left of Envoy's deadline the token stays unspent."""
 
 _REFUSALS: Final = {
-    SpendOutcome.ALREADY_USED: Rejection(Reason.TOKEN_REPLAYED, TokenState.SPENT),
     SpendOutcome.FENCED: Rejection(Reason.STORE_EPOCH, TokenState.UNKNOWN),
     SpendOutcome.EXPIRED: Rejection(Reason.TOKEN_EXPIRED),
     SpendOutcome.CLOCK_DISAGREES: Rejection(Reason.STORE_CLOCK),
@@ -29,40 +30,62 @@ _REFUSALS: Final = {
 }
 
 
+def _replayed(first: FirstSpender | None) -> Rejection:
+    return Rejection(Reason.TOKEN_REPLAYED, TokenState.SPENT, first)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleUse:
     """Spends verified tokens in a used-list, within what is left of the caller's deadline."""
 
     used_list: UsedList
     clock: Clock
-    entropy: Entropy
     observer: CheckObserver
     exp_leeway_ms: int
     max_skew_ms: int
+    seen: SeenTokens = field(default_factory=SeenTokens)
+    latency: RecentLatency = field(default_factory=RecentLatency)
 
-    async def spend(self, token: VerifiedToken, *, now_ms: int, deadline: float) -> SpentToken | Rejection:
-        """Spend ``token`` once; ``deadline`` is an instant of the monotonic clock, in seconds."""
+    async def spend(self, spending: Spending, *, now_ms: int, deadline: float) -> SpentToken | Rejection:
+        """Spend once; ``deadline`` is an instant of the monotonic clock, in seconds."""
+        use = self._use(spending, now_ms)
+        known = self.seen.replayed_by(use.key, use.nonce, now_ms)
+        if known is not None:
+            return _replayed(known.first)
         started = self.clock.monotonic()
-        if deadline - started < MINIMUM_BUDGET_SECONDS:
+        if deadline - started < max(MINIMUM_BUDGET_SECONDS, self.latency.p99(started)):
             return Rejection(Reason.DEADLINE_TOO_NEAR)
         try:
-            outcome = await self.used_list.mark_used(self._use(token, now_ms), timeout=deadline - started)
+            spend = await self.used_list.mark_used(use, timeout=deadline - started)
         except UsedListError as error:
             self.observer.store_failed(error.fault)
             return Rejection(Reason.STORE_UNAVAILABLE, error.token_state)
-        finally:
-            ended = self.clock.monotonic()
-            self.observer.spend_took(ended - started)
-        if outcome is not SpendOutcome.FIRST_USE:
-            return _REFUSALS[outcome]
+        ended = self.clock.monotonic()
+        self._took(ended, ended - started)
+        if spend.outcome is not SpendOutcome.FIRST_USE:
+            return self._refused(spend, use)
+        self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(now_ms, use.witness)))
         # Envoy has given up by now, or is about to: an answer that comes too late must not be an allow (authorino#649).
-        return SpentToken(token) if ended < deadline else Rejection(Reason.DEADLINE_TOO_NEAR, TokenState.SPENT)
+        return SpentToken(spending.token) if ended < deadline else Rejection(Reason.DEADLINE_TOO_NEAR, TokenState.SPENT)
 
-    def _use(self, token: VerifiedToken, now_ms: int) -> Use:
+    def _refused(self, spend: Spend, use: Use) -> Rejection:
+        if spend.outcome is not SpendOutcome.ALREADY_USED:
+            return _REFUSALS[spend.outcome]
+        first = first_spender(spend.first.at_ms, spend.first.witness) if spend.first else None
+        self.seen.add(use.key, Seen(b"", use.keep_until_ms, first, use.now_ms + OWN_WRITE_MS))
+        return _replayed(first)
+
+    def _took(self, at: float, seconds: float) -> None:
+        self.latency.add(at, seconds)
+        self.observer.spend_took(seconds)
+
+    def _use(self, spending: Spending, now_ms: int) -> Use:
+        token = spending.token
         return Use(
             key=token.digest,
-            nonce=self.entropy(NONCE_BYTES),
+            nonce=spending.nonce,
             issued_at_ms=token.issued_at_ms,
             keep_until_ms=token.expires_at_ms + self.exp_leeway_ms + self.max_skew_ms + MARGIN_MS,
             now_ms=now_ms,
+            witness=spending.witness,
         )

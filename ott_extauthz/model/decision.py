@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ott_extauthz.model.challenge import Challenge
 from ott_extauthz.model.reason import REASONS, Meaning, Reason
 from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.replay import FirstSpender
 from ott_extauthz.model.token import VerifiedToken
 
 
@@ -17,13 +18,17 @@ class SpentToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """The request may go on.  ``spent`` is None only on a public route."""
+    """The request may go on.  ``spent`` is None only on a public route.
+
+    ``header_to_keep`` is the spent credential's, where the route leaves it to a second filter; it wins over removal.
+    """
 
     decision_id: str
     route: str
     policy_revision: str
     spent: SpentToken | None
     headers_to_remove: tuple[str, ...] = ()
+    header_to_keep: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,7 @@ class Deny:
     token_state: TokenState | None = None
     challenge: Challenge | None = None
     retry_after_seconds: int | None = None
+    first: FirstSpender | None = None
 
     @property
     def meaning(self) -> Meaning:

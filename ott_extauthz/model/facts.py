@@ -34,7 +34,11 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One HTTP request as Envoy describes it; nothing here has been judged yet."""
+    """One HTTP request as Envoy describes it; nothing here has been judged yet.
+
+    ``stream_id`` (Envoy's own, not x-request-id) and ``started_at_us`` name the request together with the peer's
+    address and port; no client controls them.
+    """
 
     method: str
     scheme: str
@@ -42,6 +46,8 @@ class Facts:
     path: str
     headers: Headers
     peer: Peer
+    stream_id: str
+    started_at_us: int
     context_extensions: Mapping[str, str]
 
     @property

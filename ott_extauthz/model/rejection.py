@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.replay import FirstSpender
 
 
 class TokenState(StrEnum):
@@ -16,7 +17,8 @@ class TokenState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An expected refusal: a value, not an exception."""
+    """An expected refusal: a value, not an exception.  ``first`` says who spent a replayed token, where it is known."""
 
     reason: Reason
     token_state: TokenState = TokenState.UNSPENT
+    first: FirstSpender | None = None

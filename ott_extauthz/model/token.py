@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.model.framing import framed
 
 TOKEN_TYPE: Final = "ott+jwt"
 """``typ`` of a one-time token's JOSE header (RFC 8725 §3.11: explicit types keep kinds of tokens apart)."""
@@ -15,11 +16,6 @@ MAX_TOKEN_BYTES: Final = 8192
 
 MAX_LIFETIME_MS: Final = 300_000
 """No one-time token may live longer, whoever signed it: the fence's reasoning needs a bound."""
-
-
-def _framed(*parts: str) -> bytes:
-    # Length-framed, so that ("ab", "c") and ("a", "bc") never share a key.
-    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class TokenId:
     @property
     def digest(self) -> bytes:
         """SHA-256 over the length-framed pair: the used-list's key.  The ``jti`` itself is stored nowhere."""
-        return hashlib.sha256(_framed(self.issuer, self.jti)).digest()
+        return hashlib.sha256(framed(self.issuer, self.jti)).digest()
 
 
 def public_token_id(digest: bytes) -> str:

@@ -16,6 +16,7 @@ from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.replay import FirstSpender
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.ports import AuditError, CheckRecord
@@ -44,6 +45,10 @@ MEANINGS: Final = MappingProxyType(
         "audience": "`aud`.",
         "token_id": "Digest of issuer and `jti`; the same as the upstream's `x-ott-token-id`.",
         "txn": "`txn`.",
+        "first_at": "On a replay: when the token was spent first, UTC, on the used-list's clock.",
+        "first_decision_id": "On a replay: the decision that spent it.",
+        "first_route": "On a replay: the route it was spent on.",
+        "first_peer_certificate": "On a replay: SHA-256 of the certificate of whoever spent it.",
         "token_state": "`unspent`, `spent`, `unknown`; null where no token took part.",
         "seconds": "From arrival to decision.",
     }
@@ -111,7 +116,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     line: dict[str, Any] = dict.fromkeys(MEANINGS)
     line |= {
         "v": FORMAT_VERSION,
-        "at": datetime.fromtimestamp(record.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "at": _instant(record.at_ms),
         "decision_id": decision.decision_id,
         "outcome": "allow" if isinstance(decision, Allow) else "deny",
         "route": decision.route,
@@ -127,6 +132,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
             "status": decision.meaning.status,
             "token_state": decision.token_state,
         }
+        line |= first_fields(decision.first) if decision.first else {}
     elif token is not None:
         line["token_state"] = "spent"
     if isinstance(facts, Facts):
@@ -134,6 +140,21 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     if token is not None:
         line |= _token(token)
     return line
+
+
+def first_fields(first: FirstSpender) -> dict[str, Any]:
+    """Return who spent a token first, as the audit and the log name it."""
+    certificate = first.peer_certificate
+    return {
+        "first_at": _instant(first.at_ms),
+        "first_decision_id": first.decision_id,
+        "first_route": first.route,
+        "first_peer_certificate": None if certificate is None else encoded(certificate),
+    }
+
+
+def _instant(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _token_of(decision: Allow | Deny) -> VerifiedToken | None:

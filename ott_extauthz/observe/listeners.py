@@ -32,6 +32,10 @@ class Listeners(_Told[CheckObserver]):
         """Pass a decision on."""
         self._tell(lambda listener: listener.decided(record))
 
+    def replayed(self, record: CheckRecord) -> None:
+        """Pass a second use on."""
+        self._tell(lambda listener: listener.replayed(record))
+
     def faulted(self, error_type: str) -> None:
         """Pass a fault on."""
         self._tell(lambda listener: listener.faulted(error_type))

@@ -7,6 +7,8 @@ from typing import Literal
 import structlog
 
 from ott_extauthz.model.decision import Deny
+from ott_extauthz.model.facts import Facts
+from ott_extauthz.observe.audit import first_fields
 from ott_extauthz.ports import CheckRecord, UsedListFault
 
 Logger = structlog.typing.FilteringBoundLogger
@@ -47,6 +49,21 @@ class DecisionLog:
             path=record.path,
             client_id=decision.token.client_id if decision.token else None,
             token_id=decision.token.public_id if decision.token else None,
+        )
+
+    def replayed(self, record: CheckRecord) -> None:
+        """Log a second use as the alarm it is: who tried, and who spent it first."""
+        decision, facts = record.decision, record.facts
+        if not isinstance(decision, Deny):
+            return
+        self._logger.warning(
+            "token replayed",
+            decision_id=decision.decision_id,
+            token_id=decision.token.public_id if decision.token else None,
+            client_id=decision.token.client_id if decision.token else None,
+            peer_principal=facts.peer.principal if isinstance(facts, Facts) else None,
+            peer_address=facts.peer.address if isinstance(facts, Facts) else None,
+            **(first_fields(decision.first) if decision.first else {}),
         )
 
     def faulted(self, error_type: str) -> None:

@@ -10,7 +10,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from ott_extauthz import __version__
 from ott_extauthz.model.decision import Allow
-from ott_extauthz.model.reason import Reason
 from ott_extauthz.ports import CheckRecord, UsedListFault
 
 WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -56,8 +55,10 @@ class Metrics:
         self._checks.labels(route, "deny", decision.meaning.code).inc()
         self._seconds.labels(route, "deny").observe(record.seconds)
         self._denials.labels(route, decision.reason).inc()
-        if decision.reason is Reason.TOKEN_REPLAYED:
-            self._replays.labels(route).inc()
+
+    def replayed(self, record: CheckRecord) -> None:
+        """Count a second use."""
+        self._replays.labels(record.decision.route or NO_ROUTE).inc()
 
     def faulted(self, error_type: str) -> None:
         """Count a fault of ours."""

@@ -129,10 +129,11 @@ class MatchRule(Model):
 
 
 class FromRule(Model):
-    """Where the credential stands."""
+    """Where the credential stands; ``keep`` leaves the spent token in place, for a second ext_authz filter to see."""
 
     header: Header = "x-ott"
     scheme: Scheme | None = None
+    keep: bool = False
 
     @model_validator(mode="after")
     def _authorization_has_a_scheme(self) -> "FromRule":
@@ -153,6 +154,7 @@ class RouteRule(Model):
     clients: Annotated[list[Token], Field(min_length=1), AfterValidator(_distinct)] | None = None
     scopes: Annotated[list[Token], Field(min_length=1), AfterValidator(_distinct)] | None = None
     max_auth_age: Annotated[Duration, AfterValidator(_positive)] | None = None
+    reservation: bool = False
     source: Annotated[FromRule, Field(alias="from")] = FromRule()
 
     def compiled(self) -> Route:
@@ -168,8 +170,10 @@ class RouteRule(Model):
             clients=None if self.clients is None else frozenset(self.clients),
             scopes=frozenset(self.scopes or ()),
             max_auth_age_ms=self.max_auth_age,
+            reservation=self.reservation,
             header=self.source.header,
             scheme=self.source.scheme,
+            keeps_credential=self.source.keep,
         )
 
 

@@ -50,8 +50,8 @@ class BoundTo(StrEnum):
 class Route:
     """What a request must bring.  On a public route nothing but the name means anything.
 
-    ``clients`` None means any client of a trusted issuer; ``unbound`` is the operator's word that an empty
-    ``bound_to`` is meant.
+    ``reservation``: a repeated Check of the very same request is one spend.  ``clients`` None: any client of a trusted
+    issuer; ``unbound`` is the operator's word that an empty ``bound_to`` is meant.
     """
 
     name: str
@@ -62,8 +62,10 @@ class Route:
     clients: frozenset[str] | None = None
     scopes: frozenset[str] = frozenset()
     max_auth_age_ms: int | None = None
+    reservation: bool = False
     header: str = "x-ott"
     scheme: str | None = None
+    keeps_credential: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

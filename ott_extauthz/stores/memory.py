@@ -10,7 +10,17 @@ import heapq
 from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Clock, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import (
+    OWN_WRITE_MS,
+    Clock,
+    FirstUse,
+    Spend,
+    SpendOutcome,
+    StoreHealth,
+    Use,
+    UsedListError,
+    UsedListFault,
+)
 
 SWEEP_PER_USE: Final = 4
 """Expired entries dropped per use: more than the one a use may add, so that the list shrinks; few, so that no one use
@@ -23,48 +33,51 @@ class MemoryUsedList:
     def __init__(self, *, clock: Clock, iat_lead_ms: int) -> None:
         self._latest_ms = clock.now_ms()
         self._fence_ms = self._latest_ms + iat_lead_ms
-        self._nonces: dict[bytes, bytes] = {}
+        self._uses: dict[bytes, tuple[bytes, FirstUse]] = {}
         self._expiries: list[tuple[int, bytes]] = []
         self._is_closed = False
 
     async def start(self) -> None:
         """Do nothing: the fence was set when the list was made, before anyone could use it."""
 
-    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:  # noqa: ARG002, ASYNC109 - the port's; no wait here
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ARG002, ASYNC109 - the port's; no wait here
         """Spend once.  There is no await in here: that is what makes it atomic among the tasks of one event loop."""
         if self._is_closed:
             raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
         self._latest_ms = max(self._latest_ms, use.now_ms)
         self._sweep()
         if use.issued_at_ms <= self._fence_ms:
-            return SpendOutcome.FENCED
+            return Spend(SpendOutcome.FENCED)
         if use.keep_until_ms <= self._latest_ms:
-            return SpendOutcome.EXPIRED
+            return Spend(SpendOutcome.EXPIRED)
         return self._remember(use)
 
-    def _remember(self, use: Use) -> SpendOutcome:
-        first = self._nonces.get(use.key)
-        if first is None:
-            self._nonces[use.key] = use.nonce
+    def _remember(self, use: Use) -> Spend:
+        found = self._uses.get(use.key)
+        if found is None:
+            self._uses[use.key] = (use.nonce, FirstUse(self._latest_ms, use.witness))
             heapq.heappush(self._expiries, (use.keep_until_ms, use.key))
-            return SpendOutcome.FIRST_USE
-        return SpendOutcome.FIRST_USE if first == use.nonce else SpendOutcome.ALREADY_USED
+            return Spend(SpendOutcome.FIRST_USE)
+        nonce, first = found
+        if nonce == use.nonce and self._latest_ms - first.at_ms <= OWN_WRITE_MS:
+            return Spend(SpendOutcome.FIRST_USE)
+        return Spend(SpendOutcome.ALREADY_USED, first)
 
     def _sweep(self) -> None:
         for _ in range(SWEEP_PER_USE):
             if not self._expiries or self._expiries[0][0] > self._latest_ms:
                 return
             _, key = heapq.heappop(self._expiries)
-            del self._nonces[key]
+            del self._uses[key]
 
     async def health(self) -> StoreHealth:
         """Say that it serves, and what an operator should know of it."""
         if self._is_closed:
             return StoreHealth(ready=False, detail="memory, closed")
-        return StoreHealth(ready=True, detail=f"memory of this process alone, {len(self._nonces)} uses remembered")
+        return StoreHealth(ready=True, detail=f"memory of this process alone, {len(self._uses)} uses remembered")
 
     async def close(self) -> None:
         """Forget everything; a list made later starts with a fence of its own."""
         self._is_closed = True
-        self._nonces.clear()
+        self._uses.clear()
         self._expiries.clear()

@@ -46,6 +46,8 @@ def facts_from(request: CheckRequest | None, certificates: PeerCertificates) -> 
         host=http.host,
         path=http.path,
         headers=headers,
+        stream_id=http.id,
+        started_at_us=attributes.request.time.ToMicroseconds(),
         peer=_peer(source, certificates.thumbprint(source.certificate, headers)),
         context_extensions=dict(attributes.context_extensions),
     )

@@ -45,6 +45,7 @@ def last_resort() -> CheckResponse:
 def _allowed(decision: Allow) -> CheckResponse:
     to_set = _identity_headers(decision)
     to_remove = {CREDENTIAL_HEADER, *IDENTITY_HEADERS, *decision.headers_to_remove} - to_set.keys()
+    to_remove.discard(decision.header_to_keep or "")
     return CheckResponse(
         status=Status(code=0),
         ok_response=OkHttpResponse(headers=_options(to_set), headers_to_remove=sorted(to_remove)),

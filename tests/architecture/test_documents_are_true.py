@@ -61,7 +61,7 @@ def test_locks_are_hashed_and_name_no_registry(lock: str) -> None:
 
 def test_every_dependency_is_locked_and_argued() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [re.split(r"[><=~]", entry)[0] for entry in project["dependencies"]]
+    names = [re.split(r"[\[><=~]", entry)[0] for entry in project["dependencies"]]
     lock = (ROOT / "requirements" / "service.lock").read_text().lower()
     section = README.split("## Dependencies")[1].split("## Decisions")[0]
     for name in names:

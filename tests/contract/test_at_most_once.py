@@ -8,6 +8,7 @@ the service, for the promise is the two together.
 import asyncio
 import dataclasses
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,8 +32,10 @@ from ott_extauthz.ports import Clock, Use, UsedList, UsedListError
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
 from ott_extauthz.stores.redislist.list import RedisUsedList
+from ott_extauthz.stores.sqllist.list import SqlUsedList
 from tests.fakes.clock import FakeClock, SkewedClock
 from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running
+from tests.sql_lists import SqlStore, delete_files, sql_store
 from tests.used_lists import FIRST, settings_for
 
 LEAD_MS = 10
@@ -81,7 +84,7 @@ class AtMostOnce(RuleBasedStateMachine):
             key=token.key, nonce=nonce, issued_at_ms=token.issued_at_ms, keep_until_ms=keep_until_ms, now_ms=now_ms
         )
         try:
-            outcome = await used_list.mark_used(use, timeout=5)
+            outcome = (await used_list.mark_used(use, timeout=5)).outcome
         except UsedListError:
             return  # refused; the store may have been away for longer than clocks may differ
         if outcome is FIRST:
@@ -215,6 +218,122 @@ class StoredAtMostOnce(AtMostOnce):
         self.store.restart_empty()
 
 
+class SqlAtMostOnce(AtMostOnce):
+    """Two processes that share a database, which forgets."""
+
+    sql_store: ClassVar[SqlStore]
+
+    def start(self, *clocks: SkewedClock) -> None:
+        self.clocks = clocks
+        self.lists = [
+            SqlUsedList(settings=settings_for(self.sql_store.url), bounds=BOUNDS, clock=clock) for clock in clocks
+        ]
+        self.runner.run(self._start())
+
+    async def _start(self) -> None:
+        for used_list in self.lists:
+            await used_list.start()
+
+    def callers(self) -> list[tuple[UsedList, Clock]]:
+        return list(zip(self.lists, self.clocks, strict=True))
+
+    def issuer_now_ms(self) -> int:
+        return max(clock.now_ms() for clock in self.clocks)
+
+    def forget(self) -> None:
+        raise NotImplementedError
+
+    @rule(milliseconds=st.sampled_from([1, 20, 90]))
+    def wait(self, milliseconds: int) -> None:
+        time.sleep(milliseconds / 1000)
+
+    @rule()
+    def lose_everything(self) -> None:
+        self.forget()
+
+    @rule(caller=st.integers(0, 1))
+    def use_and_forget_and_use(self, caller: int) -> None:
+        self.mint(LEAD_MS, 1, caller)
+        self.forget()
+        self.use(0, 2, caller)
+
+
+class SqliteAtMostOnce(SqlAtMostOnce):
+    """One host: its processes share a clock, which may be set as far as bounds allow; its file comes and goes."""
+
+    @initialize()
+    def start_lists(self) -> None:
+        assert self.sql_store.path is not None
+        self.path = self.sql_store.path
+        self.copy = self.path.with_name("copy")
+        self.copy.unlink(missing_ok=True)
+        self.has_copy = False
+        clock = SkewedClock()
+        self.start(clock, clock)
+
+    def forget(self) -> None:
+        delete_files(self.path)
+
+    @rule(offset_ms=st.sampled_from(OFFSETS_MS))
+    def step_clock(self, offset_ms: int) -> None:
+        self.clocks[0].offset_ms = offset_ms
+
+    @rule()
+    def back_up(self) -> None:
+        self.copy.unlink(missing_ok=True)
+        self.sql_store.sql(f"VACUUM INTO '{self.copy}'")
+        self.has_copy = True
+
+    @precondition(lambda self: self.has_copy)
+    @rule()
+    def put_back(self) -> None:
+        delete_files(self.path)
+        shutil.copyfile(self.copy, self.path)
+
+    @rule(caller=st.integers(0, 1))
+    def use_between_copy_and_return(self, caller: int) -> None:
+        self.wait(LEAD_MS + 2 * SKEW_MS + 20)  # so that the fence lets the first use through
+        self.back_up()
+        self.mint(0, 1, caller)
+        self.put_back()
+        self.use(0, 2, caller)
+
+    @rule()
+    def lose_witness(self) -> None:
+        self.path.with_name(f".{self.path.name}.fence").unlink(missing_ok=True)
+
+    @rule()
+    def come_and_go(self) -> None:
+        self.runner.run(self.lists[1].close())
+        self.lists[1] = SqlUsedList(settings=settings_for(self.sql_store.url), bounds=BOUNDS, clock=self.clocks[1])
+
+
+class PostgresAtMostOnce(SqlAtMostOnce):
+    """Two hosts, with clocks as far apart as the bounds allow."""
+
+    @initialize(first_ms=st.sampled_from(OFFSETS_MS), second_ms=st.sampled_from(OFFSETS_MS))
+    def start_lists(self, first_ms: int, second_ms: int) -> None:
+        self.start(SkewedClock(first_ms), SkewedClock(second_ms))
+
+    def command(self, statement: str) -> None:
+        """Run it while the lists' tasks go on: what they have begun would hold it up."""
+        self.runner.run(asyncio.to_thread(self.sql_store.sql, statement))
+
+    def forget(self) -> None:
+        self.command("TRUNCATE ott_used")
+
+    @rule()
+    def lose_tables(self) -> None:
+        self.command("DROP TABLE IF EXISTS ott_used, ott_fence")
+        self.runner.run(self.lists[0].health())
+
+    @rule()
+    def crash(self) -> None:
+        assert self.sql_store.server is not None
+        self.sql_store.server.kill()
+        self.sql_store.server.start()
+
+
 @pytest.fixture(params=[VALKEY, REDIS], ids=["valkey", "redis"])
 def store(request: pytest.FixtureRequest) -> Iterator[StoreProcess]:
     engine: Engine = request.param
@@ -245,3 +364,15 @@ def test_a_store_that_forgets_accepts_no_token_twice(store: StoreProcess) -> Non
 
     Machine.store = store
     run_state_machine_as_test(Machine, settings=_settings(25, 15))
+
+
+@pytest.mark.timeout(300)  # servers that crash and come back take seconds on a busy machine
+@pytest.mark.parametrize(
+    ("kind", "machine", "max_examples"), [("sqlite", SqliteAtMostOnce, 20), ("postgresql", PostgresAtMostOnce, 4)]
+)
+def test_a_database_that_forgets_accepts_no_token_twice(
+    kind: str, machine: type[SqlAtMostOnce], max_examples: int, tmp_path: Path
+) -> None:
+    with sql_store(kind, tmp_path) as store:
+        made = type("Machine", (machine,), {"sql_store": store})
+        run_state_machine_as_test(made, settings=_settings(max_examples, 8))

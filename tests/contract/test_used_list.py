@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from ott_extauthz.ports import SpendOutcome, Use, UsedList, UsedListError, UsedL
 from ott_extauthz.stores.memory import MemoryUsedList
 from tests.fakes.clock import FakeClock, SkewedClock
 from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running
+from tests.sql_lists import SQL_KINDS, SqlStore, sql_listed, sql_store
 from tests.used_lists import EXPIRED, FENCED, FIRST, MARGIN_MS, USED, listed, since_ms
 
 IAT_LEAD_MS = 50
@@ -29,7 +32,7 @@ class Subject:
     margin_ms: int
 
     async def mark(self, use: Use) -> SpendOutcome:
-        return await self.used_list.mark_used(dataclasses.replace(use, now_ms=self.now_ms()), timeout=5)
+        return (await self.used_list.mark_used(dataclasses.replace(use, now_ms=self.now_ms()), timeout=5)).outcome
 
     def use(self, *, key: bytes | None = None, after_fence_ms: int = 1, keep_ms: int = 60_000) -> Use:
         """Make a use; ``after_fence_ms`` counts from the last instant that the fence refuses."""
@@ -58,35 +61,46 @@ def _memory() -> Subject:
     return Subject(used_list, clock.now_ms, wait, lambda: since, IAT_LEAD_MS)
 
 
-def _stored(used_list: UsedList, store: StoreProcess) -> Subject:
+def _stored(used_list: UsedList, since: Callable[[], int], margin_ms: int) -> Subject:
     async def wait(milliseconds: int) -> None:
         await asyncio.sleep(milliseconds / 1000)
 
-    return Subject(used_list, SkewedClock().now_ms, wait, lambda: since_ms(store), MARGIN_MS)
+    return Subject(used_list, SkewedClock().now_ms, wait, since, margin_ms)
 
 
-@pytest.fixture(scope="module", params=[None, VALKEY, REDIS], ids=["memory", "valkey", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess | None]:
-    engine: Engine | None = request.param
-    if engine is None:
+def _running(what: Engine | str, folder: Path) -> AbstractContextManager[StoreProcess | SqlStore]:
+    if isinstance(what, str):
+        return sql_store(what, folder)
+    if what.program is None:
+        pytest.skip(what.why_not)
+    return running(what, folder)
+
+
+@pytest.fixture(scope="module", params=[None, VALKEY, REDIS, *SQL_KINDS], ids=["memory", "valkey", "redis", *SQL_KINDS])
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StoreProcess | SqlStore | None]:
+    what: Engine | str | None = request.param
+    if what is None:
         yield None
         return
-    if engine.program is None:
-        pytest.skip(engine.why_not)
-    with running(engine, tmp_path_factory.mktemp(engine.name)) as started:
+    with _running(what, tmp_path_factory.mktemp("store")) as started:
         yield started
 
 
 @pytest.fixture
-async def subject(store: StoreProcess | None) -> AsyncIterator[Subject]:
+async def subject(store: StoreProcess | SqlStore | None) -> AsyncIterator[Subject]:
     if store is None:
         memory = _memory()
         await memory.used_list.start()
         yield memory
         await memory.used_list.close()
-        return
-    async with listed(store.url) as used_list:
-        yield _stored(used_list, store)
+    elif isinstance(store, SqlStore):
+        async with sql_listed(store) as in_database:
+            yield _stored(in_database.used_list, store.since_ms, store.margin_ms)
+    else:
+        async with listed(store.url) as used_list:
+            yield _stored(used_list.used_list, lambda: since_ms(store), MARGIN_MS)
 
 
 async def test_first_use_is_accepted_and_every_other_attempt_refused(subject: Subject) -> None:

@@ -31,6 +31,9 @@ POLICY: Final[dict[str, Any]] = {
         _route("unbound", ["POST"], "/v1/unbound", bound_to=[], unbound="accept the risk"),
         _route("step-up", ["POST"], "/v1/step-up", max_auth_age="5m"),
         _route("bearer", ["POST"], "/v1/bearer", **{"from": {"header": "authorization", "scheme": "Bearer"}}),
+        _route("reserved", ["POST"], "/v1/reserved", reservation=True, **{"from": {"keep": True}}),
+        _route("reserved-not-kept", ["POST"], "/v1/reserved-not-kept", reservation=True),
+        _route("kept", ["POST"], "/v1/kept", **{"from": {"keep": True}}),
         _route("stream", ["GET"], "/v1/stream"),
         _route("grpc-debit", ["POST"], "/grpc.wallet.v1.Wallet/Debit"),
         {

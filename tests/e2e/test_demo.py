@@ -91,7 +91,7 @@ def test_a_store_of_no_known_kind_is_told_with_the_programs_own_words(environ: d
     done = _ran(environ, "--once", "--store", "carrier-pigeon://loft")
     assert done.returncode == 1
     assert "its log ends" in done.stderr
-    assert "a store is memory://" in done.stderr
+    assert "a store is one of memory://" in done.stderr
 
 
 @pytest.mark.parametrize("named", ["/nowhere/envoy", ""])

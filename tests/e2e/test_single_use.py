@@ -99,10 +99,14 @@ def test_the_audit_has_both_the_use_and_the_replay_and_never_the_token(rig: Rig)
     used_id, replayed_id = used.delivery.header("x-ott-decision-id"), replayed.reply.header("x-ott-decision-id")
     assert used_id
     assert replayed_id
-    assert len(rig.audit(used_id)) == 1
-    assert rig.audit(replayed_id)[0]["reason"] == "token_replayed"
+    first, second = rig.audit(used_id)
+    assert (first["decision_id"], first["outcome"]) == (used_id, "allow")
+    assert (second["decision_id"], second["reason"]) == (replayed_id, "token_replayed")
+    assert (second["first_decision_id"], second["first_route"]) == (used_id, "wallet-debit")
+    assert second["first_peer_certificate"] == first["peer_certificate"] is not None
     written = "".join(path.read_text(encoding="utf-8") for path in rig.folder.glob("audit-ott/**/*") if path.is_file())
     written += rig.checks["ott"].config.with_suffix(".log").read_text(encoding="utf-8")
+    assert '"event": "token replayed"' in written
     assert token not in written
     assert token.rpartition(".")[2] not in written
 

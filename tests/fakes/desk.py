@@ -59,7 +59,7 @@ class Desk:
         self._count = 0
         self.clock.advance(2000)  # past the fence of a list that was just made
         single_use = SingleUse(
-            used_list=self.used_list, clock=self.clock, entropy=self.entropy, observer=self.observer,
+            used_list=self.used_list, clock=self.clock, observer=self.observer,
             exp_leeway_ms=2000, max_skew_ms=500,
         )  # fmt: skip
         verifier = OneTimeTokenVerifier(
@@ -89,6 +89,7 @@ class Desk:
         certificate: Thumbprint | Reason = CALLER,
         principal: str = SUBJECT,
         extensions: Iterable[tuple[str, str]] = (),
+        stream_id: str = "1283361890",
     ) -> Facts:
         """A request with these headers."""
         collected: dict[str, tuple[str, ...]] = {}
@@ -97,6 +98,7 @@ class Desk:
         peer = Peer(address="10.0.0.7", port=40000, principal=principal, certificate=certificate)
         return Facts(
             method=method, scheme="https", host=host, path=path, headers=collected, peer=peer,
+            stream_id=stream_id, started_at_us=1_795_000_000_000_000,
             context_extensions=dict(extensions),
         )  # fmt: skip
 

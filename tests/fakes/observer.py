@@ -11,9 +11,13 @@ class RecordingObserver:
         self.faults: list[str] = []
         self.store_faults: list[UsedListFault] = []
         self.spends = 0
+        self.replays: list[CheckRecord] = []
 
     def decided(self, record: CheckRecord) -> None:
         self.records.append(record)
+
+    def replayed(self, record: CheckRecord) -> None:
+        self.replays.append(record)
 
     def faulted(self, error_type: str) -> None:
         self.faults.append(error_type)

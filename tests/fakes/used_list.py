@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 
 
 class AnsweringUsedList:
@@ -20,13 +20,13 @@ class AnsweringUsedList:
     async def start(self) -> None:
         """Nothing to connect to."""
 
-    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
         self.uses.append(use)
         self.timeouts.append(timeout)
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, UsedListError):
             raise answer
-        return answer
+        return Spend(answer)
 
     async def health(self) -> StoreHealth:
         return StoreHealth(ready=True, detail="answers as told")
@@ -57,7 +57,7 @@ class SlowUsedList(AnsweringUsedList):
         self._seconds = seconds
         self._heedless = heedless
 
-    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
         if self._seconds > timeout and not self._heedless:
             await asyncio.sleep(timeout)
             raise UsedListError(UsedListFault.TIMEOUT, TokenState.UNKNOWN, "slow on purpose")

@@ -44,6 +44,21 @@ def test_relative_paths_belong_to_the_file_that_names_them(config: Path) -> None
 
 
 @pytest.mark.parametrize(
+    "store",
+    [
+        "'redis+sentinel://a,b:1,[::1]:2/ott/3'",
+        "'rediss+sentinel://u@a/5'",
+        "'redis+cluster://u@a,b,c:7000/'",
+        "'redis+quorum://a,b,c,d,e/2'",
+        "{url: 'redis://a', wait: all, replicas: 2}",
+        "{url: 'redis+cluster://a', wait: 1}",
+    ],
+)
+def test_a_store_may_be_several_servers(config: Path, store: str) -> None:
+    assert loaded(config, f"store: {store}").store.url
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("listen: {check: [127.0.0.1:1, 127.0.0.1:2]}", "store memory:// lives in one process"),
@@ -62,8 +77,26 @@ def test_relative_paths_belong_to_the_file_that_names_them(config: Path) -> None
             "issuer stands twice",
         ),
         ("store: redis://:hunter2@h:6379", "use password_file"),
-        ("store: http://h", "a store is memory://"),
+        ("store: http://h", "a store is one of memory://, sqlite://, postgresql://, redis://"),
         ("store: redis:///0", "needs a host"),
+        ("store: 'redis://a,b'", "several servers are written redis+sentinel://"),
+        ("store: 'redis+quorum://a,b'", "an odd number; store.url names 2"),
+        ("store: 'redis+quorum://a,b,c,d'", "an odd number; store.url names 4"),
+        ("store: 'redis+quorum://a'", "an odd number; store.url names 1"),
+        ("store: 'redis+quorum://a,b,a:6379'", "stands twice"),
+        ("store: 'redis+quorum://a,,b'", "needs a host"),
+        ("store: 'redis+quorum://a,b,c/x'", "redis+quorum://[user@]host"),
+        ("store: {url: 'redis+quorum://a,b,c', wait: 1}", "no replicas to wait for"),
+        ("store: 'redis+sentinel://a,b,c'", "the name as the sentinels know it"),
+        ("store: 'redis+sentinel://a,b,c/ott/x'", "the name as the sentinels know it"),
+        ("store: 'redis+cluster://a,b,c/1'", "a cluster has no databases"),
+        ("store: 'redis+cluster://a:port,b'", "ort"),
+        ("store: {url: redis://a, wait: all}", "wait: all and replicas go together"),
+        ("store: {url: redis://a, wait: 1, replicas: 2}", "wait: all and replicas go together"),
+        ("store: {url: redis://a, wait: 0}", "store.wait"),
+        ("store: {url: 'memory://', wait: 1}", "wait and replicas are for redis://"),
+        ("store: {url: 'redis://h', ca: ca.pem}", "which this URL does not speak"),
+        ("store: {url: 'memory://', key: k.pem}", "which this URL does not speak"),
         ("clock: {max_skew: 61s}", "at most 60s"),
         ("client_certificate: {source: xfcc, trusted_hops: 1}", "hop_identities"),
         ("client_certificate: {trusted_hops: 1, hop_identities: [a]}", "it needs source: xfcc"),

@@ -14,11 +14,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 from redis.asyncio.connection import Connection, SSLConnection
@@ -26,9 +24,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ott_extauthz.settings import Store
+from ott_extauthz.stores.redislist.places import Place, place_from
 from ott_extauthz.stores.redislist.script import SCRIPT
 
-DEFAULT_PORT: Final = 6379
 MINIMUM_LIMIT_SECONDS: Final = 1.0
 """A connection may take this long even if a spend may not: TLS over a far link needs several round trips, and calls
 that cannot wait are refused meanwhile.  Short enough that the next attempt sends a lost SYN anew."""
@@ -40,46 +38,13 @@ class ConnectError(Exception):
     """There is no connection, and why; says nothing secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the store is, as ``store.url`` says."""
-
-    host: str
-    port: int
-    database: int
-    username: str | None
-    is_tls: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def place_from(url: str) -> Place:
-    """Take ``redis[s]://[user@]host[:port][/db]`` apart.
-
-    Raises:
-        ValueError: the URL says something that would be ignored, or no number where one belongs.
-    """
-    parts = urlsplit(url)
-    database = parts.path.strip("/") or "0"
-    if not parts.hostname or not database.isdecimal() or parts.query or parts.fragment:
-        raise ValueError("store.url is written redis://[user@]host[:port][/db]; db is a number, nothing follows it")
-    return Place(
-        host=parts.hostname,
-        port=parts.port or DEFAULT_PORT,
-        database=int(database),
-        username=unquote(parts.username) if parts.username else None,
-        is_tls=parts.scheme == "rediss",
-    )
-
-
 class Connector:
-    """Opens connections to one place."""
+    """Opens connections to one place.  A sentinel has a password of its own, and takes no script."""
 
-    def __init__(self, settings: Store) -> None:
-        self.place = place_from(settings.url)
+    def __init__(self, settings: Store, place: Place | None = None, *, is_sentinel: bool = False) -> None:
+        self.place = place or place_from(settings.url)
         self._settings = settings
+        self._is_sentinel = is_sentinel
         self.limit = max(MINIMUM_LIMIT_SECONDS, settings.timeout / 1000)
 
     async def open(self) -> Connection:
@@ -93,12 +58,18 @@ class Connector:
                 connection = self._unopened()
                 undo.push_async_callback(connection.disconnect, nowait=True)
                 await connection.connect()  # type: ignore[no-untyped-call]
-                await _load_script(connection)
+                if not self._is_sentinel:
+                    await _load_script(connection)
                 undo.pop_all()
         except (exceptions.RedisError, OSError) as error:
             over = " over TLS" if self.place.is_tls else ""
-            raise ConnectError(_reason(error, f"no connection{over} within {self.limit:.3g} s")) from None
+            reason = _reason(error, f"no connection{over} within {self.limit:.3g} s")
+            raise ConnectError(reason.replace("store.password_file", self._password_setting)) from None
         return connection
+
+    @property
+    def _password_setting(self) -> str:
+        return "store.sentinel_password_file" if self._is_sentinel else "store.password_file"
 
     def _unopened(self) -> Connection:
         kind = self._over_tls() if self.place.is_tls else Connection
@@ -107,7 +78,10 @@ class Connector:
             port=self.place.port,
             db=self.place.database,
             username=self.place.username,
-            password=_password(self._settings.password_file),
+            password=_password(
+                self._settings.sentinel_password_file if self._is_sentinel else self._settings.password_file,
+                self._password_setting,
+            ),
             protocol=2,
             driver_info=None,
             retry=Retry(NoBackoff(), 0),
@@ -139,16 +113,16 @@ async def _load_script(connection: Connection) -> None:
         raise ConnectError(f"the script is refused ({error.status_code or 'ERR'} {error})"[:LONGEST_DETAIL]) from None
 
 
-def _password(file: Path | None) -> str | None:
+def _password(file: Path | None, setting: str) -> str | None:
     if file is None:
         return None
     try:
         password = file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConnectError(f"store.password_file cannot be read ({why})") from None
+        raise ConnectError(f"{setting} cannot be read ({why})") from None
     if not password:
-        raise ConnectError("store.password_file is empty")
+        raise ConnectError(f"{setting} is empty")
     return password
 
 

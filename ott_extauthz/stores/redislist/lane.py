@@ -10,8 +10,8 @@
 
 import asyncio
 import math
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import UsedListError, UsedListFault
@@ -23,12 +23,30 @@ PAUSE_SECONDS: Final = 0.05
 """Between a refused connection and the next attempt: 20 handshakes a second at most against a store that is down."""
 
 
+class Answer(NamedTuple):
+    """A reply; how many earlier sends of its call may have been carried out unseen; how many replicas have it."""
+
+    reply: object
+    unseen: int
+    acknowledged: int
+
+
+def answered(call: Call) -> Answer:
+    """Return the answer to a call that is done.
+
+    Raises:
+        UsedListError: there was none.
+    """
+    return Answer(call.reply.result(), call.sends - 1, call.acknowledged)
+
+
 class Lane:
     """The way to one store, for any number of concurrent callers of one event loop."""
 
-    def __init__(self, connector: Connector, *, limit: float) -> None:
+    def __init__(self, connector: Connector, *, limit: float, barrier: Callable[[], bytes] | None = None) -> None:
         self._connector = connector
         self._limit = limit
+        self._barrier = barrier
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._not_before = -math.inf
@@ -36,11 +54,21 @@ class Lane:
         self._queued: list[Call] = []
         self._is_closed = False
 
-    async def ask(self, command: bytes, deadline: float) -> tuple[object, int]:
-        """Send ``command``; return its reply, and how many earlier sends of it the store may have carried out unseen.
+    async def ask(self, command: bytes, deadline: float) -> Answer:
+        """Send ``command`` and wait for its answer.
 
         Raises:
             UsedListError: no reply by ``deadline``, an instant of the event loop's clock; or the lane is closed.
+        """
+        call = self.post(command, deadline)
+        await call.reply
+        return answered(call)
+
+    def post(self, command: bytes, deadline: float) -> Call:
+        """Send ``command`` without waiting; its ``reply`` fails with UsedListError at ``deadline`` at the latest.
+
+        Raises:
+            UsedListError: no time was left, or the lane is closed.
         """
         if self._is_closed:
             raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
@@ -51,7 +79,7 @@ class Lane:
         if not self._fresh:
             loop.call_soon(self._flush)
         self._fresh.append(call)
-        return await call.reply, call.sends - 1
+        return call
 
     def distrust(self, why: str) -> None:
         """End the connection: a reply did not fit its call, so none of the others may be believed."""
@@ -98,7 +126,7 @@ class Lane:
             _fail(self._taken_queue(), UsedListFault.CONNECT, str(error))
             return
         self._opening = None
-        self._link = Link(connection, limit=self._limit, on_lost=self._lost)
+        self._link = Link(connection, limit=self._limit, on_lost=self._lost, barrier=self._barrier)
         self._dispatch(self._taken_queue())
 
     def _taken_queue(self) -> list[Call]:

@@ -4,6 +4,8 @@
 - A reply that nobody waits for, or bytes that are no reply, end the connection: the order can no longer be trusted.
 - A call that has waited longer than the limit ends the connection too, so that one reply that never comes does not
   hold up those behind it for longer than they would have waited anyway.
+- With a ``barrier`` (WAIT) every write ends with one, and the replies before it are handed out when it is answered.
+  Lost meanwhile, they count as unanswered: what a fresh connection says of another's writes is worth nothing.
 - However it ends, ``on_lost`` is told once, with every call that was still unanswered.
 """
 
@@ -30,13 +32,19 @@ _NOTHING: Final = object()
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One command on its way.  ``sends`` counts how often its bytes were handed to a connection."""
+    """One command on its way.  ``sends`` counts how often its bytes were handed to a connection.
+
+    A barrier has the calls ``before`` it, which ``hold`` their replies until it is answered with a number.
+    """
 
     command: bytes
     deadline: float
     reply: asyncio.Future[object]
     sends: int = 0
     sent_at: float = 0.0
+    hold: object = None
+    acknowledged: int = 0
+    before: "Sequence[Call] | None" = None
 
 
 OnLost = Callable[["Link", list[Call], UsedListFault, str], None]
@@ -46,7 +54,9 @@ OnLost = Callable[["Link", list[Call], UsedListFault, str], None]
 class Link:
     """One live connection.  Must be made inside a running event loop."""
 
-    def __init__(self, connection: Connection, *, limit: float, on_lost: OnLost) -> None:
+    def __init__(
+        self, connection: Connection, *, limit: float, on_lost: OnLost, barrier: Callable[[], bytes] | None = None
+    ) -> None:
         reader, writer = connection._reader, connection._writer  # noqa: SLF001 - redis-py has no cheaper way to them
         if reader is None or writer is None:
             raise ValueError("the connection is not open")
@@ -54,6 +64,7 @@ class Link:
         self._reader, self._writer = reader, writer
         self._limit = limit
         self._on_lost: OnLost | None = on_lost
+        self._barrier = barrier
         self._unanswered: deque[Call] = deque()
         self._replies = hiredis.Reader(notEnoughData=_NOTHING)
         self._alarm: asyncio.TimerHandle | None = None
@@ -74,7 +85,12 @@ class Link:
             call.sends += 1
             call.sent_at = now
         self._unanswered.extend(calls)
-        self._writer.write(b"".join([call.command for call in calls]))
+        words = [call.command for call in calls]
+        if self._barrier is not None:
+            barrier = Call(self._barrier(), math.inf, self._loop.create_future(), sent_at=now, before=calls)
+            self._unanswered.append(barrier)
+            words.append(barrier.command)
+        self._writer.write(b"".join(words))
         if self._alarm is None:
             self._set_alarm(now + self._limit)
 
@@ -89,12 +105,15 @@ class Link:
         if asyncio.current_task(self._loop) is not self._task:
             self._task.cancel()
         unanswered = list(self._unanswered)
+        if self._barrier is not None:
+            unanswered = [call for entry in unanswered for call in entry.before or ()]
         self._unanswered.clear()
         on_lost(self, unanswered, fault, why)
 
     async def ended(self) -> None:
         """Wait until the connection is taken down."""
         await asyncio.wait([self._task])
+        await self._connection.disconnect(nowait=True)  # a task that was cancelled before its first step did not
 
     async def _read(self) -> None:
         why = "the store closed the connection"
@@ -115,7 +134,11 @@ class Link:
             if not self._unanswered:
                 raise hiredis.ProtocolError("one that nobody waits for")
             call = self._unanswered.popleft()
-            if not call.reply.done():
+            if call.before is not None:
+                _hand_out(call.before, reply)
+            elif self._barrier is not None:
+                call.hold = reply
+            elif not call.reply.done():
                 call.reply.set_result(reply)
 
     def _set_alarm(self, due: float) -> None:
@@ -133,3 +156,10 @@ class Link:
             self._alarm = self._loop.call_later(LOOK_AGAIN_SECONDS, self._check, math.inf)
         else:
             self.end(UsedListFault.TIMEOUT, f"no answer within {self._limit * 1000:.0f} ms")
+
+
+def _hand_out(calls: Sequence[Call], acknowledged: object) -> None:
+    for call in calls:
+        if not call.reply.done():
+            call.acknowledged = acknowledged if isinstance(acknowledged, int) else 0
+            call.reply.set_result(call.hold)

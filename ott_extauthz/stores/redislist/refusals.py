@@ -21,9 +21,11 @@ _ADVICE: Final = {
     "NOREPLICAS": "the store has fewer good replicas than its min-replicas-to-write",
     "LOADING": "the store is loading its data",
     "BUSY": "the store is busy with another script",
-    "MOVED": "the store is a cluster; store.url takes a single primary",
-    "CROSSSLOT": "the store is a cluster; store.url takes a single primary",
-    "CLUSTERDOWN": "the store is a cluster; store.url takes a single primary",
+    "MOVED": "the slot is another server's; a cluster is written redis+cluster:// in store.url",
+    "ASK": "the slot is being moved to another server; its buckets are refused until that is done",
+    "TRYAGAIN": "the slot is being moved to another server; its buckets are refused until that is done",
+    "CROSSSLOT": "the store is a cluster, which is written redis+cluster:// in store.url",
+    "CLUSTERDOWN": "the cluster has slots without a primary; see its log",
 }
 """Errors after which the used key is surely not written: they refuse the script as a whole, or its last command."""
 

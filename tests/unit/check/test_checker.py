@@ -8,7 +8,7 @@ from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from tests.fakes.desk import Desk
 
 
@@ -22,7 +22,7 @@ class ScriptedUsedList:
     async def start(self) -> None:
         return
 
-    async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
         assert timeout > 0
         assert use.keep_until_ms > use.now_ms
         self.asked += 1
@@ -31,7 +31,7 @@ class ScriptedUsedList:
         if isinstance(self.answer, Exception):
             raise self.answer
         assert self.answer is not None
-        return self.answer
+        return Spend(self.answer)
 
     async def health(self) -> StoreHealth:
         return StoreHealth(ready=True, detail="ready")
@@ -222,7 +222,7 @@ async def test_a_spend_that_cannot_finish_is_not_started() -> None:
 
 async def test_an_answer_after_the_deadline_is_never_an_allow_authorino_649() -> None:
     class Slow(ScriptedUsedList):
-        async def mark_used(self, use: Use, *, timeout: float) -> SpendOutcome:
+        async def mark_used(self, use: Use, *, timeout: float) -> Spend:
             desk.clock.advance(300)
             return await super().mark_used(use, timeout=timeout)
 

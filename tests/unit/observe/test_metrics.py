@@ -16,6 +16,8 @@ async def test_counters_agree_with_what_was_decided() -> None:
         await desk.ask(desk.facts(("x-ott", token)))
     for record in desk.observer.records:
         metrics.decided(record)
+    for record in desk.observer.replays:
+        metrics.replayed(record)
     value = metrics.registry.get_sample_value
     labels = {"route": "wallet-debit", "outcome": "allow", "code": "OK"}
     assert value("ott_checks_total", labels) == 1
@@ -51,8 +53,9 @@ async def test_a_broken_listener_changes_nothing_and_is_counted() -> None:
     listeners.faulted("X")
     listeners.spend_took(0.1)
     listeners.store_failed(UsedListFault.LOST)
+    listeners.replayed(desk.observer.records[0])
     assert broken == ["RuntimeError"]
-    assert (len(good.records), good.faults, good.store_faults) == (1, ["X"], [UsedListFault.LOST])
+    assert (len(good.records), good.faults, good.store_faults, len(good.replays)) == (1, ["X"], [UsedListFault.LOST], 1)
 
 
 async def test_the_log_says_why_and_holds_no_secret(capsys: "object") -> None:
@@ -63,9 +66,12 @@ async def test_the_log_says_why_and_holds_no_secret(capsys: "object") -> None:
     log = DecisionLog(new_logger("info"))
     for record in desk.observer.records:
         log.decided(record)
+    for record in desk.observer.replays:
+        log.replayed(record)
     log.faulted("ValueError")
     log.store_failed(UsedListFault.TIMEOUT)
     shown = capsys.readouterr().err  # type: ignore[attr-defined]
-    assert shown.count("\n") == 3, "allows are not logged"
+    assert shown.count("\n") == 4, "allows are not logged"
+    assert f'"first_decision_id": "{desk.observer.records[0].decision.decision_id}"' in shown
     assert Reason.TOKEN_REPLAYED in shown
     assert token not in shown

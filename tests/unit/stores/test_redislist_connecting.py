@@ -11,8 +11,8 @@ import pytest
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import SpendOutcome, UsedListError, UsedListFault
 from ott_extauthz.settings import Store
-from ott_extauthz.stores.redislist.connecting import Place, place_from
 from ott_extauthz.stores.redislist.list import RedisUsedList
+from ott_extauthz.stores.redislist.places import Place, place_from
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import SkewedClock
 from tests.processes import REDIS, Engine, StoreProcess, running

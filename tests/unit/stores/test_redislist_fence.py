@@ -1,13 +1,14 @@
 """Whatever makes the store forget moves the fence: no token that may have been used before is accepted after."""
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ott_extauthz.ports import SpendOutcome
+from ott_extauthz.ports import OWN_WRITE_MS, Spend, SpendOutcome
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.script import FENCE_KEY, USED_PREFIX
@@ -199,7 +200,7 @@ async def test_a_use_that_has_ended_by_the_stores_clock_is_not_written(store: St
 async def test_a_use_that_has_ended_is_refused_without_asking() -> None:
     used_list = RedisUsedList(settings=settings_for("redis://127.0.0.1:1"), bounds=BOUNDS, clock=SkewedClock())
     use = a_use(keep_until_ms=SkewedClock().now_ms())
-    assert await used_list.mark_used(use, timeout=TIMEOUT) is EXPIRED
+    assert (await used_list.mark_used(use, timeout=TIMEOUT)).outcome is EXPIRED
     await used_list.close()
 
 
@@ -226,13 +227,49 @@ async def test_the_margin_holds_a_token_issued_as_far_ahead_as_clocks_may_be(sto
 
 async def test_a_use_is_kept_until_its_end_and_holds_no_more_than_the_attempt(store: StoreProcess) -> None:
     async with listed(store.url) as used_list:
-        use = a_use()
+        use = dataclasses.replace(a_use(), witness=b"c=rgs")
         await used_list.mark_used(use, timeout=TIMEOUT)
         key = USED_PREFIX + use.key.hex()
-        assert store.command("PEXPIRETIME", key) == use.keep_until_ms
-        first_ms, _, nonce = store.command("GET", key).partition(":")
-        assert nonce == use.nonce.hex()
-        assert abs(int(first_ms) - use.now_ms) < 5000
+        for _ in range(2):  # our own write, found again, is written again: the same value, the same end
+            assert store.command("PEXPIRETIME", key) == use.keep_until_ms
+            first_ms, nonce, witness = store.command("GET", key).split(":")
+            assert (nonce, witness) == (use.nonce.hex(), "c=rgs")
+            assert abs(int(first_ms) - use.now_ms) < 1000
+            assert await used_list.mark_used(use, timeout=TIMEOUT) is FIRST
+
+
+@pytest.mark.parametrize("witness", [b"", b"c=rgs;a=10.0.0.7", b"a b:c\r\n$3\r\n", bytes(range(256))])
+async def test_a_second_use_is_shown_who_was_first(store: StoreProcess, witness: bytes) -> None:
+    async with listed(store.url) as outcomes:
+        used_list = outcomes.used_list
+        use = dataclasses.replace(a_use(), witness=witness)
+        assert await used_list.mark_used(use, timeout=TIMEOUT) == Spend(FIRST)
+        second = await used_list.mark_used(dataclasses.replace(replay_of(use), witness=b"thief"), timeout=TIMEOUT)
+        assert second.outcome is USED
+        assert second.first is not None
+        assert second.first.witness == witness
+        assert abs(second.first.at_ms - use.now_ms) < 1000
+
+
+async def test_our_own_write_is_ours_for_as_long_as_an_attempt_lasts(store: StoreProcess) -> None:
+    """The store's clock decides, from the first use on: we make the first use older instead of waiting."""
+    async with listed(store.url) as used_list:
+        for age_ms, outcome in ((0, FIRST), (OWN_WRITE_MS - 500, FIRST), (OWN_WRITE_MS + 1, USED), (60_000, USED)):
+            use = a_use()
+            assert await used_list.mark_used(use, timeout=TIMEOUT) is FIRST
+            key = USED_PREFIX + use.key.hex()
+            first_ms, _, rest = store.command("GET", key).partition(":")
+            store.command("SET", key, f"{int(first_ms) - age_ms}:{rest}", "KEEPTTL")
+            assert await used_list.mark_used(use, timeout=TIMEOUT) is outcome, age_ms
+            assert await used_list.mark_used(replay_of(use), timeout=TIMEOUT) is USED
+
+
+@pytest.mark.parametrize("rubbish", ["", "rubbish", "12:", ":", "x:NONCE:", ":NONCE:", "nan:NONCE:", "NONCE"])
+async def test_a_use_that_is_not_ours_is_still_a_use(store: StoreProcess, rubbish: str) -> None:
+    async with listed(store.url) as used_list:
+        use = a_use()
+        store.command("SET", USED_PREFIX + use.key.hex(), rubbish.replace("NONCE", use.nonce.hex()))
+        assert await used_list.mark_used(use, timeout=TIMEOUT) is USED
 
 
 async def test_a_policy_that_may_evict_is_refused_unless_nothing_is_ever_full(own_store: StoreProcess) -> None:

@@ -9,13 +9,13 @@ import pytest
 import uvloop
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import SpendOutcome, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Use, UsedListError, UsedListFault
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.script import USED_PREFIX
 from tests.fakes.clock import SkewedClock
 from tests.processes import VALKEY, Engine, StoreProcess, free_port, running
 from tests.proxies import DropProxy
-from tests.used_lists import BOUNDS, FIRST, USED, a_use, listed, replay_of, settings_for
+from tests.used_lists import BOUNDS, FIRST, USED, Outcomes, a_use, listed, replay_of, settings_for
 
 TIMEOUT = 4.0
 
@@ -27,7 +27,7 @@ async def proxy(store: StoreProcess) -> AsyncIterator[DropProxy]:
 
 
 @pytest.fixture
-async def used_list(proxy: DropProxy) -> AsyncIterator[RedisUsedList]:
+async def used_list(proxy: DropProxy) -> AsyncIterator[Outcomes]:
     async with listed(proxy.url) as started:
         yield started
 
@@ -50,14 +50,14 @@ async def becomes_used(store: StoreProcess, *uses: Use) -> None:
     await eventually(all_used)
 
 
-async def fault_of(spend: Awaitable[SpendOutcome]) -> tuple[UsedListFault, TokenState]:
+async def fault_of(spend: Awaitable[object]) -> tuple[UsedListFault, TokenState]:
     with pytest.raises(UsedListError) as caught:
         await spend
     return caught.value.fault, caught.value.token_state
 
 
 async def test_a_lost_reply_is_recognised_by_the_nonce(
-    store: StoreProcess, proxy: DropProxy, used_list: RedisUsedList
+    store: StoreProcess, proxy: DropProxy, used_list: Outcomes
 ) -> None:
     """With redis-py's defaults this very case refused a rightful first use: it sent twice and found "used"."""
     use = a_use()
@@ -68,33 +68,34 @@ async def test_a_lost_reply_is_recognised_by_the_nonce(
     assert await used_list.mark_used(replay_of(use), timeout=TIMEOUT) is USED
 
 
-async def test_a_replay_whose_reply_is_lost_is_still_a_replay(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_a_replay_whose_reply_is_lost_is_still_a_replay(proxy: DropProxy, used_list: Outcomes) -> None:
     use = a_use()
     assert await used_list.mark_used(use, timeout=TIMEOUT) is FIRST
     proxy.drop_replies = 1
     assert await used_list.mark_used(replay_of(use), timeout=TIMEOUT) is USED
 
 
-async def test_a_call_is_sent_twice_and_not_more(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_a_call_is_sent_twice_and_not_more(proxy: DropProxy, used_list: Outcomes) -> None:
     proxy.drop_containing = b"first"
     assert await fault_of(used_list.mark_used(a_use(), timeout=TIMEOUT)) == (UsedListFault.LOST, TokenState.UNKNOWN)
     assert proxy.connections == 2
 
 
-async def test_a_call_that_finds_no_second_connection_is_unknown(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_a_call_that_finds_no_second_connection_is_unknown(proxy: DropProxy, used_list: Outcomes) -> None:
     proxy.drop_replies = 2  # the second connection loses the reply to its script, and so never opens
     assert await fault_of(used_list.mark_used(a_use(), timeout=TIMEOUT)) == (UsedListFault.LOST, TokenState.UNKNOWN)
     assert proxy.connections == 2
 
 
-async def test_a_connection_cut_while_idle_costs_nobody_anything(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_a_connection_cut_while_idle_costs_nobody_anything(proxy: DropProxy, used_list: Outcomes) -> None:
     for _ in range(3):
         proxy.cut()
         assert await used_list.mark_used(a_use(), timeout=TIMEOUT) is FIRST
 
 
-async def test_calls_of_one_tick_leave_in_one_write(used_list: RedisUsedList, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = used_list._lane._link
+async def test_calls_of_one_tick_leave_in_one_write(used_list: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(used_list.used_list, RedisUsedList)
+    link = used_list.used_list._node._lane._link
     assert link is not None
     write, writes = link._writer.write, list[bytes]()
 
@@ -110,7 +111,7 @@ async def test_calls_of_one_tick_leave_in_one_write(used_list: RedisUsedList, mo
 
 
 async def test_calls_do_not_wait_for_earlier_replies(
-    store: StoreProcess, proxy: DropProxy, used_list: RedisUsedList
+    store: StoreProcess, proxy: DropProxy, used_list: Outcomes
 ) -> None:
     proxy.is_holding = True
     uses = [a_use() for _ in range(3)]
@@ -125,7 +126,7 @@ async def test_calls_do_not_wait_for_earlier_replies(
 
 
 async def test_a_caller_that_goes_away_shifts_nobodys_reply(
-    store: StoreProcess, proxy: DropProxy, used_list: RedisUsedList
+    store: StoreProcess, proxy: DropProxy, used_list: Outcomes
 ) -> None:
     gone, replayed, fresh = a_use(), a_use(), a_use()
     assert await used_list.mark_used(replayed, timeout=TIMEOUT) is FIRST
@@ -144,7 +145,7 @@ async def test_a_caller_that_goes_away_shifts_nobodys_reply(
 
 
 async def test_a_caller_that_goes_away_before_the_write_spends_nothing(
-    store: StoreProcess, used_list: RedisUsedList
+    store: StoreProcess, used_list: Outcomes
 ) -> None:
     use, other = a_use(), a_use()
     spend = asyncio.create_task(used_list.mark_used(use, timeout=TIMEOUT))
@@ -155,7 +156,7 @@ async def test_a_caller_that_goes_away_before_the_write_spends_nothing(
 
 
 async def test_a_reply_for_another_lets_nobody_through(
-    store: StoreProcess, proxy: DropProxy, used_list: RedisUsedList
+    store: StoreProcess, proxy: DropProxy, used_list: Outcomes
 ) -> None:
     """The reply to a replay vanishes; the next one, a first use, arrives in its place."""
     replayed, fresh = a_use(), a_use()
@@ -170,7 +171,7 @@ async def test_a_reply_for_another_lets_nobody_through(
     assert is_used(store, fresh)
 
 
-async def test_one_callers_short_deadline_is_its_own_affair(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_one_callers_short_deadline_is_its_own_affair(proxy: DropProxy, used_list: Outcomes) -> None:
     proxy.is_holding = True
     hurried, patient = a_use(), a_use()
     started = time.monotonic()
@@ -198,14 +199,14 @@ async def test_a_reply_that_never_comes_ends_its_connection_and_holds_up_nobody(
 
 
 @pytest.mark.parametrize("left", [0, -1])
-async def test_without_any_time_nothing_is_sent(store: StoreProcess, used_list: RedisUsedList, left: float) -> None:
+async def test_without_any_time_nothing_is_sent(store: StoreProcess, used_list: Outcomes, left: float) -> None:
     use = a_use()
     spend = used_list.mark_used(use, timeout=left)
     assert await fault_of(spend) == (UsedListFault.TIMEOUT, TokenState.UNSPENT)
     assert not is_used(store, use)
 
 
-async def test_a_script_that_was_flushed_is_loaded_again(store: StoreProcess, used_list: RedisUsedList) -> None:
+async def test_a_script_that_was_flushed_is_loaded_again(store: StoreProcess, used_list: Outcomes) -> None:
     store.command("SCRIPT", "FLUSH")
     uses = [a_use() for _ in range(50)]
     assert await asyncio.gather(*(used_list.mark_used(use, timeout=TIMEOUT) for use in uses)) == [FIRST] * 50
@@ -213,7 +214,7 @@ async def test_a_script_that_was_flushed_is_loaded_again(store: StoreProcess, us
     assert (await used_list.health()).ready
 
 
-async def test_closing_fails_what_is_under_way(proxy: DropProxy, used_list: RedisUsedList) -> None:
+async def test_closing_fails_what_is_under_way(proxy: DropProxy, used_list: Outcomes) -> None:
     proxy.is_holding = True
     spend = asyncio.create_task(used_list.mark_used(a_use(), timeout=TIMEOUT))
     await asyncio.sleep(0.02)

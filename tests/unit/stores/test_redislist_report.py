@@ -4,10 +4,10 @@ import hiredis
 import pytest
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import SpendOutcome, UsedListError, UsedListFault
+from ott_extauthz.ports import FirstUse, Spend, SpendOutcome, UsedListError, UsedListFault
 from ott_extauthz.stores.redislist.refusals import advice, outcome_of
 from ott_extauthz.stores.redislist.report import Server, health_from, server_from
-from ott_extauthz.stores.redislist.script import Look, Verdict, look_from, outcome_from
+from ott_extauthz.stores.redislist.script import Look, Verdict, look_from, replicas_from, spend_from
 from tests.fakes.clock import START_MS
 from tests.used_lists import a_use
 
@@ -97,7 +97,34 @@ def test_an_error_is_told_in_one_bounded_line() -> None:
 def test_an_answer_that_is_not_the_scripts_to_this_attempt_is_none(reply: object) -> None:
     use = a_use()
     reply = reply.replace(b"NONCE", use.nonce.hex().encode()) if isinstance(reply, bytes) else reply
-    assert outcome_from(reply, use) is None
+    assert spend_from(reply, use) is None
+
+
+@pytest.mark.parametrize(
+    ("rest", "first"),
+    [
+        (b"", None),
+        (b" 1790000000000:c=rgs;r=a b", FirstUse(1_790_000_000_000, b"c=rgs;r=a b")),
+        (b" 5::\r\n:", FirstUse(5, b":\r\n:")),
+        (b" rubbish", FirstUse(0, b"")),
+    ],
+)
+def test_a_second_use_tells_of_the_first(rest: bytes, first: FirstUse | None) -> None:
+    use = a_use()
+    reply = b"used " + use.nonce.hex().encode() + rest
+    assert spend_from(reply, use) == Spend(SpendOutcome.ALREADY_USED, first)
+
+
+@pytest.mark.parametrize(
+    ("reply", "replicas"),
+    [(b"first 00 2", 2), (b"first 00 0", 0), (b"first 00 ", None), (b"first 00", None), (b"first 00 -1", None)],
+)
+def test_a_first_use_tells_how_many_replicas_there_were(reply: object, replicas: int | None) -> None:
+    assert replicas_from(reply) == replicas
+
+
+def test_what_is_no_reply_tells_of_no_replicas() -> None:
+    assert replicas_from(None) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Which attempt to spend is this?  Its nonce, and the witness it leaves behind.
+
+A fresh nonce makes every Check an attempt of its own: whatever comes a second time is a replay.  On a route with a
+reservation the nonce is derived from the request instead, so that Envoy asking twice about one request (a second
+ext_authz filter in the chain, a retried RPC) is one spend:
+
+    SHA-256 over the length-framed source address and port, http.id, request.time, the token's digest,
+    the peer's principal and certificate, method, host and path
+
+No client controls the first three: http.id is Envoy's stream id.  x-request-id is never among them, and there is no
+salt of this process, or another replica would take the repeat for a replay.  The store accepts the same nonce again for
+``ports.OWN_WRITE_MS`` only.  Not covered, and refused: an internal redirect (another http.id), a gateway and then a
+sidecar (everything differs), a client's own retry.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.framing import framed
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.replay import witness_of
+from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.routes import Route
+from ott_extauthz.ports import Entropy
+
+NONCE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """One attempt to spend one verified token."""
+
+    token: VerifiedToken
+    nonce: bytes = field(repr=False)
+    witness: bytes = field(repr=False)
+
+
+def spending(token: VerifiedToken, facts: Facts, route: Route, decision_id: str, entropy: Entropy) -> Spending:
+    """Return the attempt that this Check is."""
+    certificate = facts.peer.certificate
+    witness = witness_of(decision_id, route.name, None if isinstance(certificate, Reason) else certificate)
+    nonce = _of_the_request(token, facts) if route.reservation and _has_a_name(facts) else entropy(NONCE_BYTES)
+    return Spending(token=token, nonce=nonce, witness=witness)
+
+
+def _has_a_name(facts: Facts) -> bool:
+    """Whether Envoy said enough to tell this request from every other; else every Check is its own attempt."""
+    return bool(facts.stream_id and facts.started_at_us and facts.peer.address and facts.peer.port)
+
+
+def _of_the_request(token: VerifiedToken, facts: Facts) -> bytes:
+    certificate = facts.peer.certificate
+    parts = (
+        facts.peer.address,
+        str(facts.peer.port),
+        facts.stream_id,
+        str(facts.started_at_us),
+        token.digest.hex(),
+        facts.peer.principal,
+        "" if isinstance(certificate, Reason) else certificate.hex(),
+        facts.method,
+        facts.host,
+        facts.path,
+    )
+    return hashlib.sha256(framed(*parts)).digest()[:NONCE_BYTES]

@@ -1,0 +1,124 @@
+"""Which tokens were used?  Remembered by N independent primaries, of which a majority must say "first use".
+
+Why it holds: two attempts that are both accepted share a server (two majorities of one list), which said "first use"
+to both; so it had lost the use in between; so its fence had moved past it; so it refused the second.  Nothing is
+assumed of disks, of the order of messages, or of delays.  It needs one list of servers for all callers.
+
+A minority that is dead, slow, empty or fenced changes nothing: the answer is given as soon as a majority has spoken.
+Two attempts at the same moment may leave no majority to either: both are refused, and the token is gone.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.ports import Clock, FirstUse, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.stores.redislist.looks import gathered
+from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
+from ott_extauthz.stores.redislist.places import places_from
+from ott_extauthz.stores.redislist.script import SpendScript
+
+_LEAVES_NO_TRACE: Final = frozenset(
+    {SpendOutcome.EXPIRED, SpendOutcome.CLOCK_DISAGREES, SpendOutcome.NOT_PRIMARY, SpendOutcome.UNSAFE}
+)
+
+
+class Tally:
+    """Counts what the servers say to one attempt, until that settles it."""
+
+    def __init__(self, voters: int, result: "asyncio.Future[Spend]") -> None:
+        self._result = result
+        self._silent = voters
+        self._majority = voters // 2 + 1
+        self._first = 0
+        self._counts: Counter[SpendOutcome] = Counter()
+        self._used: list[FirstUse] = []
+        self._errors: list[UsedListError] = []
+
+    def add(self, voice: Spend | UsedListError) -> None:
+        """Count one server's word; every server is heard once, and after the end not at all."""
+        if self._result.done():
+            return
+        self._silent -= 1
+        if isinstance(voice, UsedListError):
+            self._errors.append(voice)
+        elif voice.outcome is SpendOutcome.FIRST_USE:
+            self._first += 1
+        else:
+            self._counts[voice.outcome] += 1
+            if voice.first is not None:
+                self._used.append(voice.first)
+        if self._first >= self._majority:
+            self._result.set_result(Spend(SpendOutcome.FIRST_USE))
+        elif self._first + self._silent < self._majority:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Refuse with the best reason there is; wait for more voices only while none is good enough."""
+        if self._counts[SpendOutcome.ALREADY_USED]:
+            earliest = min(self._used, key=lambda first: first.at_ms, default=None)
+            self._result.set_result(Spend(SpendOutcome.ALREADY_USED, earliest))
+            return
+        if self._counts[SpendOutcome.FENCED] >= self._majority:
+            self._result.set_result(Spend(SpendOutcome.FENCED))
+            return
+        for outcome in _LEAVES_NO_TRACE:
+            if self._counts[outcome] >= self._majority and self._is_untouched and not self._silent:
+                self._result.set_result(Spend(outcome))
+                return
+        if self._silent:
+            return
+        is_known = self._is_untouched and not self._counts[SpendOutcome.FENCED]
+        state = TokenState.UNSPENT if is_known else TokenState.UNKNOWN
+        said = ", ".join([f"{count} {outcome.name}" for outcome, count in self._counts.items()])
+        told = "; ".join(sorted({str(error) for error in self._errors}))
+        detail = f"no majority: {self._first} of {self._majority} first use{', ' if said else ''}{said}; {told}"
+        fault = self._errors[0].fault if self._errors else UsedListFault.REPLY
+        self._result.set_exception(UsedListError(fault, state, detail))
+
+    @property
+    def _is_untouched(self) -> bool:
+        """Whether no server can have written this attempt."""
+        return not self._first and all(error.token_state is TokenState.UNSPENT for error in self._errors)
+
+
+class QuorumUsedList:
+    """A used-list on N primaries that know nothing of each other, for one event loop."""
+
+    def __init__(self, *, settings: Store, bounds: ClockBounds, clock: Clock) -> None:
+        self._clock, self._bounds = clock, bounds
+        self._margin_ms = fence_margin_ms(bounds)
+        self._script = SpendScript(max_skew_ms=bounds.max_skew, margin_ms=self._margin_ms)
+        self._nodes = [Node(settings, place) for place in places_from(settings.url)]
+
+    async def start(self) -> None:
+        """Connect and set the fences; servers that are down show in health."""
+        await self._look(is_patient=True)
+
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - kept by the lanes' alarms
+        """Spend once: the same attempt to all at once; the first majority decides."""
+        if use.keep_until_ms <= use.now_ms:
+            return Spend(SpendOutcome.EXPIRED)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(timeout, self._nodes[0].longest)
+        command = self._script.spend(use)
+        result: asyncio.Future[Spend] = loop.create_future()
+        tally = Tally(len(self._nodes), result)
+        for node in self._nodes:
+            node.post(use, command, deadline, tally.add)
+        return await result
+
+    async def health(self) -> StoreHealth:
+        """Look at every server; ready if a majority is."""
+        return await self._look(is_patient=False)
+
+    async def close(self) -> None:
+        """Fail what is under way and let go of the connections."""
+        await asyncio.gather(*(node.close() for node in self._nodes))
+
+    async def _look(self, *, is_patient: bool) -> StoreHealth:
+        majority = len(self._nodes) // 2 + 1
+        looks = [node.look([self._script], self._clock, self._bounds, self._margin_ms) for node in self._nodes]
+        return await gathered(looks, [node.place for node in self._nodes], needed=majority, is_patient=is_patient)

@@ -1,0 +1,161 @@
+"""Reservation, provenance, the local refusal cache, and spends that are not begun."""
+
+import pytest
+
+from ott_extauthz.check.latency import FEWEST, FRESH_SECONDS, MOST_SECONDS, RecentLatency
+from ott_extauthz.check.seen import Seen, SeenTokens
+from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.replay import FirstSpender, first_spender, witness_of
+from ott_extauthz.ports import OWN_WRITE_MS, WITNESS_BYTES, Spend, Use
+from ott_extauthz.stores.memory import MemoryUsedList
+from tests.fakes.desk import CALLER, POLICY, Desk
+
+RESERVED = POLICY.replace("    max_auth_age: 5m\n", "    max_auth_age: 5m\n    reservation: true\n")
+DEBIT = {"path": "/v1/wallets/7/debit"}
+
+
+class CountingList(MemoryUsedList):
+    asked = 0
+
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
+        type(self).asked += 1
+        return await super().mark_used(use, timeout=timeout)
+
+
+async def outcome(desk: Desk, token: str, **request: object) -> Reason | None:
+    decision = await desk.ask(desk.facts(("x-ott", token), **request))  # type: ignore[arg-type]
+    return decision.reason if isinstance(decision, Deny) else None
+
+
+async def test_without_a_reservation_the_same_request_twice_is_a_replay() -> None:
+    desk = Desk()
+    token = desk.token()
+    assert await outcome(desk, token) is None
+    assert await outcome(desk, token) is Reason.TOKEN_REPLAYED
+
+
+async def test_with_a_reservation_the_same_request_twice_is_one_spend_for_two_seconds() -> None:
+    desk = Desk(policy=RESERVED)
+    token = desk.token()
+    assert await outcome(desk, token) is None
+    desk.clock.advance(OWN_WRITE_MS)
+    assert await outcome(desk, token) is None
+    desk.clock.advance(1)
+    assert await outcome(desk, token) is Reason.TOKEN_REPLAYED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stream_id": "another"},
+        {"path": "/v1/wallets/8/debit"},
+        {"principal": "spiffe://bank.example/other"},
+        {"path": "/v1/wallets/7/debit?x=1"},
+    ],
+)
+async def test_anything_else_is_a_replay_even_with_a_reservation(change: dict[str, str]) -> None:
+    """An internal redirect has another http.id; a client's retry another stream."""
+    desk = Desk(policy=RESERVED)
+    token = desk.token()
+    assert await outcome(desk, token) is None
+    assert await outcome(desk, token, **change) is Reason.TOKEN_REPLAYED
+
+
+async def test_a_request_without_a_name_has_no_reservation() -> None:
+    """Whoever leaves the stream id out must not make every request the same one."""
+    desk = Desk(policy=RESERVED)
+    token = desk.token()
+    assert await outcome(desk, token, stream_id="") is None
+    assert await outcome(desk, token, stream_id="") is Reason.TOKEN_REPLAYED
+
+
+async def test_two_tokens_of_one_request_are_two_spends() -> None:
+    desk = Desk(policy=RESERVED)
+    assert await outcome(desk, desk.token()) is None
+    assert await outcome(desk, desk.token()) is None
+
+
+async def test_a_replay_says_who_spent_the_token_first() -> None:
+    desk = Desk()
+    token = desk.token()
+    first = await desk.ask(desk.facts(("x-ott", token)))
+    assert isinstance(first, Allow)
+    again = await desk.ask(desk.facts(("x-ott", token)))
+    assert isinstance(again, Deny)
+    assert again.first == FirstSpender(
+        at_ms=desk.clock.now_ms(), decision_id=first.decision_id, route="wallet-debit", peer_certificate=CALLER
+    )
+    assert [record.decision for record in desk.observer.replays] == [again]
+
+
+async def test_a_worker_refuses_what_it_saw_spent_without_asking_the_store() -> None:
+    desk = Desk()
+    counting = CountingList(clock=desk.clock, iat_lead_ms=500)
+    desk = Desk(counting)
+    desk.clock.advance(3000)
+    CountingList.asked = 0
+    token = desk.token(iat=(desk.clock.now_ms()) / 1000)
+    for _ in range(50):
+        await outcome(desk, token)
+    assert CountingList.asked == 1
+
+
+def test_what_another_worker_saw_is_asked_again_while_its_winner_may_repeat() -> None:
+    seen = SeenTokens()
+    seen.add(b"k", Seen(b"", 10_000, None, ask_until_ms=2_000))
+    assert seen.replayed_by(b"k", b"n", 1_999) is None
+    assert seen.replayed_by(b"k", b"n", 2_000) is not None
+
+
+def test_the_refusal_cache_is_bounded_in_number_and_by_expiry() -> None:
+    seen = SeenTokens(most=3)
+    for number in range(10):
+        seen.add(bytes([number]), Seen(b"n", 1000, None))
+    assert len(seen) == 3
+    assert seen.replayed_by(bytes([9]), b"other", 999) is not None
+    assert seen.replayed_by(bytes([9]), b"n", 999) is None, "the winner's own repeat is for the store to judge"
+    assert seen.replayed_by(bytes([9]), b"other", 1000) is None
+    assert len(seen) == 2
+
+
+async def test_a_spend_is_not_begun_when_the_store_lately_takes_longer_than_is_left() -> None:
+    desk = Desk()
+    for _ in range(FEWEST):
+        desk.checker.single_use.latency.add(desk.clock.monotonic(), 0.2)
+    decision = await desk.ask(desk.facts(("x-ott", desk.token())), budget=0.04)
+    assert isinstance(decision, Deny)
+    assert (decision.reason, decision.token_state) == (Reason.DEADLINE_TOO_NEAR, TokenState.UNSPENT)
+    whole = await desk.ask(desk.facts(("x-ott", desk.token())), budget=0.15)
+    assert isinstance(whole, Allow), "slow spends never become an outage for those with time left"
+    desk.clock.advance(int(FRESH_SECONDS * 1000) + 1)
+    assert isinstance(await desk.ask(desk.facts(("x-ott", desk.token())), budget=0.15), Allow), (
+        "old samples do not count"
+    )
+
+
+def test_the_p99_needs_fresh_samples() -> None:
+    latency = RecentLatency()
+    assert latency.p99(1.0) == 0
+    for number in range(100):
+        latency.add(1.0, 0.001 if number else 0.5)
+    assert latency.p99(2.0) == MOST_SECONDS
+    assert latency.p99(2.05) == MOST_SECONDS, "judged ten times a second"
+    assert latency.p99(9.0) == 0
+
+
+def test_a_witness_stays_within_its_bound_and_comes_back() -> None:
+    witness = witness_of("f" * 32, "r" * 63, CALLER)
+    assert len(witness) <= WITNESS_BYTES
+    found = first_spender(5, witness)
+    assert found == FirstSpender(at_ms=5, decision_id="f" * 32, route="r" * 63, peer_certificate=CALLER)
+    assert first_spender(5, b"not ours") is None
+    assert first_spender(5, witness_of("d", "r", None)) == FirstSpender(
+        at_ms=5, decision_id="d", route="r", peer_certificate=None
+    )
+
+
+def test_a_witness_beyond_its_bound_is_a_programmers_error() -> None:
+    with pytest.raises(ValueError, match="at most 256"):
+        Use(key=b"k", nonce=b"n", issued_at_ms=1, keep_until_ms=2, now_ms=1, witness=b"x" * 257)

@@ -1,0 +1,135 @@
+"""The guard: fails fast and closed while a store is down, comes back by itself, and bounds what waits."""
+
+import asyncio
+
+import pytest
+
+from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.stores import guarded
+from ott_extauthz.stores.guarded import FAULTS_IN_A_ROW, GuardedUsedList
+from tests.used_lists import a_use
+
+FIRST = Spend(SpendOutcome.FIRST_USE)
+
+
+class Switchable:
+    """A store that a test switches off and on, or lets hang."""
+
+    def __init__(self) -> None:
+        self.fault: UsedListFault | None = None
+        self.hangs = False
+        self.asked = self.looks = 0
+
+    async def start(self) -> None:
+        return
+
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise UsedListError(self.fault, TokenState.UNKNOWN, "switched off")
+        return FIRST
+
+    async def health(self) -> StoreHealth:
+        self.looks += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        return StoreHealth(ready=self.fault is None, detail="off" if self.fault else "on")
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def told() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+async def guard(told: list[bool]) -> "tuple[Switchable, GuardedUsedList]":
+    inner = Switchable()
+    outer = GuardedUsedList(inner, on_change=lambda health: told.append(health.ready))
+    await outer.start()
+    return inner, outer
+
+
+async def fault_of(outer: GuardedUsedList) -> tuple[UsedListFault, TokenState]:
+    with pytest.raises(UsedListError) as caught:
+        await outer.mark_used(a_use(), timeout=1)
+    return caught.value.fault, caught.value.token_state
+
+
+async def test_it_opens_after_faults_in_a_row_and_then_asks_nothing(guard: tuple[Switchable, GuardedUsedList]) -> None:
+    inner, outer = guard
+    inner.fault = UsedListFault.CONNECT
+    for _ in range(FAULTS_IN_A_ROW):
+        assert (await fault_of(outer))[0] is UsedListFault.CONNECT
+    asked = inner.asked
+    for _ in range(50):
+        assert await fault_of(outer) == (UsedListFault.CIRCUIT_OPEN, TokenState.UNSPENT)
+    assert inner.asked == asked
+    await outer.close()
+
+
+async def test_it_closes_within_a_second_of_the_stores_return(
+    guard: tuple[Switchable, GuardedUsedList], told: list[bool]
+) -> None:
+    inner, outer = guard
+    inner.fault = UsedListFault.TIMEOUT
+    for _ in range(FAULTS_IN_A_ROW):
+        await fault_of(outer)
+    await asyncio.sleep(0.05)
+    inner.fault = None
+    started = asyncio.get_running_loop().time()
+    while True:
+        try:
+            assert await outer.mark_used(a_use(), timeout=1) == FIRST
+            break
+        except UsedListError:
+            await asyncio.sleep(0.01)
+    assert asyncio.get_running_loop().time() - started < 1
+    assert told == [True, False, True]
+    await outer.close()
+
+
+async def test_a_store_that_hangs_does_not_stop_the_probe(guard: tuple[Switchable, GuardedUsedList]) -> None:
+    inner, outer = guard
+    inner.fault = UsedListFault.LOST
+    for _ in range(FAULTS_IN_A_ROW):
+        await fault_of(outer)
+    inner.hangs, inner.fault = True, None
+    await asyncio.sleep(0.6)
+    inner.hangs = False
+    await asyncio.sleep(0.8)
+    assert await outer.mark_used(a_use(), timeout=1) == FIRST
+    await outer.close()
+
+
+async def test_faults_apart_and_odd_replies_do_not_open_it(guard: tuple[Switchable, GuardedUsedList]) -> None:
+    inner, outer = guard
+    for _ in range(FAULTS_IN_A_ROW - 1):
+        inner.fault = UsedListFault.TIMEOUT
+        await fault_of(outer)
+    inner.fault = None
+    await outer.mark_used(a_use(), timeout=1)
+    inner.fault = UsedListFault.REPLY
+    for _ in range(FAULTS_IN_A_ROW * 2):
+        assert (await fault_of(outer))[0] is UsedListFault.REPLY
+    await outer.close()
+
+
+async def test_only_so_many_wait(guard: tuple[Switchable, GuardedUsedList], monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, outer = guard
+    monkeypatch.setattr(guarded, "MOST_WAITING", 3)
+    inner.hangs = True
+    waiting = [asyncio.create_task(outer.mark_used(a_use(), timeout=9)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await fault_of(outer) == (UsedListFault.OVERLOADED, TokenState.UNSPENT)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    inner.hangs = False
+    assert await outer.mark_used(a_use(), timeout=1) == FIRST, "whoever left made room"
+    await outer.close()
