@@ -84,10 +84,10 @@ def _through_redis_py(client: "redis.asyncio.Redis", digest: str) -> Spend:
     async def spend(use: Use) -> bool:
         key = script.USED_PREFIX + use.key.hex()
         reply = await client.evalsha(
-            digest, 2, script.FENCE_KEY, key, BOUNDS.max_skew, margin, "", use.now_ms, use.nonce.hex(),
-            use.issued_at_ms, use.keep_until_ms, use.witness, OWN_WRITE_MS,
+            digest, 2, script.FENCE_KEY, key, BOUNDS.max_skew, margin, "", OWN_WRITE_MS,
+            use.now_ms, use.nonce.hex(), use.issued_at_ms, use.keep_until_ms, use.witness,
         )  # fmt: skip
-        return bool(reply.startswith(b"first"))
+        return bool(reply[0].startswith(b"first"))
 
     return spend
 

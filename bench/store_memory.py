@@ -38,10 +38,9 @@ def _fill(port: int, tokens: int, witness: int) -> None:
                 )
                 for _ in range(BATCH)
             ]
-            connection.send_packed_command([b"".join([spends.spend(use) for use in uses])])
-            for _ in uses:
-                if not bytes(connection.read_response()).startswith(b"first "):
-                    raise AssertionError("a fresh token was not accepted; the run is void")
+            connection.send_packed_command([spends.spend([spends.packed_use(use) for use in uses])])
+            if not all(bytes(answer).startswith(b"first ") for answer in connection.read_response()):
+                raise AssertionError("a fresh token was not accepted; the run is void")
         client.connection_pool.release(connection)
 
 

@@ -43,7 +43,14 @@ A_CALL = st.builds(
     keep_until=st.sampled_from([2, 2, -1]),
     caller_now=st.sampled_from([0, 0, 0, 0, 1, -1]),
 )
-ACTS = st.lists(st.one_of(A_CALL, A_CALL, st.sampled_from(["flush", "demote", "promote"])), max_size=25)
+ACTS = st.lists(
+    st.one_of(
+        st.lists(A_CALL, min_size=1, max_size=1),
+        st.lists(A_CALL, min_size=1, max_size=5),
+        st.sampled_from(["flush", "demote", "promote"]),
+    ),
+    max_size=25,
+)
 
 
 @pytest.fixture(scope="module", params=[VALKEY, REDIS], ids=["valkey", "redis"])
@@ -72,9 +79,9 @@ class _Pair:
         self.node = Node(0, Rules(max_skew=BOUND, margin=BOUND, own_write=own_write), count(1))
         self.elsewhere = Node(1, self.node.rules, self.node.ids)
 
-    def do(self, act: Call | str) -> None:
+    def do(self, act: list[Call] | str) -> None:
         match act:
-            case Call():
+            case list():
                 self._compare(act)
             case "flush" if self.node.is_primary:
                 self.client.flushall()
@@ -86,21 +93,30 @@ class _Pair:
                 self.client.replicaof("NO", "ONE")
                 self.node.promote()
 
-    def _compare(self, call: Call) -> None:
-        words = self._words(call)
-        fence_key, used_key = words[3:5]
-        fence, model_fence = self.client.get(fence_key), self.node.keyspace.fence
-        answer = str(self.client.eval(SCRIPT, 2, *words[3:]))
-        caller_now, issued_at, keep_until = _in_grains(call)
-        model_answer, _ = self.node.run(Call(call.key, call.nonce, issued_at, keep_until, caller_now), 0)
-        assert WORDS[answer.partition(" ")[0]] is model_answer
-        assert (self.client.get(fence_key) != fence) == (self.node.keyspace.fence != model_fence)
-        assert bool(self.client.exists(used_key)) == (call.key in self.node.keyspace.used)
+    def _compare(self, calls: list[Call]) -> None:
+        """Make one call of the script of them all: it must do what the model does to one after the other."""
+        words = self._words(calls)
+        keys = words[3 : 4 + len(calls)]
+        fence, model_fence = self.client.get(keys[0]), self.node.keyspace.fence
+        answers = [str(answer) for answer in self.client.eval(SCRIPT, len(keys), *words[3:])]
+        for call, answer in zip(calls, answers, strict=True):
+            caller_now, issued_at, keep_until = _in_grains(call)
+            model_answer, _ = self.node.run(Call(call.key, call.nonce, issued_at, keep_until, caller_now), 0)
+            assert WORDS[answer.partition(" ")[0]] is model_answer
+        assert (self.client.get(keys[0]) != fence) == (self.node.keyspace.fence != model_fence)
+        for call, key in zip(calls, keys[1:], strict=True):
+            assert bool(self.client.exists(key)) == (call.key in self.node.keyspace.used)
 
-    def _words(self, call: Call) -> list[str]:
-        """Return the words of the service's own call, but for the last: how long a write counts as one's own."""
+    def _words(self, calls: list[Call]) -> list[str]:
+        """Return the words of the service's own call, but for how long a write counts as one's own."""
+        uses = [SENT_BY_SERVICE.packed_use(self._use(call)) for call in calls]
+        words = SENT_BY_SERVICE.spend(uses).decode().split("\r\n")[2::2]
+        words[4 + len(calls) + 3] = str(self.own_write)
+        return words
+
+    def _use(self, call: Call) -> Use:
         now_ms, issued_at_ms, keep_until_ms = (self.start_ms + at for at in _in_grains(call))
-        use = Use(
+        return Use(
             key=bytes([call.key] * 32),
             nonce=bytes([call.nonce] * 32),
             issued_at_ms=issued_at_ms,
@@ -108,7 +124,6 @@ class _Pair:
             now_ms=now_ms,
             witness=b"witness",
         )
-        return [*SENT_BY_SERVICE.spend(use).decode().split("\r\n")[2::2][:-1], str(self.own_write)]
 
 
 def _in_grains(call: Call) -> tuple[int, int, int]:
@@ -118,7 +133,7 @@ def _in_grains(call: Call) -> tuple[int, int, int]:
 @settings(max_examples=120, derandomize=True, deadline=None, database=None)
 @given(acts=ACTS, own_write=st.sampled_from([ALWAYS, NEVER]))
 def test_the_script_and_the_model_agree_on_every_call(
-    client: redis.Redis, acts: list[Call | str], own_write: int
+    client: redis.Redis, acts: list[list[Call] | str], own_write: int
 ) -> None:
     pair = _Pair(client, own_write)
     for act in acts:

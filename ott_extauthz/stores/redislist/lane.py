@@ -11,33 +11,17 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import UsedListError, UsedListFault
+from ott_extauthz.stores.redislist.calls import Answer, Call, Question
 from ott_extauthz.stores.redislist.connecting import ConnectError, Connector
-from ott_extauthz.stores.redislist.link import LATE_SECONDS, LOOK_AGAIN_SECONDS, Call, Link
+from ott_extauthz.stores.redislist.link import LATE_SECONDS, LOOK_AGAIN_SECONDS, Link
 
 MOST_SENDS: Final = 2
 PAUSE_SECONDS: Final = 0.05
 """Between a refused connection and the next attempt: 20 handshakes a second at most against a store that is down."""
-
-
-class Answer(NamedTuple):
-    """A reply; how many earlier sends of its call may have been carried out unseen; how many replicas have it."""
-
-    reply: object
-    unseen: int
-    acknowledged: int
-
-
-def answered(call: Call) -> Answer:
-    """Return the answer to a call that is done.
-
-    Raises:
-        UsedListError: there was none.
-    """
-    return Answer(call.reply.result(), call.sends - 1, call.acknowledged)
 
 
 class Lane:
@@ -60,31 +44,23 @@ class Lane:
         Raises:
             UsedListError: no reply by ``deadline``, an instant of the event loop's clock; or the lane is closed.
         """
-        call = self.post(command, deadline)
-        await call.reply
-        return answered(call)
+        if deadline <= asyncio.get_running_loop().time():
+            raise UsedListError(UsedListFault.TIMEOUT, TokenState.UNSPENT, "no time was left to send")
+        question = Question(command, deadline)
+        self.post(question)
+        return await question.answer
 
-    def post(self, command: bytes, deadline: float) -> Call:
-        """Send ``command`` without waiting; its ``reply`` fails with UsedListError at ``deadline`` at the latest.
+    def post(self, call: Call) -> None:
+        """Have ``call`` leave with all others of this tick; it is told what came of it, at its deadline at the latest.
 
         Raises:
-            UsedListError: no time was left, or the lane is closed.
+            UsedListError: the lane is closed.
         """
         if self._is_closed:
             raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
-        loop = asyncio.get_running_loop()
-        if deadline <= loop.time():
-            raise UsedListError(UsedListFault.TIMEOUT, TokenState.UNSPENT, "no time was left to send")
-        call = Call(command, deadline, loop.create_future())
         if not self._fresh:
-            loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._fresh.append(call)
-        return call
-
-    def distrust(self, why: str) -> None:
-        """End the connection: a reply did not fit its call, so none of the others may be believed."""
-        if self._link is not None:
-            self._link.end(UsedListFault.REPLY, why)
 
     async def close(self) -> None:
         """Fail every call that is under way, and let go of the connection."""
@@ -99,9 +75,13 @@ class Lane:
             await link.ended()
 
     def _flush(self) -> None:
-        batch, self._fresh = self._fresh, []
-        self._watch(batch)
-        self._dispatch(batch)
+        calls, self._fresh = self._fresh, []
+        for call in calls:
+            call.close()
+        wanted = [call for call in calls if call.is_wanted()]
+        if wanted:
+            self._watch(wanted)
+            self._dispatch(wanted)
 
     def _dispatch(self, calls: list[Call]) -> None:
         if self._is_closed:
@@ -110,7 +90,7 @@ class Lane:
         if self._link is not None and not self._link.is_open:
             self._link.end(UsedListFault.LOST, "the connection broke")
         if self._link is not None:
-            self._link.send([call for call in calls if not call.reply.done()])
+            self._link.send([call for call in calls if call.is_wanted()])
             return
         self._queued += calls
         if self._opening is None or self._opening.done():
@@ -139,38 +119,32 @@ class Lane:
         now = asyncio.get_running_loop().time()
         again: list[Call] = []
         for call in unanswered:
-            if call.sends < MOST_SENDS and call.deadline > now and not call.reply.done():
+            call.expire(now)
+            if call.sends < MOST_SENDS and call.is_wanted():
                 again.append(call)
             else:
-                _fail([call], fault, why)
+                call.fail(fault, why)
         if again:
             self._dispatch(again)
 
-    def _watch(self, batch: list[Call]) -> None:
-        """Set one alarm for a whole batch, at its earliest deadline: an alarm for each call would cost 3 µs a call."""
-        due = min([call.deadline for call in batch])
-        asyncio.get_running_loop().call_at(due, self._expire, batch, due)
+    def _watch(self, calls: list[Call]) -> None:
+        """Set one alarm for all, at the earliest deadline: an alarm for each would cost 3 µs a call."""
+        due = min([call.deadline for call in calls])
+        asyncio.get_running_loop().call_at(due, self._expire, calls, due)
 
-    def _expire(self, batch: list[Call], due: float) -> None:
+    def _expire(self, calls: list[Call], due: float) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         if now - due > LATE_SECONDS:
-            loop.call_later(LOOK_AGAIN_SECONDS, self._expire, batch, math.inf)
+            loop.call_later(LOOK_AGAIN_SECONDS, self._expire, calls, math.inf)
             return
-        late = [call for call in batch if call.deadline <= now]
-        _fail([call for call in late if call.sends], UsedListFault.TIMEOUT, "no answer in time")
-        _fail([call for call in late if not call.sends], UsedListFault.CONNECT, "no connection in time")
-        left = [call for call in batch if not call.reply.done()]
+        for call in calls:
+            call.expire(now)
+        left = [call for call in calls if call.is_wanted()]
         if left:
             self._watch(left)
 
 
 def _fail(calls: Iterable[Call], fault: UsedListFault, why: str) -> None:
     for call in calls:
-        if call.reply.done():
-            continue
-        if call.sends == 0:
-            call.reply.set_exception(UsedListError(fault, TokenState.UNSPENT, why))
-        else:  # the store may have carried it out
-            kind = UsedListFault.LOST if fault is UsedListFault.CONNECT else fault
-            call.reply.set_exception(UsedListError(kind, TokenState.UNKNOWN, why))
+        call.fail(fault, why)

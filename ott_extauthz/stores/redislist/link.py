@@ -1,7 +1,8 @@
 """Which reply belongs to which call?  One live connection: calls leave packed, replies come back in the same order.
 
 - A call whose caller has gone keeps its place in the order; its reply is taken and dropped.
-- A reply that nobody waits for, or bytes that are no reply, end the connection: the order can no longer be trusted.
+- A reply that does not fit its call, or that nobody waits for, or bytes that are no reply, end the connection: none of
+  the others may be believed.
 - A call that has waited longer than the limit ends the connection too, so that one reply that never comes does not
   hold up those behind it for longer than they would have waited anyway.
 - With a ``barrier`` (WAIT) every write ends with one, and the replies before it are handed out when it is answered.
@@ -20,6 +21,7 @@ import hiredis
 from redis.asyncio.connection import Connection
 
 from ott_extauthz.ports import UsedListFault
+from ott_extauthz.stores.redislist.calls import Call
 
 CHUNK_BYTES: Final = 65536
 LATE_SECONDS: Final = 0.005
@@ -31,20 +33,15 @@ _NOTHING: Final = object()
 
 
 @dataclass(slots=True, eq=False)
-class Call:
-    """One command on its way.  ``sends`` counts how often its bytes were handed to a connection.
+class _Barrier:
+    """A WAIT on its way; the calls ``before`` it are told when it is answered."""
 
-    A barrier has the calls ``before`` it, which ``hold`` their replies until it is answered with a number.
-    """
+    sent_at: float
+    before: Sequence[Call]
 
-    command: bytes
-    deadline: float
-    reply: asyncio.Future[object]
-    sends: int = 0
-    sent_at: float = 0.0
-    hold: object = None
-    acknowledged: int = 0
-    before: "Sequence[Call] | None" = None
+
+class _MisfitError(Exception):
+    """A reply did not fit its call."""
 
 
 OnLost = Callable[["Link", list[Call], UsedListFault, str], None]
@@ -65,7 +62,8 @@ class Link:
         self._limit = limit
         self._on_lost: OnLost | None = on_lost
         self._barrier = barrier
-        self._unanswered: deque[Call] = deque()
+        self._unanswered: deque[Call | _Barrier] = deque()
+        self._held: list[object] = []
         self._replies = hiredis.Reader(notEnoughData=_NOTHING)
         self._alarm: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -85,11 +83,10 @@ class Link:
             call.sends += 1
             call.sent_at = now
         self._unanswered.extend(calls)
-        words = [call.command for call in calls]
+        words = [call.command() for call in calls]
         if self._barrier is not None:
-            barrier = Call(self._barrier(), math.inf, self._loop.create_future(), sent_at=now, before=calls)
-            self._unanswered.append(barrier)
-            words.append(barrier.command)
+            words.append(self._barrier())
+            self._unanswered.append(_Barrier(now, calls))
         self._writer.write(b"".join(words))
         if self._alarm is None:
             self._set_alarm(now + self._limit)
@@ -104,9 +101,12 @@ class Link:
         self._writer.transport.abort()
         if asyncio.current_task(self._loop) is not self._task:
             self._task.cancel()
-        unanswered = list(self._unanswered)
-        if self._barrier is not None:
-            unanswered = [call for entry in unanswered for call in entry.before or ()]
+        unanswered: list[Call] = []
+        for entry in self._unanswered:
+            if isinstance(entry, _Barrier):
+                unanswered += entry.before
+            elif self._barrier is None:
+                unanswered.append(entry)
         self._unanswered.clear()
         on_lost(self, unanswered, fault, why)
 
@@ -116,16 +116,18 @@ class Link:
         await self._connection.disconnect(nowait=True)  # a task that was cancelled before its first step did not
 
     async def _read(self) -> None:
-        why = "the store closed the connection"
+        fault, why = UsedListFault.LOST, "the store closed the connection"
         try:
             while data := await self._reader.read(CHUNK_BYTES):
                 self._take(data)
+        except _MisfitError:
+            fault, why = UsedListFault.REPLY, "a reply did not fit its call"
         except hiredis.ProtocolError as error:
             why = f"no reply of a store: {error}"
         except OSError as error:
             why = f"the connection broke ({error.strerror or type(error).__name__})"
         finally:
-            self.end(UsedListFault.LOST, why)
+            self.end(fault, why)
             await self._connection.disconnect(nowait=True)
 
     def _take(self, data: bytes) -> None:
@@ -133,13 +135,20 @@ class Link:
         while (reply := self._replies.gets()) is not _NOTHING:
             if not self._unanswered:
                 raise hiredis.ProtocolError("one that nobody waits for")
-            call = self._unanswered.popleft()
-            if call.before is not None:
-                _hand_out(call.before, reply)
-            elif self._barrier is not None:
-                call.hold = reply
-            elif not call.reply.done():
-                call.reply.set_result(reply)
+            self._hand_out(self._unanswered.popleft(), reply)
+
+    def _hand_out(self, entry: Call | _Barrier, reply: object) -> None:
+        if isinstance(entry, _Barrier):
+            acknowledged = reply if isinstance(reply, int) else 0
+            held, self._held = self._held, []
+            fits = [call.take(each, acknowledged) for call, each in zip(entry.before, held, strict=True)]
+        elif self._barrier is not None:
+            self._held.append(reply)
+            return
+        else:
+            fits = [entry.take(reply, 0)]
+        if not all(fits):
+            raise _MisfitError
 
     def _set_alarm(self, due: float) -> None:
         self._alarm = self._loop.call_at(due, self._check, due)
@@ -156,10 +165,3 @@ class Link:
             self._alarm = self._loop.call_later(LOOK_AGAIN_SECONDS, self._check, math.inf)
         else:
             self.end(UsedListFault.TIMEOUT, f"no answer within {self._limit * 1000:.0f} ms")
-
-
-def _hand_out(calls: Sequence[Call], acknowledged: object) -> None:
-    for call in calls:
-        if not call.reply.done():
-            call.acknowledged = acknowledged if isinstance(acknowledged, int) else 0
-            call.reply.set_result(call.hold)

@@ -9,6 +9,7 @@ from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use
 from ott_extauthz.settings import ClockBounds, Store
 from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
 from ott_extauthz.stores.redislist.script import SpendScript
+from ott_extauthz.stores.redislist.spending import Spending
 
 
 class RedisUsedList:
@@ -19,6 +20,7 @@ class RedisUsedList:
         self._margin_ms = fence_margin_ms(bounds)
         self._script = SpendScript(max_skew_ms=bounds.max_skew, margin_ms=self._margin_ms)
         self._node = Node(settings)
+        self._spending = Spending(self._script, [self._node])
 
     async def start(self) -> None:
         """Connect and set the fence, so that the first use finds it in place; a store that is down shows in health."""
@@ -29,7 +31,7 @@ class RedisUsedList:
         if use.keep_until_ms <= use.now_ms:
             return Spend(SpendOutcome.EXPIRED)
         deadline = asyncio.get_running_loop().time() + min(timeout, self._node.longest)
-        return await self._node.spend(use, self._script.spend(use), deadline)
+        return await self._spending.begin(use, deadline)
 
     async def health(self) -> StoreHealth:
         """Do steps 1 to 3 of the script, which set the fence where there is none; say in one line what came of it."""

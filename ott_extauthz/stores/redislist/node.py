@@ -1,7 +1,7 @@
 """What does one server say of a use?  A lane to it, and what its answers mean; every deployment is made of these."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import hiredis
@@ -9,10 +9,11 @@ import hiredis
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.settings import ClockBounds, Store
-from ott_extauthz.stores.redislist import refusals, report, script
+from ott_extauthz.stores.redislist import answers, refusals, report, script
+from ott_extauthz.stores.redislist.batch import Batch, Group, Voice
+from ott_extauthz.stores.redislist.calls import Answer, Question
 from ott_extauthz.stores.redislist.connecting import Connector
-from ott_extauthz.stores.redislist.lane import MOST_SENDS, Answer, Lane, answered
-from ott_extauthz.stores.redislist.link import Call
+from ott_extauthz.stores.redislist.lane import MOST_SENDS, Lane
 from ott_extauthz.stores.redislist.places import Place
 from ott_extauthz.stores.redislist.replication import Replication
 
@@ -42,39 +43,45 @@ class Node:
         barrier = self._replication.barrier if self._replication else None
         self._lane = Lane(connector, limit=settings.timeout / 1000, barrier=barrier)
 
-    async def spend(self, use: Use, command: bytes, deadline: float) -> Spend:
-        """Have ``command``, which spends ``use``, carried out.
+    def post(self, group: Group) -> None:
+        """Have the uses of ``group`` spent here; each is told what this server says of it.
 
         Raises:
-            UsedListError: there was no answer, or not one to rely on.
+            UsedListError: this way is closed.
         """
-        answer = await self._lane.ask(command, deadline)
-        if is_without_script(answer.reply) and not answer.unseen:
-            answer = await self._ask_with_script(command, deadline)
-        return self._judged(use, answer)
+        self._lane.post(Batch(group, self))
 
-    def post(self, use: Use, command: bytes, deadline: float, tell: Callable[[Spend | UsedListError], None]) -> None:
-        """Do the same without waiting: ``tell`` is called once, at ``deadline`` at the latest."""
-
-        def done(call: Call, *, may_load: bool) -> None:
-            try:
-                answer = answered(call)
-                if may_load and is_without_script(answer.reply) and not answer.unseen:
-                    self._lane.post(script.LOAD, deadline).reply.add_done_callback(_look_away)
-                    sent(may_load=False)
-                    return
-                tell(self._judged(use, answer))
-            except UsedListError as error:
-                tell(error)
-
-        def sent(*, may_load: bool) -> None:
-            call = self._lane.post(command, deadline)
-            call.reply.add_done_callback(lambda _: done(call, may_load=may_load))
-
+    def heard(self, use: Use, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
+        """Say what the script's answer to one use means; None if it is no answer to it."""
+        spend = answers.spend_from(answer, use.nonce)
+        if spend is None:
+            return None
         try:
-            sent(may_load=True)
+            if isinstance(spend, answers.Failed):
+                error = hiredis.ReplyError(spend.error)
+                spend = Spend(refusals.outcome_of(error, unseen=unseen, is_before_write=not spend.is_written))
+            if self._replication is not None and spend.outcome is SpendOutcome.FIRST_USE:
+                self._replication.check(answer, acknowledged)
         except UsedListError as error:
-            tell(error)
+            return error
+        return _certain(spend, unseen)
+
+    def refused(self, error: hiredis.ReplyError, *, unseen: int) -> Voice:
+        """Say what the store's error in place of all answers means for each of the uses."""
+        try:
+            return _certain(Spend(refusals.outcome_of(error, unseen=unseen)), unseen)
+        except UsedListError as told:
+            return told
+
+    def renew(self, batch: Batch) -> None:
+        """Load the script, and send ``batch`` after it."""
+        load = Question(script.LOAD, batch.deadline)
+        load.answer.add_done_callback(_look_away)
+        try:
+            self._lane.post(load)
+            self._lane.post(batch)
+        except UsedListError as error:
+            batch.fail(error.fault, str(error))
 
     async def look(
         self, scripts: Sequence[script.SpendScript], clock: Clock, bounds: ClockBounds, margin_ms: int
@@ -90,26 +97,6 @@ class Node:
         """Fail what is under way and let go of the connection."""
         await self._lane.close()
 
-    async def _ask_with_script(self, command: bytes, deadline: float) -> Answer:
-        """Load the script, which the store has forgotten since we connected (SCRIPT FLUSH), and ask again."""
-        await self._lane.ask(script.LOAD, deadline)
-        return await self._lane.ask(command, deadline)
-
-    def _judged(self, use: Use, answer: Answer) -> Spend:
-        spend = script.spend_from(answer.reply, use) or Spend(self._refused(answer))
-        if answer.unseen and spend.outcome not in _CERTAIN:
-            detail = f"first without an answer, then {spend.outcome.name}"
-            raise UsedListError(UsedListFault.LOST, TokenState.UNKNOWN, detail)
-        if self._replication is not None and spend.outcome is SpendOutcome.FIRST_USE:
-            self._replication.check(answer)
-        return spend
-
-    def _refused(self, answer: Answer) -> SpendOutcome:
-        if isinstance(answer.reply, hiredis.ReplyError):
-            return refusals.outcome_of(answer.reply, unseen=answer.unseen)
-        self._lane.distrust("a reply did not fit its call")
-        raise UsedListError(UsedListFault.REPLY, TokenState.UNKNOWN, "the store's reply is not the script's")
-
     async def _looked(
         self, scripts: Sequence[script.SpendScript], clock: Clock, bounds: ClockBounds, margin_ms: int
     ) -> StoreHealth:
@@ -123,22 +110,23 @@ class Node:
             return StoreHealth(ready=False, detail=f"{server.name} is too old; Redis 7.0 or Valkey is needed")
         await self._load_if_forgotten(scripts[0].look(0), deadline)
         now_ms = clock.now_ms()
-        calls = [self._lane.post(each.look(now_ms), deadline) for each in scripts]
-        for call in calls:
-            call.reply.add_done_callback(_look_away)  # should this look be given up, nobody asks for them any more
-        await asyncio.wait([call.reply for call in calls])
+        questions = [Question(each.look(now_ms), deadline) for each in scripts]
+        for question in questions:
+            question.answer.add_done_callback(_look_away)  # should this look be given up, nobody asks any more
+            self._lane.post(question)
+        await asyncio.wait([question.answer for question in questions])
         worst: StoreHealth | None = None
         youngest = -1
-        for call in calls:
-            look = script.look_from(answered(call).reply)
+        for answer in [question.answer.result() for question in questions]:
+            look = answers.look_from(answer.reply)
             if look is None:
-                return _unfit(answered(call).reply)
+                return _unfit(answer.reply)
             health = report.health_from(
                 look, server=server, now_ms=now_ms, max_skew_ms=bounds.max_skew, margin_ms=margin_ms
             )
             if not health.ready:
                 return health
-            lack = self._replication.lack(answered(call)) if self._replication is not None else None
+            lack = self._replication.lack(answer.acknowledged) if self._replication is not None else None
             if lack is not None:
                 return StoreHealth(ready=False, detail=f"{server.name}: {lack}")
             if look.since_ms > youngest:
@@ -147,17 +135,20 @@ class Node:
 
     async def _load_if_forgotten(self, command: bytes, deadline: float) -> None:
         """Try the script with a clock that it refuses, so that nothing happens; load it where it is not known."""
-        if is_without_script((await self._lane.ask(command, deadline)).reply):
+        if refusals.is_without_script((await self._lane.ask(command, deadline)).reply):
             await self._lane.ask(script.LOAD, deadline)
 
 
-def _look_away(reply: "asyncio.Future[object]") -> None:
-    reply.exception()
+def _certain(spend: Spend, unseen: int) -> Voice:
+    if unseen and spend.outcome not in _CERTAIN:
+        detail = f"first without an answer, then {spend.outcome.name}"
+        return UsedListError(UsedListFault.LOST, TokenState.UNKNOWN, detail)
+    return spend
 
 
-def is_without_script(reply: object) -> bool:
-    """Whether the store has forgotten the script."""
-    return isinstance(reply, hiredis.ReplyError) and refusals.code_of(reply) == refusals.NOSCRIPT
+def _look_away(answer: "asyncio.Future[Answer]") -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _unfit(reply: object) -> StoreHealth:

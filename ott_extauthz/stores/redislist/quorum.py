@@ -10,26 +10,31 @@ Two attempts at the same moment may leave no majority to either: both are refuse
 
 import asyncio
 from collections import Counter
+from functools import partial
 from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, FirstUse, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.stores.redislist.batch import Attempt, Voice
 from ott_extauthz.stores.redislist.looks import gathered
 from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
 from ott_extauthz.stores.redislist.places import places_from
-from ott_extauthz.stores.redislist.script import SpendScript
+from ott_extauthz.stores.redislist.script import PackedUse, SpendScript
+from ott_extauthz.stores.redislist.spending import Spending
 
 _LEAVES_NO_TRACE: Final = frozenset(
     {SpendOutcome.EXPIRED, SpendOutcome.CLOCK_DISAGREES, SpendOutcome.NOT_PRIMARY, SpendOutcome.UNSAFE}
 )
 
 
-class Tally:
+class Tally(Attempt):
     """Counts what the servers say to one attempt, until that settles it."""
 
-    def __init__(self, voters: int, result: "asyncio.Future[Spend]") -> None:
-        self._result = result
+    __slots__ = ("_counts", "_errors", "_first", "_majority", "_silent", "_used")
+
+    def __init__(self, use: Use, packed: PackedUse, deadline: float, *, voters: int) -> None:
+        super().__init__(use, packed, deadline)
         self._silent = voters
         self._majority = voters // 2 + 1
         self._first = 0
@@ -37,9 +42,9 @@ class Tally:
         self._used: list[FirstUse] = []
         self._errors: list[UsedListError] = []
 
-    def add(self, voice: Spend | UsedListError) -> None:
+    def hear(self, voice: Voice) -> None:
         """Count one server's word; every server is heard once, and after the end not at all."""
-        if self._result.done():
+        if self.result.done():
             return
         self._silent -= 1
         if isinstance(voice, UsedListError):
@@ -51,7 +56,7 @@ class Tally:
             if voice.first is not None:
                 self._used.append(voice.first)
         if self._first >= self._majority:
-            self._result.set_result(Spend(SpendOutcome.FIRST_USE))
+            self.result.set_result(Spend(SpendOutcome.FIRST_USE))
         elif self._first + self._silent < self._majority:
             self._refuse()
 
@@ -59,14 +64,14 @@ class Tally:
         """Refuse with the best reason there is; wait for more voices only while none is good enough."""
         if self._counts[SpendOutcome.ALREADY_USED]:
             earliest = min(self._used, key=lambda first: first.at_ms, default=None)
-            self._result.set_result(Spend(SpendOutcome.ALREADY_USED, earliest))
+            self.result.set_result(Spend(SpendOutcome.ALREADY_USED, earliest))
             return
         if self._counts[SpendOutcome.FENCED] >= self._majority:
-            self._result.set_result(Spend(SpendOutcome.FENCED))
+            self.result.set_result(Spend(SpendOutcome.FENCED))
             return
         for outcome in _LEAVES_NO_TRACE:
             if self._counts[outcome] >= self._majority and self._is_untouched and not self._silent:
-                self._result.set_result(Spend(outcome))
+                self.result.set_result(Spend(outcome))
                 return
         if self._silent:
             return
@@ -76,7 +81,7 @@ class Tally:
         told = "; ".join(sorted({str(error) for error in self._errors}))
         detail = f"no majority: {self._first} of {self._majority} first use{', ' if said else ''}{said}; {told}"
         fault = self._errors[0].fault if self._errors else UsedListFault.REPLY
-        self._result.set_exception(UsedListError(fault, state, detail))
+        self.result.set_exception(UsedListError(fault, state, detail))
 
     @property
     def _is_untouched(self) -> bool:
@@ -92,6 +97,7 @@ class QuorumUsedList:
         self._margin_ms = fence_margin_ms(bounds)
         self._script = SpendScript(max_skew_ms=bounds.max_skew, margin_ms=self._margin_ms)
         self._nodes = [Node(settings, place) for place in places_from(settings.url)]
+        self._spending = Spending(self._script, self._nodes, made=partial(Tally, voters=len(self._nodes)))
 
     async def start(self) -> None:
         """Connect and set the fences; servers that are down show in health."""
@@ -101,14 +107,8 @@ class QuorumUsedList:
         """Spend once: the same attempt to all at once; the first majority decides."""
         if use.keep_until_ms <= use.now_ms:
             return Spend(SpendOutcome.EXPIRED)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(timeout, self._nodes[0].longest)
-        command = self._script.spend(use)
-        result: asyncio.Future[Spend] = loop.create_future()
-        tally = Tally(len(self._nodes), result)
-        for node in self._nodes:
-            node.post(use, command, deadline, tally.add)
-        return await result
+        deadline = asyncio.get_running_loop().time() + min(timeout, self._nodes[0].longest)
+        return await self._spending.begin(use, deadline)
 
     async def health(self) -> StoreHealth:
         """Look at every server; ready if a majority is."""

@@ -30,7 +30,7 @@ _ADVICE: Final = {
 """Errors after which the used key is surely not written: they refuse the script as a whole, or its last command."""
 
 _RAISED_BY_SCRIPT: Final = "@user_script"
-"""How engines mark an error of a command inside the script.  Ours does nothing after the write that could raise one."""
+"""How engines mark an error of a command inside the script.  Ours raises none once a use may have been written."""
 
 
 def code_of(error: hiredis.ReplyError) -> str:
@@ -44,7 +44,12 @@ def advice(error: hiredis.ReplyError) -> str:
     return f"{_ADVICE[code_of(error)]} ({text})" if code_of(error) in _ADVICE else text
 
 
-def outcome_of(error: hiredis.ReplyError, *, unseen: int) -> SpendOutcome:
+def is_without_script(reply: object) -> bool:
+    """Whether the store has forgotten the script."""
+    return isinstance(reply, hiredis.ReplyError) and code_of(reply) == NOSCRIPT
+
+
+def outcome_of(error: hiredis.ReplyError, *, unseen: int, is_before_write: bool = False) -> SpendOutcome:
     """Return NOT_PRIMARY where the store says so in its own words.
 
     Raises:
@@ -53,6 +58,6 @@ def outcome_of(error: hiredis.ReplyError, *, unseen: int) -> SpendOutcome:
     code = code_of(error)
     if code in _REPLICA:
         return SpendOutcome.NOT_PRIMARY
-    is_before_write = code in _ADVICE or _RAISED_BY_SCRIPT in str(error)
-    state = TokenState.UNSPENT if is_before_write and not unseen else TokenState.UNKNOWN
+    is_unwritten = is_before_write or code in _ADVICE or _RAISED_BY_SCRIPT in str(error)
+    state = TokenState.UNSPENT if is_unwritten and not unseen else TokenState.UNKNOWN
     raise UsedListError(UsedListFault.REPLY, state, advice(error))

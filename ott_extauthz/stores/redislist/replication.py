@@ -12,8 +12,7 @@ from typing import Self
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import UsedListError, UsedListFault
 from ott_extauthz.settings import Store
-from ott_extauthz.stores.redislist import script
-from ott_extauthz.stores.redislist.lane import Answer
+from ott_extauthz.stores.redislist import answers, script
 
 
 @dataclass(slots=True)
@@ -38,22 +37,22 @@ class Replication:
         """Return the WAIT that ends a write."""
         return script.wait(self.asked, self.milliseconds)
 
-    def lack(self, answer: Answer) -> str | None:
-        """Say what is missing by the answer to a look; None if enough replicas have what it wrote."""
-        if answer.acknowledged >= self.least:
+    def lack(self, acknowledged: int) -> str | None:
+        """Say what is missing after a look; None if enough replicas have what it wrote."""
+        if acknowledged >= self.least:
             return None
-        return f"{answer.acknowledged} of {self.least} replicas acknowledge; bring them back, or mend store.wait"
+        return f"{acknowledged} of {self.least} replicas acknowledge; bring them back, or mend store.wait"
 
-    def check(self, answer: Answer) -> None:
-        """Judge a first use.
+    def check(self, answer: object, acknowledged: int) -> None:
+        """Judge a first use, by the script's ``answer`` and by how many replicas ``acknowledged`` it.
 
         Raises:
             UsedListError: fewer replicas have it than must; the token is spent all the same.
         """
-        attached = script.replicas_from(answer.reply)
+        attached = answers.replicas_from(answer)
         needed = self.least if attached is None or not self.is_all else max(self.least, attached)
         if self.is_all:
             self.asked = needed
-        if attached is None or answer.acknowledged < needed:
-            detail = f"only {answer.acknowledged} of {needed} replicas have the use; its primary might lose it"
+        if attached is None or acknowledged < needed:
+            detail = f"only {acknowledged} of {needed} replicas have the use; its primary might lose it"
             raise UsedListError(UsedListFault.LOST, TokenState.SPENT, detail)

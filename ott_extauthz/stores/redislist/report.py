@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ott_extauthz.ports import StoreHealth
-from ott_extauthz.stores.redislist.script import Look, Verdict
+from ott_extauthz.stores.redislist.answers import Look, Verdict
 
 OLDEST_MAJOR: Final = 7
 """``SET … NX GET`` came with Redis 7.0.  Every Valkey has it, and calls itself redis_version 7.2.4."""

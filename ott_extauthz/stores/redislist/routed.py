@@ -20,6 +20,7 @@ from ott_extauthz.stores.redislist.looks import gathered
 from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
 from ott_extauthz.stores.redislist.places import Place, places_from
 from ott_extauthz.stores.redislist.script import SpendScript
+from ott_extauthz.stores.redislist.spending import Spending
 
 LEASED_MS: Final = int(LEASE_SECONDS * 1000)
 
@@ -38,7 +39,7 @@ class RoutedUsedList:
         self._longest = MOST_SENDS * settings.timeout / 1000
         self._base = places_from(settings.url)[0]
         self._nodes: dict[tuple[str, int], Node] = {}
-        self._scripts: dict[int, tuple[str, SpendScript]] = {}
+        self._spendings: dict[int, tuple[str, Spending]] = {}
         self._background: set[asyncio.Task[object]] = set()
         self._is_closed = False
         voters = [self._voter(place) for place in places_from(settings.url)]
@@ -91,7 +92,7 @@ class RoutedUsedList:
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
 
     async def _spend(self, use: Use, bucket: int, owner: Owner, deadline: float) -> Spend:
-        return await self._node(owner).spend(use, self._script(bucket, owner).spend(use), deadline)
+        return await self._spending(bucket, owner).begin(use, deadline)
 
     async def _elsewhere(
         self, use: Use, bucket: int, owner: Owner, deadline: float, so_far: Spend | UsedListError
@@ -127,17 +128,20 @@ class RoutedUsedList:
             self._nodes[where] = Node(self._settings, replace(self._base, host=owner.host, port=owner.port))
         return self._nodes[where]
 
-    def _script(self, bucket: int, owner: Owner) -> SpendScript:
-        term, script = self._scripts.get(bucket, ("", None))
-        if script is None or term != owner.term:
+    def _spending(self, bucket: int, owner: Owner) -> Spending:
+        """Return the way of a bucket's uses; another term, or another connection, is another way."""
+        term, spending = self._spendings.get(bucket, ("", None))
+        node = self._node(owner)
+        if spending is None or term != owner.term or spending.nodes[0] is not node:
             script = SpendScript(
                 max_skew_ms=self._bounds.max_skew,
                 margin_ms=self._margin_ms,
                 bucket=self._buckets[bucket],
                 term=owner.term,
             )
-            self._scripts[bucket] = owner.term, script
-        return script
+            spending = Spending(script, [node])
+            self._spendings[bucket] = owner.term, spending
+        return spending
 
     def _changed(self, view: View) -> None:
         """Set new owners' fences at once, lest every bucket refuse its own first tokens; drop who owns nothing."""
@@ -157,7 +161,7 @@ class RoutedUsedList:
         of_owner: dict[Owner, list[SpendScript]] = {}
         for bucket, owner in enumerate(view):
             if owner is not None:
-                of_owner.setdefault(owner, []).append(self._script(bucket, owner))
+                of_owner.setdefault(owner, []).append(self._spending(bucket, owner).script)
         nodes = [self._node(owner) for owner in of_owner]
         looks = [
             node.look(scripts, self._clock, self._bounds, self._margin_ms)

@@ -17,6 +17,7 @@ from ott_extauthz.stores.redislist.lease import LEASE_SECONDS
 from ott_extauthz.stores.redislist.node import Node
 from ott_extauthz.stores.redislist.routed import leased_margin_ms
 from ott_extauthz.stores.redislist.script import SpendScript
+from ott_extauthz.stores.redislist.spending import Spending
 from tests.deployments import (
     Independent,
     Sharded,
@@ -473,15 +474,16 @@ async def test_a_new_term_of_the_same_server_is_fenced(tmp_path: Path) -> None:
     with running(VALKEY, tmp_path) as store:
         node = Node(settings_for(store.url))
         before, after = (
-            SpendScript(max_skew_ms=BOUNDS.max_skew, margin_ms=MARGIN_MS, term=term) for term in ("1", "2")
+            Spending(SpendScript(max_skew_ms=BOUNDS.max_skew, margin_ms=MARGIN_MS, term=term), [node])
+            for term in ("1", "2")
         )
         deadline = asyncio.get_running_loop().time() + TIMEOUT
-        await node.look([before], SkewedClock(), BOUNDS, MARGIN_MS)
+        await node.look([before.script], SkewedClock(), BOUNDS, MARGIN_MS)
         use = a_use()
-        assert (await node.spend(use, before.spend(use), deadline)).outcome is FIRST
+        assert (await before.begin(use, deadline)).outcome is FIRST
         await asyncio.sleep(0.01)
         replay = replay_of(use)
-        assert (await node.spend(replay, after.spend(replay), deadline)).outcome is FENCED
+        assert (await after.begin(replay, deadline)).outcome is FENCED
         await node.close()
 
 
@@ -595,5 +597,5 @@ async def test_one_wait_serves_all_calls_of_a_tick(group: Watched, monkeypatch: 
         monkeypatch.setattr(link._writer, "write", recorded)
         uses = [fresh() for _ in range(64)]
         assert await asyncio.gather(*(outcome_of(used_list, use) for use in uses)) == [FIRST] * 64
-        assert [data.count(b"EVALSHA") for data in writes] == [64]
+        assert [data.count(b"EVALSHA") for data in writes] == [1]
         assert [data.count(b"WAIT") for data in writes] == [1]

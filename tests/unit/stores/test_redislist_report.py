@@ -5,9 +5,9 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import FirstUse, Spend, SpendOutcome, UsedListError, UsedListFault
+from ott_extauthz.stores.redislist.answers import Look, Verdict, look_from, replicas_from, spend_from
 from ott_extauthz.stores.redislist.refusals import advice, outcome_of
 from ott_extauthz.stores.redislist.report import Server, health_from, server_from
-from ott_extauthz.stores.redislist.script import Look, Verdict, look_from, replicas_from, spend_from
 from tests.fakes.clock import START_MS
 from tests.used_lists import a_use
 
@@ -97,7 +97,7 @@ def test_an_error_is_told_in_one_bounded_line() -> None:
 def test_an_answer_that_is_not_the_scripts_to_this_attempt_is_none(reply: object) -> None:
     use = a_use()
     reply = reply.replace(b"NONCE", use.nonce.hex().encode()) if isinstance(reply, bytes) else reply
-    assert spend_from(reply, use) is None
+    assert spend_from(reply, use.nonce) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_an_answer_that_is_not_the_scripts_to_this_attempt_is_none(reply: object
 def test_a_second_use_tells_of_the_first(rest: bytes, first: FirstUse | None) -> None:
     use = a_use()
     reply = b"used " + use.nonce.hex().encode() + rest
-    assert spend_from(reply, use) == Spend(SpendOutcome.ALREADY_USED, first)
+    assert spend_from(reply, use.nonce) == Spend(SpendOutcome.ALREADY_USED, first)
 
 
 @pytest.mark.parametrize(
