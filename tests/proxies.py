@@ -2,8 +2,11 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+Tamper = Callable[[bytes], bytes]
 
 
 class DropProxy:
@@ -15,6 +18,10 @@ class DropProxy:
         self.drop_replies = 0  # so many chunks from the store are swallowed, and the connection is cut after each
         self.drop_containing: bytes | None = None  # the same for every chunk with these bytes in it
         self.swallow_replies = 0  # so many are swallowed, and the connection goes on as if nothing had happened
+        self.halve_replies = (
+            0  # of so many chunks from the store only half arrives, and the connection is cut after each
+        )
+        self.tamper: Tamper | None = None  # changes the next chunk from the store
         self.is_holding = False  # replies wait
         self._to = port
         self._tls = tls
@@ -84,6 +91,14 @@ class DropProxy:
                 await self._held.wait()
             if self.swallow_replies > 0:
                 self.swallow_replies -= 1
+            elif self.halve_replies > 0:
+                self.halve_replies -= 1
+                writer.write(data[: len(data) // 2])
+                await writer.drain()
+                break
+            elif self.tamper is not None:
+                tamper, self.tamper = self.tamper, None
+                writer.write(tamper(data))
             elif self.drop_replies > 0:
                 self.drop_replies -= 1
                 break

@@ -52,12 +52,12 @@ class Look:
 
 
 def spend_from(answer: object, nonce: bytes) -> Spend | Failed | None:
-    """Return what the script answered to the attempt with this ``nonce``."""
+    """Return what the script answered to the attempt with this ``nonce``, which is in hexadecimal as on the wire."""
     if not isinstance(answer, bytes):
         return None
     word, _, rest = answer.partition(b" ")
     repeated, _, more = rest.partition(b" ")
-    if repeated != nonce.hex().encode():
+    if repeated != nonce:
         return None
     if word == b"used" and more:
         return Spend(SpendOutcome.ALREADY_USED, _first_use(more))

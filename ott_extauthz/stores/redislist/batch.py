@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import hiredis
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Spend, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Spend, UsedListError, UsedListFault
 from ott_extauthz.stores.redislist import refusals
 from ott_extauthz.stores.redislist.calls import Call
 from ott_extauthz.stores.redislist.script import PackedUse, SpendScript
@@ -29,13 +29,12 @@ Voice = Spend | UsedListError
 class Attempt:
     """One use on its way, and who waits for what came of it."""
 
-    __slots__ = ("deadline", "packed", "result", "use")
+    __slots__ = ("deadline", "packed", "result")
 
-    def __init__(self, use: Use, packed: PackedUse, deadline: float) -> None:
-        self.use = use
+    def __init__(self, packed: PackedUse, deadline: float, result: asyncio.Future[Spend]) -> None:
         self.packed = packed
         self.deadline = deadline
-        self.result: asyncio.Future[Spend] = asyncio.get_running_loop().create_future()
+        self.result = result
 
     def hear(self, voice: Voice) -> None:
         """Take the one server's word."""
@@ -50,18 +49,16 @@ class Attempt:
 class Group:
     """The uses of one tick; open until the first call with them leaves."""
 
-    __slots__ = ("attempts", "earliest", "is_open", "script")
+    __slots__ = ("attempts", "is_open", "script")
 
     def __init__(self, script: SpendScript) -> None:
         self.script = script
         self.attempts: list[Attempt] = []
-        self.earliest = math.inf
         self.is_open = True
 
     def add(self, attempt: Attempt) -> None:
         """Take one use in."""
         self.attempts.append(attempt)
-        self.earliest = min(self.earliest, attempt.deadline)
         if len(self.attempts) >= MOST_USES:
             self.is_open = False
 
@@ -69,8 +66,8 @@ class Group:
 class Judge(Protocol):
     """What a batch asks of its server."""
 
-    def heard(self, use: Use, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
-        """Say what the answer to one use means; None if it is no answer to it."""
+    def heard(self, nonce: bytes, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
+        """Say what the answer to the use with this nonce means; None if it is no answer to it."""
         ...
 
     def refused(self, error: hiredis.ReplyError, *, unseen: int) -> Voice:
@@ -98,7 +95,8 @@ class Batch(Call):
     def close(self) -> None:
         """Take no more uses in."""
         self._group.is_open = False
-        self.attempts, self.deadline = self._group.attempts, self._group.earliest
+        self.attempts = self._group.attempts
+        self._set_deadline(self.attempts)
 
     def again(self) -> "Batch":
         """Return a batch of those who still wait."""
@@ -141,7 +139,10 @@ class Batch(Call):
             if attempt.deadline <= now:
                 self._late.add(attempt)
                 attempt.hear(self.lateness())
-        self.deadline = min([attempt.deadline for attempt in self._waiting()], default=math.inf)
+        self._set_deadline(self._waiting())
+
+    def _set_deadline(self, attempts: Sequence[Attempt]) -> None:
+        self.deadline = min([attempt.deadline for attempt in attempts], default=math.inf)
 
     def _waiting(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if attempt not in self._late and not attempt.result.cancelled()]
@@ -152,7 +153,7 @@ class Batch(Call):
             return None
         voices: list[Voice] = []
         for attempt, answer in zip(self.attempts, reply, strict=True):
-            voice = self._judge.heard(attempt.use, answer, unseen=unseen, acknowledged=acknowledged)
+            voice = self._judge.heard(attempt.packed[2], answer, unseen=unseen, acknowledged=acknowledged)
             if voice is None:
                 return None
             voices.append(voice)

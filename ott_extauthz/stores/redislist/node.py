@@ -7,7 +7,7 @@ from typing import Final
 import hiredis
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, UsedListError, UsedListFault
 from ott_extauthz.settings import ClockBounds, Store
 from ott_extauthz.stores.redislist import answers, refusals, report, script
 from ott_extauthz.stores.redislist.batch import Batch, Group, Voice
@@ -51,27 +51,26 @@ class Node:
         """
         self._lane.post(Batch(group, self))
 
-    def heard(self, use: Use, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
-        """Say what the script's answer to one use means; None if it is no answer to it."""
-        spend = answers.spend_from(answer, use.nonce)
-        if spend is None:
-            return None
+    def heard(self, nonce: bytes, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
+        """Say what the script's answer to the use with this nonce means; None if it is no answer to it."""
+        spend = answers.spend_from(answer, nonce)
         try:
             if isinstance(spend, answers.Failed):
                 error = hiredis.ReplyError(spend.error)
                 spend = Spend(refusals.outcome_of(error, unseen=unseen, is_before_write=not spend.is_written))
-            if self._replication is not None and spend.outcome is SpendOutcome.FIRST_USE:
+            if self._replication is not None and spend is not None and spend.outcome is SpendOutcome.FIRST_USE:
                 self._replication.check(answer, acknowledged)
         except UsedListError as error:
             return error
-        return _certain(spend, unseen)
+        return _certain(spend) if unseen and spend is not None else spend
 
     def refused(self, error: hiredis.ReplyError, *, unseen: int) -> Voice:
         """Say what the store's error in place of all answers means for each of the uses."""
         try:
-            return _certain(Spend(refusals.outcome_of(error, unseen=unseen)), unseen)
+            spend = Spend(refusals.outcome_of(error, unseen=unseen))
         except UsedListError as told:
             return told
+        return _certain(spend) if unseen else spend
 
     def renew(self, batch: Batch) -> None:
         """Load the script, and send ``batch`` after it."""
@@ -139,8 +138,9 @@ class Node:
             await self._lane.ask(script.LOAD, deadline)
 
 
-def _certain(spend: Spend, unseen: int) -> Voice:
-    if unseen and spend.outcome not in _CERTAIN:
+def _certain(spend: Spend) -> Voice:
+    """Doubt what was said of an attempt that an earlier send may have spent."""
+    if spend.outcome not in _CERTAIN:
         detail = f"first without an answer, then {spend.outcome.name}"
         return UsedListError(UsedListFault.LOST, TokenState.UNKNOWN, detail)
     return spend

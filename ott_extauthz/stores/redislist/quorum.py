@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Clock, FirstUse, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.settings import ClockBounds, Store
 from ott_extauthz.stores.redislist.batch import Attempt, Voice
 from ott_extauthz.stores.redislist.looks import gathered
@@ -22,6 +22,8 @@ from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
 from ott_extauthz.stores.redislist.places import places_from
 from ott_extauthz.stores.redislist.script import PackedUse, SpendScript
 from ott_extauthz.stores.redislist.spending import Spending
+
+_FIRST: Final = Spend(SpendOutcome.FIRST_USE)
 
 _LEAVES_NO_TRACE: Final = frozenset(
     {SpendOutcome.EXPIRED, SpendOutcome.CLOCK_DISAGREES, SpendOutcome.NOT_PRIMARY, SpendOutcome.UNSAFE}
@@ -31,15 +33,14 @@ _LEAVES_NO_TRACE: Final = frozenset(
 class Tally(Attempt):
     """Counts what the servers say to one attempt, until that settles it."""
 
-    __slots__ = ("_counts", "_errors", "_first", "_majority", "_silent", "_used")
+    __slots__ = ("_errors", "_first", "_majority", "_others", "_silent")
 
-    def __init__(self, use: Use, packed: PackedUse, deadline: float, *, voters: int) -> None:
-        super().__init__(use, packed, deadline)
+    def __init__(self, packed: PackedUse, deadline: float, result: asyncio.Future[Spend], *, voters: int) -> None:
+        super().__init__(packed, deadline, result)
         self._silent = voters
         self._majority = voters // 2 + 1
         self._first = 0
-        self._counts: Counter[SpendOutcome] = Counter()
-        self._used: list[FirstUse] = []
+        self._others: list[Spend] = []
         self._errors: list[UsedListError] = []
 
     def hear(self, voice: Voice) -> None:
@@ -52,32 +53,32 @@ class Tally(Attempt):
         elif voice.outcome is SpendOutcome.FIRST_USE:
             self._first += 1
         else:
-            self._counts[voice.outcome] += 1
-            if voice.first is not None:
-                self._used.append(voice.first)
+            self._others.append(voice)
         if self._first >= self._majority:
-            self.result.set_result(Spend(SpendOutcome.FIRST_USE))
+            self.result.set_result(_FIRST)
         elif self._first + self._silent < self._majority:
             self._refuse()
 
     def _refuse(self) -> None:
         """Refuse with the best reason there is; wait for more voices only while none is good enough."""
-        if self._counts[SpendOutcome.ALREADY_USED]:
-            earliest = min(self._used, key=lambda first: first.at_ms, default=None)
+        counts = Counter([spend.outcome for spend in self._others])
+        if counts[SpendOutcome.ALREADY_USED]:
+            firsts = [spend.first for spend in self._others if spend.first is not None]
+            earliest = min(firsts, key=lambda first: first.at_ms, default=None)
             self.result.set_result(Spend(SpendOutcome.ALREADY_USED, earliest))
             return
-        if self._counts[SpendOutcome.FENCED] >= self._majority:
+        if counts[SpendOutcome.FENCED] >= self._majority:
             self.result.set_result(Spend(SpendOutcome.FENCED))
             return
         for outcome in _LEAVES_NO_TRACE:
-            if self._counts[outcome] >= self._majority and self._is_untouched and not self._silent:
+            if counts[outcome] >= self._majority and self._is_untouched and not self._silent:
                 self.result.set_result(Spend(outcome))
                 return
         if self._silent:
             return
-        is_known = self._is_untouched and not self._counts[SpendOutcome.FENCED]
+        is_known = self._is_untouched and not counts[SpendOutcome.FENCED]
         state = TokenState.UNSPENT if is_known else TokenState.UNKNOWN
-        said = ", ".join([f"{count} {outcome.name}" for outcome, count in self._counts.items()])
+        said = ", ".join([f"{count} {outcome.name}" for outcome, count in counts.items()])
         told = "; ".join(sorted({str(error) for error in self._errors}))
         detail = f"no majority: {self._first} of {self._majority} first use{', ' if said else ''}{said}; {told}"
         fault = self._errors[0].fault if self._errors else UsedListFault.REPLY

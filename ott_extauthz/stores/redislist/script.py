@@ -27,7 +27,7 @@ slow, since INFO is 6 kB.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from ott_extauthz.ports import OWN_WRITE_MS, Use
 
@@ -134,11 +134,9 @@ LOAD: Final = packed("SCRIPT", "LOAD", SCRIPT)
 VERSION: Final = packed("INFO", "server")
 
 
-class PackedUse(NamedTuple):
-    """What one use adds to a call, as the wire has it; Latin-1, for a witness is any bytes."""
-
-    key: str
-    words: str
+PackedUse = tuple[str, str, bytes]
+"""What one use adds to a call: its key, and its words, as the wire has them (Latin-1, for a witness is any bytes); and
+its nonce as the answer will repeat it."""
 
 
 class SpendScript:
@@ -153,19 +151,19 @@ class SpendScript:
         self._used_prefix = f"ott:{bucket}:"
 
     def packed_use(self, use: Use) -> PackedUse:
-        """Return what ``use`` adds to a call."""
+        """Write down what ``use`` adds to a call; done once, for however many servers and sends."""
         now, issued_at, keep_until = str(use.now_ms), str(use.issued_at_ms), str(use.keep_until_ms)
         key, nonce, witness = self._used_prefix + use.key.hex(), use.nonce.hex(), use.witness.decode("latin-1")
-        return PackedUse(
-            f"${len(key)}\r\n{key}\r\n",
+        words = (
             f"${len(now)}\r\n{now}\r\n${len(nonce)}\r\n{nonce}\r\n${len(issued_at)}\r\n{issued_at}\r\n"
-            f"${len(keep_until)}\r\n{keep_until}\r\n${len(witness)}\r\n{witness}\r\n",
+            f"${len(keep_until)}\r\n{keep_until}\r\n${len(witness)}\r\n{witness}\r\n"
         )
+        return f"${len(key)}\r\n{key}\r\n", words, nonce.encode()
 
     def spend(self, uses: Sequence[PackedUse]) -> bytes:
         """Return the packed call that spends every one of ``uses`` once; it is answered in their order."""
         count = len(uses)
-        keys, words = zip(*uses, strict=True)
+        keys, words, _ = zip(*uses, strict=True)
         head = f"*{_WORDS_OF_A_CALL + _WORDS_OF_A_USE * count}\r\n{_CALL}{_packed(str(count + 1))}{self._fence}"
         return "".join([head, *keys, self._shared, *words]).encode("latin-1")
 

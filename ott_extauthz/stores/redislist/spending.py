@@ -18,7 +18,7 @@ class Spending:
         script: SpendScript,
         nodes: Sequence[Node],
         *,
-        made: Callable[[Use, PackedUse, float], Attempt] = Attempt,
+        made: Callable[[PackedUse, float, asyncio.Future[Spend]], Attempt] = Attempt,
     ) -> None:
         self.script = script
         self.nodes = nodes
@@ -26,19 +26,20 @@ class Spending:
         self._group = Group(script)
         self._group.is_open = False
 
-    def begin(self, use: Use, deadline: float) -> "asyncio.Future[Spend]":
+    def begin(self, use: Use, deadline: float) -> asyncio.Future[Spend]:
         """Send ``use``; the future fails with UsedListError at ``deadline``, by the event loop's clock, at the latest.
 
         Raises:
             UsedListError: no time was left, or the lanes are closed.
         """
-        if deadline <= asyncio.get_running_loop().time():
+        loop = asyncio.get_running_loop()
+        if deadline <= loop.time():
             raise UsedListError(UsedListFault.TIMEOUT, TokenState.UNSPENT, "no time was left to send")
-        attempt = self._made(use, self.script.packed_use(use), deadline)
+        result: asyncio.Future[Spend] = loop.create_future()
         if not self._group.is_open:
             group = Group(self.script)
             for node in self.nodes:
                 node.post(group)
             self._group = group
-        self._group.add(attempt)
-        return attempt.result
+        self._group.add(self._made(self.script.packed_use(use), deadline, result))
+        return result

@@ -5,7 +5,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import FirstUse, Spend, SpendOutcome, UsedListError, UsedListFault
-from ott_extauthz.stores.redislist.answers import Look, Verdict, look_from, replicas_from, spend_from
+from ott_extauthz.stores.redislist.answers import Failed, Look, Verdict, look_from, replicas_from, spend_from
 from ott_extauthz.stores.redislist.refusals import advice, outcome_of
 from ott_extauthz.stores.redislist.report import Server, health_from, server_from
 from tests.fakes.clock import START_MS
@@ -97,7 +97,16 @@ def test_an_error_is_told_in_one_bounded_line() -> None:
 def test_an_answer_that_is_not_the_scripts_to_this_attempt_is_none(reply: object) -> None:
     use = a_use()
     reply = reply.replace(b"NONCE", use.nonce.hex().encode()) if isinstance(reply, bytes) else reply
-    assert spend_from(reply, use.nonce) is None
+    assert spend_from(reply, use.nonce.hex().encode()) is None
+
+
+@pytest.mark.parametrize(("word", "is_written"), [(b"failed", False), (b"torn", True)])
+def test_an_error_where_the_use_would_be_written_is_no_outcome(word: bytes, *, is_written: bool) -> None:
+    nonce = a_use().nonce.hex().encode()
+    failed = spend_from(word + b" " + nonce + b" OOM command not allowed", nonce)
+    assert isinstance(failed, Failed)
+    assert failed.is_written is is_written
+    assert spend_from(word + b" 00 OOM command not allowed", nonce) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +121,7 @@ def test_an_answer_that_is_not_the_scripts_to_this_attempt_is_none(reply: object
 def test_a_second_use_tells_of_the_first(rest: bytes, first: FirstUse | None) -> None:
     use = a_use()
     reply = b"used " + use.nonce.hex().encode() + rest
-    assert spend_from(reply, use.nonce) == Spend(SpendOutcome.ALREADY_USED, first)
+    assert spend_from(reply, use.nonce.hex().encode()) == Spend(SpendOutcome.ALREADY_USED, first)
 
 
 @pytest.mark.parametrize(
