@@ -1,6 +1,6 @@
 """What does one spend cost this process, in CPU, with 64 in flight: our lane, redis-py's commands, a quorum of three?
 
-All run the same script against Valkey (processes of their own, not counted), in turns, in one run: compare the ratios,
+All run the same script against Valkey (processes of their own, told apart), in turns, in one run: compare the ratios,
 not the figures, on a machine that is shared.  The run is void unless every store holds one key for every spend.
 """
 
@@ -71,6 +71,12 @@ async def _cpu_per_spend(spend: Spend, in_flight: int) -> float:
     return (time.process_time() - before) / SPENDS * 1e6
 
 
+async def _store_cpu(client: "redis.asyncio.Redis") -> float:
+    """Return the seconds of CPU that the single store has used."""
+    used = await client.info("cpu")
+    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+
+
 def _through(used_list: UsedList) -> Spend:
     async def spend(use: Use) -> bool:
         return (await used_list.mark_used(use, timeout=5)).outcome is SpendOutcome.FIRST_USE
@@ -101,14 +107,18 @@ async def compare(port: int, quorum: list[int]) -> None:
     rounds = 0
     for in_flight in (1, 8, IN_FLIGHT):
         figures: dict[str, list[float]] = {name: [] for name in ways}
+        of_store: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
             rounds += 1
             for name, spend in ways.items():
+                before = await _store_cpu(client)
                 figures[name].append(await _cpu_per_spend(spend, in_flight))
+                of_store[name].append((await _store_cpu(client) - before) / SPENDS * 1e6)
         lane, redis_py, of_three = (min(figures[name]) for name in ways)
         print(
             f"{in_flight:3d} in flight: lane {lane:6.1f} µs, redis-py {redis_py:6.1f} µs ({redis_py / lane:.1f}), "
-            f"quorum of three {of_three:6.1f} µs ({of_three / lane:.1f})"
+            f"quorum of three {of_three:6.1f} µs ({of_three / lane:.1f}); "
+            f"the store itself {min(of_store['lane']):5.1f} µs, by redis-py {min(of_store['redis-py']):5.1f} µs"
         )
     await asyncio.sleep(1)  # the third of a quorum may answer after the other two
     if await client.dbsize() != 2 * rounds * SPENDS + 1:  # the fence

@@ -98,15 +98,6 @@ class Batch(Call):
         self.attempts = self._group.attempts
         self._set_deadline(self.attempts)
 
-    def again(self) -> "Batch":
-        """Return a batch of those who still wait."""
-        group = Group(self._group.script)
-        for attempt in self._waiting():
-            group.add(attempt)
-        batch = Batch(group, self._judge, may_renew=False)
-        batch.close()
-        return batch
-
     def is_wanted(self) -> bool:
         """Whether any use is still waited for."""
         return any(attempt not in self._late and not attempt.result.cancelled() for attempt in self.attempts)
@@ -121,7 +112,7 @@ class Batch(Call):
         unseen = self.sends - 1
         if isinstance(reply, hiredis.ReplyError):
             if refusals.is_without_script(reply) and self._may_renew and not unseen:
-                self._judge.renew(self.again())
+                self._renew()
             else:
                 self._tell([self._judge.refused(reply, unseen=unseen) for _ in self.attempts])
             return True
@@ -140,6 +131,17 @@ class Batch(Call):
                 self._late.add(attempt)
                 attempt.hear(self.lateness())
         self._set_deadline(self._waiting())
+
+    def _renew(self) -> None:
+        """Hand those who still wait over to another batch, which alone will tell them."""
+        group = Group(self._group.script)
+        for attempt in self._waiting():
+            group.add(attempt)
+        batch = Batch(group, self._judge, may_renew=False)
+        batch.close()
+        self.attempts, self.deadline = (), math.inf
+        if batch.is_wanted():
+            self._judge.renew(batch)
 
     def _set_deadline(self, attempts: Sequence[Attempt]) -> None:
         self.deadline = min([attempt.deadline for attempt in attempts], default=math.inf)

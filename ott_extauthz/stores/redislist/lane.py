@@ -3,8 +3,8 @@
 - Calls leave without waiting for the replies of earlier ones.
 - Every call has a deadline of its own, whatever the connection does.  It fails UNSPENT only while no byte of it was
   handed to a connection.
-- A call that its connection left unanswered is sent once more, on a fresh one, if its deadline allows: the same bytes,
-  so the same nonce, so the store knows its own write (redis-py sends up to ten times and then waits for ever).
+- A call that its connection left unanswered is sent once more, on a fresh one, if its deadline allows: the same nonce,
+  so the store knows its own write (redis-py sends up to ten times and then waits for ever).
 - A connection is opened when a call needs one.  After a refusal the next attempt waits a moment; calls queue meanwhile.
 """
 

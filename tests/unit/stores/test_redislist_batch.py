@@ -117,6 +117,16 @@ async def test_a_call_holds_the_store_for_a_bounded_number_of_uses(used_list: Ou
     assert [data.count(b"EVALSHA") for data in writes] == [3]
 
 
+async def test_a_call_asks_the_server_about_itself_once(store: StoreProcess, used_list: Outcomes) -> None:
+    def asked() -> int:
+        stats: dict[str, int] = store.info("commandstats")["cmdstat_info"]
+        return stats["calls"]
+
+    before = asked()
+    assert await together(used_list, [a_use() for _ in range(MOST_USES)]) == [FIRST] * MOST_USES
+    assert asked() - before == 2  # the other one was our own question
+
+
 def _swapped(answers: list[bytes]) -> list[bytes]:
     return [*answers[:-2], answers[-1], answers[-2]]
 
@@ -206,7 +216,10 @@ async def test_a_use_that_expired_before_its_call_could_leave_is_never_sent(engi
 
 
 class _Server:
-    """Answers whatever it is told to, for tests that hold a batch in their hands."""
+    """Stands in for a server, for tests that hold a batch in their hands."""
+
+    def __init__(self) -> None:
+        self.renewed: list[Batch] = []
 
     def heard(self, nonce: bytes, answer: object, *, unseen: int, acknowledged: int) -> Voice | None:
         return Spend(FIRST) if answer == b"first " + nonce and not unseen and not acknowledged else None
@@ -215,7 +228,7 @@ class _Server:
         return UsedListError(UsedListFault.REPLY, TokenState.UNKNOWN, f"{error} {unseen}")
 
     def renew(self, batch: Batch) -> None:
-        raise AssertionError(batch)
+        self.renewed.append(batch)
 
 
 class _Heard(Attempt):
@@ -256,6 +269,31 @@ async def test_a_server_that_answers_after_the_deadline_is_heard_once(script: Sp
         (UsedListFault.TIMEOUT, TokenState.UNKNOWN)
     ]
     assert len(late.voices) == 1
+
+
+async def test_a_server_that_lacked_the_script_is_heard_once(script: SpendScript) -> None:
+    group, server = Group(script), _Server()
+    late, timely = (
+        _Heard(script.packed_use(a_use()), deadline, asyncio.get_running_loop().create_future()) for deadline in (1, 9)
+    )
+    group.add(late)
+    group.add(timely)
+    batch = Batch(group, server)
+    batch.close()
+    batch.sends = 1
+    batch.command()
+    batch.expire(5)
+    assert batch.take(hiredis.ReplyError("NOSCRIPT No matching script."), 0)
+    batch.expire(10)
+    batch.fail(UsedListFault.LOST, "the connection broke")
+    assert len(late.voices) == 1
+    assert not hasattr(timely, "voices")
+    (renewed,) = server.renewed
+    renewed.sends = 1
+    assert late.packed[2] not in renewed.command()
+    assert renewed.take(hiredis.ReplyError("NOSCRIPT No matching script."), 0)
+    assert server.renewed == [renewed]
+    assert [type(voice) for voice in timely.voices] == [UsedListError]
 
 
 async def test_who_has_been_told_is_not_sent_again(script: SpendScript) -> None:
