@@ -15,7 +15,17 @@ from ott_extauthz.model.decision import SpentToken
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.replay import FirstSpender, first_spender
-from ott_extauthz.ports import OWN_WRITE_MS, CheckObserver, Clock, Spend, SpendOutcome, Use, UsedList, UsedListError
+from ott_extauthz.ports import (
+    OWN_WRITE_MS,
+    CheckObserver,
+    Clock,
+    Spend,
+    SpendOutcome,
+    Use,
+    UsedList,
+    UsedListError,
+    UsedListFault,
+)
 
 MARGIN_MS: Final = 60_000
 MINIMUM_BUDGET_SECONDS: Final = 0.005
@@ -28,6 +38,9 @@ _REFUSALS: Final = {
     SpendOutcome.NOT_PRIMARY: Rejection(Reason.STORE_NOT_PRIMARY),
     SpendOutcome.UNSAFE: Rejection(Reason.STORE_UNSAFE),
 }
+
+_TURNED_AWAY: Final = frozenset({UsedListFault.CIRCUIT_OPEN, UsedListFault.OVERLOADED, UsedListFault.CLOSED})
+"""Faults of spends that were not begun: thousands of them at no time at all would hide the slow ones of an outage."""
 
 
 def _replayed(first: FirstSpender | None) -> Rejection:
@@ -59,6 +72,10 @@ class SingleUse:
             spend = await self.used_list.mark_used(use, timeout=deadline - started)
         except UsedListError as error:
             self.observer.store_failed(error.fault)
+            if error.fault not in _TURNED_AWAY:
+                # Not into the p99: that of a store which fails would refuse the very spends that find it well again,
+                # and a connection refused at once would make it look quick.
+                self.observer.spend_took(self.clock.monotonic() - started)
             return Rejection(Reason.STORE_UNAVAILABLE, error.token_state)
         ended = self.clock.monotonic()
         self._took(ended, ended - started)

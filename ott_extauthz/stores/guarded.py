@@ -38,7 +38,7 @@ class GuardedUsedList:
     async def start(self) -> None:
         """Start the list and the watch over it."""
         await self._used_list.start()
-        await self._look()
+        await self._look_in_time()
         self._watch = asyncio.create_task(self._keep_watching())
 
     async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - handed on

@@ -20,8 +20,10 @@ from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.demo.pki import Authority, Identity
 from ott_extauthz.observe.log import new_logger
 from ott_extauthz.settings import Settings, load
+from tests.fakes import certificates
 from tests.fakes.issuer import FakeIssuer
 from tests.fakes.requests import check_request
+from tests.issuer_bank import RGS, Bank
 
 POLICY = """
 revision: "r1"
@@ -104,3 +106,19 @@ async def desk(request: pytest.FixtureRequest, configured: Configure, tmp_path: 
     async with served(settings, socket) as app, grpc.aio.insecure_channel(f"unix:{tmp_path}/check.sock") as channel:
         await asyncio.sleep(0.01)  # past the fence of a list that was just made
         yield Desk(app, channel, FakeIssuer(), identity)
+
+
+@pytest.fixture(scope="session")
+def authority() -> certificates.Authority:
+    return certificates.Authority()
+
+
+@pytest.fixture(scope="session")
+def rgs(authority: certificates.Authority) -> certificates.Leaf:
+    return authority.leaf("rgs", uris=(RGS,))
+
+
+@pytest.fixture
+async def bank(tmp_path: Path, authority: certificates.Authority) -> AsyncIterator[Bank]:
+    async with Bank(tmp_path, authority).prepare().open() as opened:
+        yield opened

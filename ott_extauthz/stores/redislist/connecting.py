@@ -24,6 +24,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ott_extauthz.settings import Store
+from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.redislist.places import Place, place_from
 from ott_extauthz.stores.redislist.script import SCRIPT
 
@@ -61,6 +62,8 @@ class Connector:
                 if not self._is_sentinel:
                     await _load_script(connection)
                 undo.pop_all()
+        except PasswordFileError as error:
+            raise ConnectError(str(error)) from None
         except (exceptions.RedisError, OSError) as error:
             over = " over TLS" if self.place.is_tls else ""
             reason = _reason(error, f"no connection{over} within {self.limit:.3g} s")
@@ -78,7 +81,7 @@ class Connector:
             port=self.place.port,
             db=self.place.database,
             username=self.place.username,
-            password=_password(
+            password=password_from(
                 self._settings.sentinel_password_file if self._is_sentinel else self._settings.password_file,
                 self._password_setting,
             ),
@@ -111,19 +114,6 @@ async def _load_script(connection: Connection) -> None:
         await connection.read_response()
     except exceptions.ResponseError as error:  # by now the user is known, and no secret was in what we sent
         raise ConnectError(f"the script is refused ({error.status_code or 'ERR'} {error})"[:LONGEST_DETAIL]) from None
-
-
-def _password(file: Path | None, setting: str) -> str | None:
-    if file is None:
-        return None
-    try:
-        password = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConnectError(f"{setting} cannot be read ({why})") from None
-    if not password:
-        raise ConnectError(f"{setting} is empty")
-    return password
 
 
 def _reason(error: Exception, too_late: str) -> str:

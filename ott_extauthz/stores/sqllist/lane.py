@@ -170,7 +170,7 @@ class Lane:
         except TimeoutError:
             _unseen(session, batch)
             self._broken(batch, UsedListFault.TIMEOUT, f"no answer within {self._limit * 1000:.0f} ms")
-            return False
+            return session.is_idle
         except DBAPIError as error:
             self._refused(session, batch, error)
             return False
@@ -198,7 +198,7 @@ class Lane:
                 await session.sweep()
                 await session.tidy()
         except Exception:  # noqa: BLE001 - nobody waits for it; a fresh connection tries again
-            return False
+            return session.is_idle
         return True
 
     def _refused(self, session: Session, batch: list[Call], error: DBAPIError) -> None:

@@ -11,7 +11,6 @@ hand, a machine reverted with its memory.
 import asyncio
 import ssl
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from ott_extauthz.ports import SpendOutcome
 from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, postgres_reason
 from ott_extauthz.stores.sqllist.judging import Rules, Seen
 from ott_extauthz.stores.sqllist.session import Session, read_fence
@@ -105,6 +105,8 @@ class PostgresDatabase:
         """Connect by the settings alone: everything is given, so that no PG… variable or ~/.pgpass has a say."""
         try:
             return await self._opened()
+        except PasswordFileError as error:
+            raise ConnectError(str(error)) from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise ConnectError(self._reason(error)) from None
 
@@ -114,7 +116,7 @@ class PostgresDatabase:
             host=self._host,
             port=self._port,
             user=self._user,
-            password=_password(self._settings.password_file) or "",
+            password=password_from(self._settings.password_file, "store.password_file") or "",
             database=self._name,
             ssl=self._tls() or False,
             timeout=self.limit,
@@ -213,16 +215,3 @@ def _danger(look: Any) -> tuple[SpendOutcome, str] | None:  # noqa: ANN401 - a r
     if (look.persistence or "").strip("p"):
         return SpendOutcome.UNSAFE, "a table of ours is UNLOGGED or temporary, and so may be forgotten"
     return None
-
-
-def _password(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        password = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConnectError(f"store.password_file cannot be read ({why})") from None
-    if not password:
-        raise ConnectError("store.password_file is empty")
-    return password

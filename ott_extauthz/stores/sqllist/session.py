@@ -54,6 +54,11 @@ class Session:
         self._rules = rules
         self.may_have_written = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a transaction that was given up never began, so that the connection is as good as before."""
+        return False
+
     async def spend(self, uses: Sequence[Use]) -> tuple[Seen, list[Spend]]:
         """Spend ``uses`` in one transaction; with none, only see (which sets the fence where there is none)."""
         self.may_have_written = False

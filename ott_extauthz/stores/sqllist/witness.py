@@ -5,6 +5,8 @@ kept here, outside of it: the data set's identity, how many transactions wrote t
 time) of the database file, which in WAL mode only a checkpoint of ours changes.
 
 - The count is raised after each commit and *before* its answers, so no answered use can be lost unseen.
+- Its lock is held by whoever touches the database, from before the transaction until after the count: what one process
+  saw is still so when it answers.  A lock on a witness that is not (any more) the one beside the database is none.
 - Nothing here is flushed to disk: what a crash of the machine could take away, the boot's id in the identity reports.
 - The name begins with a dot, so that ``cp list.db* …`` does not take it along.
 """
@@ -48,10 +50,19 @@ def stamp_of(database: Path) -> tuple[int, str]:
 
 
 class OpenWitness:
-    """The witness while it is locked."""
+    """The witness while it is locked; to be closed, which unlocks it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
+        self._path = path
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether this is still the file that others would lock."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))  # noqa: PTH116 - as above
+        except FileNotFoundError:
+            return False
 
     def read(self) -> Mark | None:
         """Return what it says; None if it is empty or nonsense."""
@@ -64,6 +75,10 @@ class OpenWitness:
         """Replace what it says, in one write."""
         os.pwrite(self._descriptor, f"{mark.identity} {mark.writes} {mark.stamp}\n".ljust(WIDTH).encode("ascii"), 0)
 
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._descriptor)
+
 
 class Witness:
     """The small file beside the database."""
@@ -71,16 +86,29 @@ class Witness:
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(f".{database.name}.fence")
 
+    async def taken(self) -> OpenWitness:
+        """Have it alone among all processes; waits without holding up the event loop, as long as its caller may."""
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                while not _is_ours(descriptor):  # noqa: ASYNC110 - another process sets no Event of ours
+                    await asyncio.sleep(PATIENCE_SECONDS)
+                witness = OpenWitness(descriptor, self.path)
+                if witness.is_in_place:
+                    return witness
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[OpenWitness]:
-        """Have it alone among all processes; waits without holding up the event loop, as long as its caller may."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Have it alone for the length of a block."""
+        witness = await self.taken()
         try:
-            while not _is_ours(descriptor):  # noqa: ASYNC110 - another process sets no Event of ours
-                await asyncio.sleep(PATIENCE_SECONDS)
-            yield OpenWitness(descriptor)
+            yield witness
         finally:
-            os.close(descriptor)
+            witness.close()
 
 
 def _is_ours(descriptor: int) -> bool:

@@ -8,7 +8,7 @@ from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.model.replay import FirstSpender, first_spender, witness_of
-from ott_extauthz.ports import OWN_WRITE_MS, WITNESS_BYTES, Spend, Use
+from ott_extauthz.ports import OWN_WRITE_MS, WITNESS_BYTES, Spend, Use, UsedListError, UsedListFault
 from ott_extauthz.stores.memory import MemoryUsedList
 from tests.fakes.desk import CALLER, POLICY, Desk
 
@@ -133,6 +133,26 @@ async def test_a_spend_is_not_begun_when_the_store_lately_takes_longer_than_is_l
     assert isinstance(await desk.ask(desk.facts(("x-ott", desk.token())), budget=0.15), Allow), (
         "old samples do not count"
     )
+
+
+class FailingList(MemoryUsedList):
+    fault = UsedListFault.TIMEOUT
+
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:
+        raise UsedListError(self.fault, TokenState.UNKNOWN, "switched off")
+
+
+@pytest.mark.parametrize("fault", list(UsedListFault))
+async def test_a_failed_spend_is_measured_unless_it_was_turned_away_and_never_judged_by(fault: UsedListFault) -> None:
+    clock = Desk().clock
+    failing = FailingList(clock=clock, iat_lead_ms=500)
+    failing.fault = fault
+    desk = Desk(failing)
+    for _ in range(FEWEST):
+        assert await outcome(desk, desk.token()) is Reason.STORE_UNAVAILABLE
+    is_turned_away = fault in {UsedListFault.CIRCUIT_OPEN, UsedListFault.OVERLOADED, UsedListFault.CLOSED}
+    assert desk.observer.spends == (0 if is_turned_away else FEWEST)
+    assert not desk.checker.single_use.latency._samples
 
 
 def test_the_p99_needs_fresh_samples() -> None:

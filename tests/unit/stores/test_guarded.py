@@ -133,3 +133,12 @@ async def test_only_so_many_wait(guard: tuple[Switchable, GuardedUsedList], monk
     inner.hangs = False
     assert await outer.mark_used(a_use(), timeout=1) == FIRST, "whoever left made room"
     await outer.close()
+
+
+async def test_a_store_that_hangs_at_the_first_look_does_not_keep_the_program_from_starting() -> None:
+    inner = Switchable()
+    inner.hangs = True
+    outer = GuardedUsedList(inner, on_change=lambda _: None)
+    async with asyncio.timeout(guarded.LOOK_SECONDS + 1):
+        await outer.start()
+    await outer.close()

@@ -1,0 +1,139 @@
+"""An issuer over real HTTPS, and the clients that call it with real client certificates."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+
+from ott_extauthz.bootstrap.issuer import build_issuer
+from ott_extauthz.ports import Entropy
+from ott_extauthz.settings import Settings, load
+from ott_extauthz.stores.key_files import init_keys
+from ott_extauthz.wire.http_server import serve_http
+from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles
+from tests.fakes.certificates import Authority, Leaf, client_context
+from tests.fakes.issuing import Remembering, SetClock
+
+RGS = "spiffe://bank.example/rgs"
+CLIENTS = f"""
+clients:
+  - client_id: rgs
+    authentication: tls_client_auth
+    certificate: {{spiffe_id: "{RGS}"}}
+    audiences:
+      wallet.api: {{scopes: ["wallet:debit", "wallet:read"], lifetime: 45500ms}}
+  - client_id: batch
+    authentication: tls_client_auth
+    certificate: {{dns: batch.bank.example}}
+    audiences: {{ledger.api: {{scopes: ["ledger:write"]}}}}
+"""
+FORM = {"grant_type": "client_credentials", "client_id": "rgs", "resource": "wallet.api"}
+FORM_TYPE = "application/x-www-form-urlencoded"
+HEAD = f"POST /token HTTP/1.1\r\nHost: issuer\r\nContent-Type: {FORM_TYPE}\r\n".encode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[int, str]:
+        assert self.headers["Cache-Control"] == "no-store"
+        assert self.headers["Content-Type"].startswith("application/json")
+        assert set(self.json) == {"error", "error_description"}
+        return self.status, self.json["error"]
+
+
+@dataclass
+class Bank:
+    """A folder with everything an issuer needs, and the clients that call it."""
+
+    folder: Path
+    authority: Authority = field(default_factory=Authority)
+    clock: SetClock = field(default_factory=SetClock)
+    observer: Remembering = field(default_factory=Remembering)
+    entropy: Entropy = secrets.token_bytes
+    url: str = "https://issuer.bank.example"
+    port: int = 0
+
+    def prepare(self) -> "Bank":
+        self.authority.leaf("issuer", ips=("127.0.0.1",)).write(self.folder, "server")
+        (self.folder / "ca.pem").write_bytes(self.authority.pem)
+        (self.folder / "clients.yaml").write_text(CLIENTS)
+        init_keys(self.folder / "keys", now_ms=self.clock.at_ms)
+        (self.folder / "ott.yaml").write_text(
+            f"issuer: {{url: '{self.url}', listen: '127.0.0.1:0', "
+            "tls: {certificate: server.pem, key: server-key.pem, client_ca: ca.pem}}\n"
+        )
+        return self
+
+    @property
+    def settings(self) -> Settings:
+        return load(self.folder / "ott.yaml", {})
+
+    @property
+    def tls(self) -> TlsFiles:
+        return TlsFiles(
+            certificate=self.folder / "server.pem",
+            key=self.folder / "server-key.pem",
+            client_ca=self.folder / "ca.pem",
+        )
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator["Bank"]:
+        app = build_issuer(self.settings, clock=self.clock, entropy=self.entropy, observer=self.observer)
+        context = RotatingContext(self.tls, on_fault=self.observer.faulted)
+        runner = await serve_http(app, "127.0.0.1:0", context=context, grace=0.2, on_fault=self.observer.faulted)
+        self.port = runner.addresses[0][1]
+        yield self
+        await runner.cleanup()
+
+    def context(self, leaf: Leaf | None) -> ssl.SSLContext:
+        return client_context(self.authority.pem, leaf.write(self.folder, "client") if leaf else None)
+
+    def session(self, leaf: Leaf | None) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            f"https://127.0.0.1:{self.port}", connector=aiohttp.TCPConnector(ssl=self.context(leaf))
+        )
+
+    async def request(self, method: str, path: str, leaf: Leaf | None, **options: Any) -> Answer:
+        async with self.session(leaf) as session, session.request(method, path, **options) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def token(self, leaf: Leaf | None, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send a form; ``body`` is a whole one, or changes to a good one where None leaves a field out."""
+        if body is None or isinstance(body, dict):
+            fields: dict[str, Any] = FORM | (body or {})
+            body = urlencode([(name, value) for name, value in fields.items() if value is not None], doseq=True)
+        headers = {"Content-Type": FORM_TYPE} | dict(headers or {})
+        return await self.request(
+            "POST", "/token", leaf, data=body, headers=headers, skip_auto_headers=["Content-Type"]
+        )
+
+
+async def raw(bank: Bank, leaf: Leaf, *pieces: bytes) -> bytes:
+    """Send the pieces one by one, so that each arrives by itself; return the first answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", bank.port, ssl=bank.context(leaf))
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    answer = await asyncio.wait_for(reader.read(4096), 5)
+    writer.close()
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        await writer.wait_closed()
+    return answer
