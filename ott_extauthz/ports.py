@@ -106,10 +106,16 @@ class UsedListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """Whether a used-list can serve, and in one line why not; never holds an address's password."""
+    """Whether a used-list can serve, and in one line why not; never holds an address's password.
+
+    ``remarks`` are facts about the store, ``warnings`` what to mend though it serves; both read the same until they
+    change, so that a change can be told.
+    """
 
     ready: bool
     detail: str
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class UsedList(Protocol):

@@ -5,17 +5,16 @@
 - Secrets come only as file paths.  Relative paths are relative to the file that names them.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
+from ott_extauthz.store_url import StoreUrl, store_url
 
 PREFIX: Final = "OTT_"
 TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})
@@ -101,36 +100,6 @@ class ClientCertificate(Model):
         return self
 
 
-_SCHEMES: Final = (
-    "memory", "sqlite", "postgresql", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+quorum",
-    "rediss+sentinel", "rediss+cluster", "rediss+quorum",
-)  # fmt: skip
-_REDIS_PORTS: Final = {"sentinel": 26379}
-_REDIS_FORMS: Final = {
-    "": (r"(/\d*)?", "redis://[user@]host[:port][/db]"),
-    "sentinel": (
-        r"/[^/]+(/\d+)?",
-        "redis+sentinel://[user@]host[:port],…/name[/db], the name as the sentinels know it",
-    ),
-    "cluster": (r"/?", "redis+cluster://[user@]host[:port],…; a cluster has no databases"),
-    "quorum": (r"(/\d*)?", "redis+quorum://[user@]host[:port],…[/db]"),
-}
-
-
-def redis_nodes(url: str) -> list[tuple[str, int]]:
-    """Return host and port of every server that a ``redis…://`` URL names.
-
-    Raises:
-        ValueError: there is something where a host or a port belongs.
-    """
-    parts = urlsplit(url)
-    port = _REDIS_PORTS.get(parts.scheme.partition("+")[2], 6379)
-    nodes = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
-    if not all(node.hostname for node in nodes):
-        raise ValueError("a Redis store needs a host")
-    return [(node.hostname or "", node.port or port) for node in nodes]
-
-
 class Store(Model):
     """The used-list.  ``store: memory://`` is short for ``store: {url: memory://}``.
 
@@ -150,28 +119,34 @@ class Store(Model):
 
     @field_validator("url")
     @classmethod
-    def _known_and_without_secret(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in _SCHEMES:
-            raise ValueError(f"a store is one of {', '.join(scheme + '://' for scheme in _SCHEMES)}")
-        if parts.password is not None:
-            raise ValueError("a password in the URL would be shown by every tool that prints it; use password_file")
-        if parts.scheme.startswith("redis") and not parts.netloc:
-            raise ValueError("a Redis store needs a host")
+    def _well_formed_and_without_secret(cls, value: str) -> str:
+        store_url(value)
         return value
+
+    @property
+    def parts(self) -> StoreUrl:
+        """The URL, taken apart."""
+        return store_url(self.url)
 
     @property
     def kind(self) -> str:
         """What follows the ``+`` of a Redis URL: sentinel, cluster, quorum, or nothing."""
-        return self.url.partition(":")[0].partition("+")[2]
+        return self.parts.kind
 
     @model_validator(mode="after")
-    def _tls_files_are_used(self) -> "Store":
-        has_files = self.ca or self.certificate or self.key
-        if has_files and not self.url.startswith(("rediss", "postgresql")):
+    def _files_are_used(self) -> "Store":
+        if (self.ca or self.certificate or self.key) and not self.url.startswith(("rediss", "postgresql")):
             raise ValueError(
                 "ca, certificate and key are for TLS, which this URL does not speak: rediss://, postgresql://"
             )
+        if self.key and not self.certificate:
+            raise ValueError("key needs certificate: the one it belongs to")
+        if self.url.startswith("postgresql") and self.certificate and not self.ca:
+            raise ValueError("postgresql:// speaks TLS where ca is given; certificate needs it")
+        if self.password_file and not self.url.startswith(("redis", "postgresql")):
+            raise ValueError("password_file is for redis://, rediss:// and postgresql://")
+        if self.sentinel_password_file and self.kind != "sentinel":
+            raise ValueError("sentinel_password_file is for redis+sentinel://")
         return self
 
     @model_validator(mode="after")
@@ -180,17 +155,14 @@ class Store(Model):
             if self.wait or self.replicas:
                 raise ValueError("wait and replicas are for redis://, redis+sentinel:// and redis+cluster://")
             return self
-        nodes, parts = redis_nodes(self.url), urlsplit(self.url)
-        path, form = _REDIS_FORMS[self.kind]
-        if not re.fullmatch(path, parts.path) or parts.query or parts.fragment:
-            raise ValueError(f"store.url is written {form}")
-        if len(set(nodes)) != len(nodes):
+        servers = self.parts.servers
+        if len(set(servers)) != len(servers):
             raise ValueError("a server of store.url stands twice")
-        if not self.kind and len(nodes) > 1:
+        if not self.kind and len(servers) > 1:
             raise ValueError("several servers are written redis+sentinel://, redis+cluster:// or redis+quorum://")
         if self.kind == "quorum":
-            if len(nodes) < 3 or len(nodes) % 2 == 0:  # noqa: PLR2004 - of two, one down leaves no majority
-                raise ValueError(f"a quorum has 3 or 5 servers, an odd number; store.url names {len(nodes)}")
+            if len(servers) < 3 or len(servers) % 2 == 0:  # noqa: PLR2004 - of two, one down leaves no majority
+                raise ValueError(f"a quorum has 3 or 5 servers, an odd number; store.url names {len(servers)}")
             if self.wait or self.replicas:
                 raise ValueError("a quorum's servers have no replicas to wait for; leave wait and replicas out")
         if (self.wait == "all") != (self.replicas is not None):

@@ -1,7 +1,7 @@
 """Several real store processes as one deployment: a primary with replicas and sentinels, a cluster, a quorum."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from tests.processes import START_SECONDS, Engine, StoreProcess, free_port, runn
 
 NAME = "ott"
 DOWN_AFTER_MS = 300
+NO_TLS: Mapping[str, str] = {}
 
 
 def until(condition: Callable[[], bool], what: str, *, seconds: float = START_SECONDS) -> None:
@@ -27,16 +28,21 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = START_SE
         time.sleep(0.02)
 
 
+def _several(servers: Sequence[StoreProcess], kind: str) -> str:
+    return f"{servers[0].scheme}+{kind}://{','.join(f'127.0.0.1:{each.served_port}' for each in servers)}"
+
+
 class SentinelProcess(StoreProcess):
     """Watches one primary; writes what it learns into its own configuration."""
 
-    def __init__(self, engine: Engine, folder: Path, *, primary: int, majority: int) -> None:
-        super().__init__(engine, folder)
+    def __init__(self, engine: Engine, folder: Path, *, primary: int, majority: int, **directives: str) -> None:
+        super().__init__(engine, folder, tls=bool(directives), **directives)
         self._primary, self._majority = primary, majority
 
     def _launched(self) -> Any:
         (self.folder / "sentinel.conf").write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/log\n"
+            f"port {self.port}\n{f'tls-port {self.tls_port}' if self.tls_port else ''}\nbind 127.0.0.1\n"
+            f"dir {self.folder}\nlogfile {self.folder}/log\n"
             f"sentinel monitor {NAME} 127.0.0.1 {self._primary} {self._majority}\n"
             f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {NAME} 1000\nsentinel parallel-syncs {NAME} 5\n"
@@ -59,7 +65,7 @@ class Watched:
 
     @property
     def url(self) -> str:
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{each.port}' for each in self.sentinels)}/{NAME}"
+        return f"{_several(self.sentinels, 'sentinel')}/{NAME}"
 
     def primary_by(self, sentinel: StoreProcess) -> int:
         return int(sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)[1])
@@ -68,19 +74,18 @@ class Watched:
         """Wait until every sentinel names another primary; return it."""
         until(lambda: all(self.primary_by(each) != away_from for each in self.sentinels), "no failover")
         port = self.primary_by(self.sentinels[0])
-        return next(server for server in self.servers if server.port == port)
+        return next(server for server in self.servers if server.served_port == port)
 
 
 @contextmanager
-def replicated(engine: Engine, folder: Path, *, replicas: int) -> Iterator[Watched]:
+def replicated(engine: Engine, folder: Path, *, replicas: int, tls: Mapping[str, str] = NO_TLS) -> Iterator[Watched]:
+    """Run a primary and its replicas; ``tls`` are the directives that make them speak it."""
+    own = {"repl_diskless_sync_delay": "0", **tls}
     with ExitStack() as stack:
-        primary = stack.enter_context(running(engine, folder / "primary", repl_diskless_sync_delay="0"))
+        primary = stack.enter_context(running(engine, folder / "primary", tls=bool(tls), **own))
+        follows = f"127.0.0.1 {primary.served_port}"
         followers = [
-            stack.enter_context(
-                running(
-                    engine, folder / f"replica{n}", replicaof=f"127.0.0.1 {primary.port}", repl_diskless_sync_delay="0"
-                )
-            )
+            stack.enter_context(running(engine, folder / f"replica{n}", tls=bool(tls), replicaof=follows, **own))
             for n in range(replicas)
         ]
         for follower in followers:
@@ -91,12 +96,13 @@ def replicated(engine: Engine, folder: Path, *, replicas: int) -> Iterator[Watch
 
 
 @contextmanager
-def watched(engine: Engine, folder: Path, *, replicas: int = 2, sentinels: int = 3) -> Iterator[Watched]:
-    with replicated(engine, folder, replicas=replicas) as deployment, ExitStack() as stack:
+def watched(
+    engine: Engine, folder: Path, *, replicas: int = 2, sentinels: int = 3, tls: Mapping[str, str] = NO_TLS
+) -> Iterator[Watched]:
+    with replicated(engine, folder, replicas=replicas, tls=tls) as deployment, ExitStack() as stack:
+        at, majority = deployment.primary.served_port, sentinels // 2 + 1
         for n in range(sentinels):
-            sentinel = SentinelProcess(
-                engine, folder / f"sentinel{n}", primary=deployment.primary.port, majority=sentinels // 2 + 1
-            )
+            sentinel = SentinelProcess(engine, folder / f"sentinel{n}", primary=at, majority=majority, **tls)
             stack.callback(sentinel.kill)
             deployment.sentinels.append(sentinel)
             sentinel.start()
@@ -130,7 +136,7 @@ class Sharded:
 
     @property
     def url(self) -> str:
-        return f"redis+cluster://{','.join(f'127.0.0.1:{each.port}' for each in self.servers)}"
+        return _several(self.servers, "cluster")
 
 
 class ClusterProcess(StoreProcess):
@@ -142,18 +148,22 @@ class ClusterProcess(StoreProcess):
 
 
 @contextmanager
-def sharded(engine: Engine, folder: Path, *, primaries: int = 3, replicas: int = 0) -> Iterator[Sharded]:
+def sharded(
+    engine: Engine, folder: Path, *, primaries: int = 3, replicas: int = 0, tls: Mapping[str, str] = NO_TLS
+) -> Iterator[Sharded]:
     with ExitStack() as stack:
         servers: list[StoreProcess] = []
         for n in range(primaries + replicas):
             server = ClusterProcess(
                 engine,
                 folder / f"node{n}",
+                tls=bool(tls),
                 cluster_enabled="yes",
                 cluster_node_timeout="500",
                 cluster_require_full_coverage="no",
                 cluster_replica_validity_factor="0",
                 repl_diskless_sync_delay="0",
+                **tls,
             )
             stack.callback(server.kill)
             servers.append(server)
@@ -164,7 +174,7 @@ def sharded(engine: Engine, folder: Path, *, primaries: int = 3, replicas: int =
             shard.command("CLUSTER", "ADDSLOTSRANGE", bounds[0], bounds[1] - 1)
             shard.command("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
         for other in others:
-            first.command("CLUSTER", "MEET", "127.0.0.1", other.port, other.own["cluster_port"])
+            first.command("CLUSTER", "MEET", "127.0.0.1", other.served_port, other.own["cluster_port"])
         until(lambda: all(_knows(each, len(servers)) for each in servers), "the cluster does not form")
         for follower in servers[primaries:]:
             follower.command("CLUSTER", "REPLICATE", first.command("CLUSTER", "MYID"))
@@ -200,10 +210,13 @@ class Independent:
 
     @property
     def url(self) -> str:
-        return f"redis+quorum://{','.join(f'127.0.0.1:{each.port}' for each in self.servers)}"
+        return _several(self.servers, "quorum")
 
 
 @contextmanager
-def independent(engine: Engine, folder: Path, *, count: int = 3) -> Iterator[Independent]:
+def independent(
+    engine: Engine, folder: Path, *, count: int = 3, tls: Mapping[str, str] = NO_TLS
+) -> Iterator[Independent]:
     with ExitStack() as stack:
-        yield Independent([stack.enter_context(running(engine, folder / f"server{n}")) for n in range(count)])
+        folders = [folder / f"server{n}" for n in range(count)]
+        yield Independent([stack.enter_context(running(engine, each, tls=bool(tls), **tls)) for each in folders])

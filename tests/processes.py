@@ -74,7 +74,16 @@ class StoreProcess:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.served_port}"
+
+    @property
+    def scheme(self) -> str:
+        return "rediss" if self.tls_port else "redis"
+
+    @property
+    def served_port(self) -> int:
+        """The port that clients use: TLS where it is spoken; ``port`` is for our own commands."""
+        return self.tls_port or self.port
 
     def start(self) -> "StoreProcess":
         """Start, and wait until it answers; a port taken in the meantime is left to whoever took it."""

@@ -107,10 +107,12 @@ async def serve(app: CheckApp, *, admin: str | None, until: asyncio.Event, on_se
 
 
 def _tell_store(logger: Logger, health: StoreHealth) -> None:
-    if health.ready:
-        logger.info("store ready", detail=health.detail)
-    else:
+    if not health.ready:
         logger.warning("store not ready", detail=health.detail)
+    elif health.warnings:
+        logger.warning("store ready, but", detail=health.detail, warnings=health.warnings)
+    else:
+        logger.info("store ready", detail=health.detail)
 
 
 def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | NoAudit:

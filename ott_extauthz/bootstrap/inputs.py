@@ -1,11 +1,11 @@
 """What does a Check server start from?  Policy and key sets read and judged, every problem of every file at once."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ott_extauthz.authn.jwks import KeySetError, keys_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
+from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy, policy_from
 from ott_extauthz.settings import Settings, Trust
@@ -28,8 +28,9 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     problems: list[Problem] = []
     policy = _policy(settings, source, problems)
     trust = _trust(settings, source, problems)
-    for path in _private_keys(settings):
-        problems += readable_by_others(path)
+    if settings.listen.tls:
+        problems += readable_by_others(settings.listen.tls.key)
+    problems += store_problems(settings.store, source)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(policy=policy, trust=trust)
@@ -68,8 +69,3 @@ def _issuer(entry: Trust) -> TrustedIssuer:
     if not any(key.algorithms & algorithms for key in keys.values()):
         raise KeySetError(f"no key goes with the algorithms {sorted(algorithms)} allowed for {entry.issuer}")
     return TrustedIssuer(entry.issuer, algorithms, keys)
-
-
-def _private_keys(settings: Settings) -> list[Path]:
-    keys = [settings.listen.tls.key if settings.listen.tls else None, settings.store.key, settings.store.password_file]
-    return [path for path in keys if path is not None]

@@ -17,5 +17,13 @@ def readable_by_others(path: Path) -> list[Problem]:
 
 def unreadable(path: Path, error: Exception) -> Problem:
     """Return the problem of a file that cannot be read."""
-    why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
-    return Problem(str(path), 0, 0, "", f"cannot be read: {why}")
+    return Problem(str(path), 0, 0, "", f"cannot be read: {_why(error)}")
+
+
+def why_unreadable(path: Path | None, error: Exception) -> str:
+    """Say the same where a setting is the place."""
+    return f"{path} cannot be read: {_why(error)}"
+
+
+def _why(error: Exception) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__

@@ -3,12 +3,15 @@
 - **Circuit**: after a few faults in a row nothing is sent any more; every use fails at once, its token unspent.
   Meanwhile the store is *looked at* (never spent in) several times a second; the first good look closes the circuit.
 - **Bounded**: only so many uses wait at a time; one more fails at once, its token unspent.
-- **Watched**: the store's health is asked at start and every second, and a change is told.  A look also moves the fence
-  of a store that forgot, so that the refusal window begins with the fault and not with the first spend after it.
+- **Watched**: the store's health is asked at start and every second.  What is found first is told, and every change of
+  readiness; another trouble, remark or warning at most every half minute.  A look also moves the fence of a store that
+  forgot, so that the refusal window begins with the fault and not with the first spend after it.
 """
 
 import asyncio
 import contextlib
+import math
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -19,8 +22,11 @@ FAULTS_IN_A_ROW: Final = 5
 PROBE_SECONDS: Final = 0.2
 LOOK_SECONDS: Final = 0.5
 WATCH_SECONDS: Final = 1.0
+TELL_AGAIN_SECONDS: Final = 30.0
 MOST_WAITING: Final = 4096
 """About what Envoy's circuit breaker lets through to us; more would only wait past their deadlines."""
+
+_NUMBER: Final = re.compile(r"\d+")
 
 
 class GuardedUsedList:
@@ -31,7 +37,8 @@ class GuardedUsedList:
         self._on_change = on_change
         self._faults = 0
         self._waiting = 0
-        self._health = StoreHealth(ready=False, detail="not looked at yet")
+        self._told: StoreHealth | None = None
+        self._told_at = -math.inf
         self._probe: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -95,11 +102,28 @@ class GuardedUsedList:
             async with asyncio.timeout(LOOK_SECONDS):
                 return await self._look()
         except Exception as error:  # noqa: BLE001 - whatever broke, a circuit that nobody probes would stay open for ever
-            return StoreHealth(ready=False, detail=type(error).__name__)
+            health = StoreHealth(
+                ready=False, detail=f"no answer to a look in {LOOK_SECONDS} s ({type(error).__name__})"
+            )
+            if self._told is None or self._told.ready:  # else a better reason was told already
+                self._tell(health)
+            return health
 
     async def _look(self) -> StoreHealth:
         health = await self._used_list.health()
-        if health.ready != self._health.ready:
-            self._on_change(health)
-        self._health = health
+        self._tell(health)
         return health
+
+    def _tell(self, health: StoreHealth) -> None:
+        now = asyncio.get_running_loop().time()
+        is_turned = self._told is None or health.ready != self._told.ready
+        if is_turned or (now >= self._told_at + TELL_AGAIN_SECONDS and _gist(health) != _gist(self._told)):
+            self._told, self._told_at = health, now
+            self._on_change(health)
+
+
+def _gist(health: StoreHealth | None) -> tuple[object, ...]:
+    """Return what makes one health another: not how long a store has been whole, or by how much a clock is off."""
+    if health is None:
+        return ()
+    return health.remarks, health.warnings, "" if health.ready else _NUMBER.sub("0", health.detail)

@@ -9,14 +9,13 @@
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from redis import exceptions
 from redis.asyncio.connection import Connection, SSLConnection
@@ -47,6 +46,7 @@ class Connector:
         self._settings = settings
         self._is_sentinel = is_sentinel
         self.limit = max(MINIMUM_LIMIT_SECONDS, settings.timeout / 1000)
+        self.trouble: str | None = None  # why the last attempt failed
 
     async def open(self) -> Connection:
         """Return a connection that is ready for the script.
@@ -56,26 +56,25 @@ class Connector:
         """
         try:
             async with AsyncExitStack() as undo, asyncio.timeout(self.limit):
-                connection = self._unopened()
+                connection = await self._unopened()
                 undo.push_async_callback(connection.disconnect, nowait=True)
                 await connection.connect()  # type: ignore[no-untyped-call]
-                if not self._is_sentinel:
-                    await _load_script(connection)
+                await (_greet(connection) if self._is_sentinel else _load_script(connection))
                 undo.pop_all()
-        except PasswordFileError as error:
-            raise ConnectError(str(error)) from None
-        except (exceptions.RedisError, OSError) as error:
-            over = " over TLS" if self.place.is_tls else ""
-            reason = _reason(error, f"no connection{over} within {self.limit:.3g} s")
-            raise ConnectError(reason.replace("store.password_file", self._password_setting)) from None
+        except (exceptions.RedisError, OSError, ConnectError, PasswordFileError) as error:
+            is_told = isinstance(error, ConnectError | PasswordFileError)
+            told = str(error) if is_told else _reason(error, self.place, self.limit)
+            self.trouble = told.replace("store.password_file", self._password_setting)
+            raise ConnectError(self.trouble) from None
+        self.trouble = None
         return connection
 
     @property
     def _password_setting(self) -> str:
         return "store.sentinel_password_file" if self._is_sentinel else "store.password_file"
 
-    def _unopened(self) -> Connection:
-        kind = self._over_tls() if self.place.is_tls else Connection
+    async def _unopened(self) -> Connection:
+        kind = await self._over_tls() if self.place.is_tls else Connection
         return kind(
             host=self.place.host,
             port=self.place.port,
@@ -93,19 +92,35 @@ class Connector:
             socket_connect_timeout=self.limit,
         )
 
-    def _over_tls(self) -> Callable[..., Connection]:
-        def path(file: Path | None) -> str | None:
-            return None if file is None else str(file)
+    async def _over_tls(self) -> Callable[..., Connection]:
+        context = await asyncio.to_thread(_context, self._settings)
 
-        return partial(
-            SSLConnection,
-            ssl_ca_certs=path(self._settings.ca),
-            ssl_certfile=path(self._settings.certificate),
-            ssl_keyfile=path(self._settings.key),
-            ssl_cert_reqs="required",
-            ssl_check_hostname=True,
-            ssl_min_version=ssl.TLSVersion.TLSv1_2,
-        )
+        def made(**options: Any) -> SSLConnection:  # noqa: ANN401 - redis-py's own
+            connection = SSLConnection(ssl_check_hostname=True, **options)
+            connection.ssl_context.context = context
+            return connection
+
+        return made
+
+
+def _context(settings: Store) -> ssl.SSLContext:
+    """Return what verifies a server by its name and by ``store.ca`` alone, or else by the system's authorities.
+
+    redis-py's own would trust the system's authorities besides ``store.ca``.  To load those takes 40 ms: in a thread.
+    """
+    context = ssl.create_default_context(cafile=settings.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.certificate is not None:
+        # Without a password of ours OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(settings.certificate, settings.key, password=lambda: b"")
+    return context
+
+
+async def _greet(connection: Connection) -> None:
+    """Wait for any reply: only then is it known that TLS took our certificate, or that none was wanted."""
+    with contextlib.suppress(exceptions.ResponseError):
+        await connection.send_command("PING")
+        await connection.read_response()
 
 
 async def _load_script(connection: Connection) -> None:
@@ -113,10 +128,13 @@ async def _load_script(connection: Connection) -> None:
         await connection.send_command("SCRIPT", "LOAD", SCRIPT)
         await connection.read_response()
     except exceptions.ResponseError as error:  # by now the user is known, and no secret was in what we sent
-        raise ConnectError(f"the script is refused ({error.status_code or 'ERR'} {error})"[:LONGEST_DETAIL]) from None
+        told = f"{error.status_code or 'ERR'} {error}"
+        if isinstance(error, exceptions.NoPermissionError):
+            told = f"the user of store.url lacks a permission that the README lists: +script|load ({told})"
+        raise ConnectError(f"the script is refused: {told}"[:LONGEST_DETAIL]) from None
 
 
-def _reason(error: Exception, too_late: str) -> str:
+def _reason(error: Exception, place: Place, limit: float) -> str:
     """Say what went wrong.  redis-py wraps the errors of the system and of TLS; what it wrapped says more."""
     cause = error.__context__ if type(error) is exceptions.ConnectionError else error
     match cause:
@@ -131,10 +149,22 @@ def _reason(error: Exception, too_late: str) -> str:
         case exceptions.AuthenticationError():
             return "the user or the password is refused; mend store.password_file, or the user in store.url"
         case exceptions.TimeoutError() | TimeoutError():
-            return too_late
+            over = " over TLS" if place.is_tls else ""
+            return f"no connection{over} within {limit:.3g} s; mend store.url, its scheme included"
         case socket.gaierror():
             return f"its host is unknown ({cause.strerror}); mend store.url"
+        case None | ConnectionResetError() | BrokenPipeError() if isinstance(
+            error, ConnectionError | exceptions.ConnectionError
+        ):
+            return _closed(is_tls=place.is_tls)
         case OSError():  # asyncio puts its own words, with the address, where the system's belong
-            return os.strerror(cause.errno) if cause.errno else str(cause)
+            return f"{os.strerror(cause.errno) if cause.errno else cause}; mend store.url, or start what it names"
         case _:
-            return f"the connection is refused ({getattr(error, 'status_code', None) or type(error).__name__})"
+            code = getattr(error, "status_code", None) or type(error).__name__
+            return f"the connection is refused ({code}); mend store.url, its user and database included"
+
+
+def _closed(*, is_tls: bool) -> str:
+    if is_tls:
+        return "the server closed the connection; it may want store.certificate, or redis:// in store.url"
+    return "the server closed the connection; one that wants TLS is written rediss:// in store.url"

@@ -59,6 +59,8 @@ class Voter:
 
     place: Place
     lane: Lane
+    trouble: Callable[[], str | None] = lambda: None
+    """Why the last attempt to connect failed: a round may be over before one is."""
 
 
 class Lease:
@@ -137,7 +139,8 @@ class Lease:
         try:
             return self._poll.read((await voter.lane.ask(self._poll.question, deadline)).reply, voter.place)
         except (UsedListError, NoVote, ValueError) as error:  # ValueError: no number where one belongs
-            return f"{voter.place}: {error}"
+            is_unconnected = isinstance(error, UsedListError) and error.fault is UsedListFault.CONNECT
+            return f"{voter.place}: {(is_unconnected and voter.trouble()) or error}"
 
     def _agreed(self, votes: Sequence[View]) -> View:
         if not votes:

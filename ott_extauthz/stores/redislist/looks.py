@@ -5,14 +5,14 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from ott_extauthz.ports import StoreHealth
-from ott_extauthz.stores.redislist.places import Place
+from ott_extauthz.stores.redislist.node import Node
 
 PATIENCE_SECONDS: Final = 0.35
 """Less than any watcher's patience: one paused server must not make the whole list look hung."""
 
 
 async def gathered(
-    looks: Sequence[Coroutine[Any, Any, StoreHealth]], places: Sequence[Place], *, needed: int, is_patient: bool
+    looks: Sequence[Coroutine[Any, Any, StoreHealth]], nodes: Sequence[Node], *, needed: int, is_patient: bool
 ) -> StoreHealth:
     """Look everywhere at once; ready if ``needed`` servers are.  Troubles come first in the line.
 
@@ -22,8 +22,8 @@ async def gathered(
     try:
         await asyncio.wait(tasks, timeout=None if is_patient else PATIENCE_SECONDS)
         healths = [
-            task.result() if task.done() else StoreHealth(ready=False, detail=f"{place}: no answer yet")
-            for task, place in zip(tasks, places, strict=True)
+            task.result() if task.done() else StoreHealth(ready=False, detail=f"{node.place}: {node.trouble}")
+            for task, node in zip(tasks, nodes, strict=True)
         ]
     finally:
         for task in tasks:
@@ -31,5 +31,8 @@ async def gathered(
     count = sum(health.ready for health in healths)
     told = "; ".join([health.detail for health in sorted(healths, key=lambda health: health.ready)])
     return StoreHealth(
-        ready=count >= needed, detail=f"{count} of {len(healths)} servers ready, {needed} needed: {told}"
+        ready=count >= needed,
+        detail=f"{count} of {len(healths)} servers ready, {needed} needed: {told}",
+        remarks=tuple(remark for health in healths for remark in health.remarks),
+        warnings=tuple(warning for health in healths for warning in health.warnings),
     )

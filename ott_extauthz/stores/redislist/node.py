@@ -14,6 +14,7 @@ from ott_extauthz.stores.redislist.batch import Batch, Group, Voice
 from ott_extauthz.stores.redislist.calls import Answer, Question
 from ott_extauthz.stores.redislist.connecting import Connector
 from ott_extauthz.stores.redislist.lane import MOST_SENDS, Lane
+from ott_extauthz.stores.redislist.persistence import PersistenceWatch
 from ott_extauthz.stores.redislist.places import Place
 from ott_extauthz.stores.redislist.replication import Replication
 
@@ -36,12 +37,19 @@ class Node:
     def __init__(self, settings: Store, place: Place | None = None) -> None:
         connector = Connector(settings, place)
         self.place = connector.place
+        self._connector = connector
         self.longest = MOST_SENDS * settings.timeout / 1000
         # A look waits for a connection to be made, or refused with a reason; a spend could not afford to.
         self._look_limit = connector.limit + self.longest
         self._replication = Replication.of(settings)
         barrier = self._replication.barrier if self._replication else None
         self._lane = Lane(connector, limit=settings.timeout / 1000, barrier=barrier)
+        self._persistence = PersistenceWatch(self._lane)
+
+    @property
+    def trouble(self) -> str:
+        """Why a look that has no answer may have none."""
+        return self._connector.trouble or "no answer yet"
 
     def post(self, group: Group) -> None:
         """Have the uses of ``group`` spent here; each is told what this server says of it.
@@ -90,7 +98,7 @@ class Node:
             health = await self._looked(scripts, clock, bounds, margin_ms)
         except UsedListError as error:
             health = StoreHealth(ready=False, detail=str(error))
-        return StoreHealth(ready=health.ready, detail=f"{self.place}: {health.detail}")
+        return report.of_place(self.place, health, self._persistence.said)
 
     async def close(self) -> None:
         """Fail what is under way and let go of the connection."""
@@ -106,7 +114,9 @@ class Node:
         if server is None:
             return _unfit(reply)
         if server.is_too_old:
-            return StoreHealth(ready=False, detail=f"{server.name} is too old; Redis 7.0 or Valkey is needed")
+            return StoreHealth(
+                ready=False, detail=f"{server.name} is too old; Redis 7.0 or Valkey is needed; mend store.url"
+            )
         await self._load_if_forgotten(scripts[0].look(0), deadline)
         now_ms = clock.now_ms()
         questions = [Question(each.look(now_ms), deadline) for each in scripts]
@@ -127,10 +137,17 @@ class Node:
                 return health
             lack = self._replication.lack(answer.acknowledged) if self._replication is not None else None
             if lack is not None:
-                return StoreHealth(ready=False, detail=f"{server.name}: {lack}")
+                forbidden = await self._forbidden_wait(deadline)
+                return forbidden or StoreHealth(ready=False, detail=f"{server.name}: {lack}")
             if look.since_ms > youngest:
                 worst, youngest = health, look.since_ms
+        await self._persistence.look(deadline)
         return worst or _unfit(None)
+
+    async def _forbidden_wait(self, deadline: float) -> StoreHealth | None:
+        """Tell a user who may not WAIT from replicas that are missing: both count as none."""
+        reply = (await self._lane.ask(script.wait(0, 1), deadline)).reply
+        return _unfit(reply) if isinstance(reply, hiredis.ReplyError) else None
 
     async def _load_if_forgotten(self, command: bytes, deadline: float) -> None:
         """Try the script with a clock that it refuses, so that nothing happens; load it where it is not known."""

@@ -1,12 +1,8 @@
 """Where are the servers that ``store.url`` names?"""
 
-from dataclasses import dataclass, replace
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass
 
-from ott_extauthz.settings import redis_nodes
-
-DEFAULT_PORT: Final = 6379
+from ott_extauthz.store_url import store_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +21,23 @@ class Place:
 
 
 def place_from(url: str) -> Place:
-    """Take ``redis[s]://[user@]host[:port][/db]`` apart.
+    """Return the first server's place.
 
     Raises:
-        ValueError: the URL says something that would be ignored, or no number where one belongs.
+        ValueError: ``url`` is no Redis store's.
     """
-    parts = urlsplit(url)
-    database = parts.path.strip("/") or "0"
-    if not parts.hostname or not database.isdecimal() or parts.query or parts.fragment:
-        raise ValueError("store.url is written redis://[user@]host[:port][/db]; db is a number, nothing follows it")
-    return Place(
-        host=parts.hostname,
-        port=parts.port or DEFAULT_PORT,
-        database=int(database),
-        username=unquote(parts.username) if parts.username else None,
-        is_tls=parts.scheme == "rediss",
-    )
+    return places_from(url)[0]
 
 
 def places_from(url: str) -> list[Place]:
-    """Return the place of every server in a URL of several; the settings have judged its form."""
-    parts = urlsplit(url)
-    segments = parts.path.split("/")[1:]
-    database = (segments[1:] if parts.scheme.endswith("+sentinel") else segments or [""])[-1:] or [""]
-    some = Place(
-        host="",
-        port=0,
-        database=int(database[0] or 0),
-        username=unquote(parts.username) if parts.username else None,
-        is_tls=parts.scheme.startswith("rediss"),
-    )
-    return [replace(some, host=host, port=port) for host, port in redis_nodes(url)]
+    """Return the place of every server, in the order of the URL; ValueError as above."""
+    parts = store_url(url)
+    return [
+        Place(host=host, port=port, database=parts.database, username=parts.user, is_tls=parts.is_tls)
+        for host, port in parts.servers
+    ]
 
 
 def sentinel_name(url: str) -> str:
     """Return the name of the primary that the sentinels are asked for."""
-    return unquote(urlsplit(url).path.split("/")[1])
+    return store_url(url).name

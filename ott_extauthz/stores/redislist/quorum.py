@@ -122,4 +122,4 @@ class QuorumUsedList:
     async def _look(self, *, is_patient: bool) -> StoreHealth:
         majority = len(self._nodes) // 2 + 1
         looks = [node.look([self._script], self._clock, self._bounds, self._margin_ms) for node in self._nodes]
-        return await gathered(looks, [node.place for node in self._nodes], needed=majority, is_patient=is_patient)
+        return await gathered(looks, self._nodes, needed=majority, is_patient=is_patient)

@@ -1,11 +1,13 @@
 """What do the store's own errors mean, for the token and for the operator?"""
 
+import re
 from typing import Final
 
 import hiredis
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import SpendOutcome, UsedListError, UsedListFault
+from ott_extauthz.stores.redislist.script import SCRIPT
 
 LONGEST_DETAIL: Final = 160
 
@@ -15,7 +17,7 @@ _REPLICA: Final = frozenset({"READONLY", "MASTERDOWN"})
 
 _ADVICE: Final = {
     "NOAUTH": "the store wants a user; mend store.password_file, or the user in store.url",
-    "NOPERM": "the store's user lacks a permission (README, store)",
+    "NOPERM": "the user of store.url lacks a permission that the README lists",
     "OOM": "the store's memory is full; raise its maxmemory",
     "MISCONF": "the store cannot persist and so refuses writes; see its log",
     "NOREPLICAS": "the store has fewer good replicas than its min-replicas-to-write",
@@ -41,7 +43,21 @@ def code_of(error: hiredis.ReplyError) -> str:
 def advice(error: hiredis.ReplyError) -> str:
     """Say in one line what the store complains of, and what to mend."""
     text = str(error).replace("\r", " ").replace("\n", " ")[:LONGEST_DETAIL]
+    if _is_forbidden_in_script(text):
+        return f"{_ADVICE['NOPERM']}: {_command_at(text)} ({text})"
     return f"{_ADVICE[code_of(error)]} ({text})" if code_of(error) in _ADVICE else text
+
+
+def _is_forbidden_in_script(text: str) -> bool:
+    return "ACL failure in script" in text or "The user executing the script can't" in text
+
+
+def _command_at(text: str) -> str:
+    """Name the command that failed: Redis 7 tells only the line of the script."""
+    number = re.search(r"@user_script:\s?(\d+)", text)
+    line = "".join(SCRIPT.splitlines()[int(number[1]) - 1 : int(number[1])]) if number else ""
+    found = re.search(r"redis\.p?call\('(\w+)'", line)
+    return f"+{found[1].lower()}" if found else "~ott:*"
 
 
 def is_without_script(reply: object) -> bool:

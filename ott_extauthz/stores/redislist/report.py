@@ -5,6 +5,8 @@ from typing import Final
 
 from ott_extauthz.ports import StoreHealth
 from ott_extauthz.stores.redislist.answers import Look, Verdict
+from ott_extauthz.stores.redislist.persistence import Persistence
+from ott_extauthz.stores.redislist.places import Place
 
 OLDEST_MAJOR: Final = 7
 """``SET … NX GET`` came with Redis 7.0.  Every Valkey has it, and calls itself redis_version 7.2.4."""
@@ -49,6 +51,19 @@ def health_from(look: Look, *, server: Server, now_ms: int, max_skew_ms: int, ma
     if look.verdict is Verdict.CLOCK:
         return StoreHealth(ready=False, detail=f"{server.name}: {_disagreement(look.now_ms - now_ms, max_skew_ms)}")
     return StoreHealth(ready=False, detail=f"{server.name}: {_TROUBLES[look.verdict]}")
+
+
+def of_place(place: Place, health: StoreHealth, persistence: Persistence | None) -> StoreHealth:
+    """Say where that is, and what is known of its disk."""
+    if persistence is None:
+        return StoreHealth(ready=health.ready, detail=f"{place}: {health.detail}")
+    told = (f"{place}: {persistence.text}",)
+    return StoreHealth(
+        ready=health.ready,
+        detail=f"{place}: {health.detail}; {persistence.text}",
+        remarks=() if persistence.fails else told,
+        warnings=told if persistence.fails else (),
+    )
 
 
 def _wholeness(look: Look, margin_ms: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.settings import ClockBounds, Store
-from ott_extauthz.stores.redislist.connecting import Connector
+from ott_extauthz.stores.redislist.connecting import MINIMUM_LIMIT_SECONDS, Connector
 from ott_extauthz.stores.redislist.lane import MOST_SENDS, Lane
 from ott_extauthz.stores.redislist.lease import LEASE_SECONDS, ROUND_SECONDS, Lease, Owner, Poll, View, Voter
 from ott_extauthz.stores.redislist.looks import gathered
@@ -37,6 +37,8 @@ class RoutedUsedList:
         self._settings, self._bounds, self._clock, self._buckets = settings, bounds, clock, poll.buckets
         self._margin_ms = leased_margin_ms(bounds)
         self._longest = MOST_SENDS * settings.timeout / 1000
+        # Longer than an attempt to connect: what is told first should be why it failed, not that it is not over.
+        self._patience = max(MINIMUM_LIMIT_SECONDS, settings.timeout / 1000) + ROUND_SECONDS
         self._base = places_from(settings.url)[0]
         self._nodes: dict[tuple[str, int], Node] = {}
         self._spendings: dict[int, tuple[str, Spending]] = {}
@@ -47,7 +49,10 @@ class RoutedUsedList:
 
     async def start(self) -> None:
         """Find the primaries and set every bucket's fence; what is wrong shows in health."""
-        await self._health(is_patient=True)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        while not (await self._health(is_patient=True)).ready and loop.time() < until:  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(ROUND_SECONDS / 2)
 
     async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - kept by the lanes' alarms
         """Spend once, with the bucket's owner."""
@@ -120,7 +125,8 @@ class RoutedUsedList:
         is_sentinel = self._settings.kind == "sentinel"
         if is_sentinel:
             place = replace(place, username=None, database=0)
-        return Voter(place, Lane(Connector(self._settings, place, is_sentinel=is_sentinel), limit=ROUND_SECONDS))
+        connector = Connector(self._settings, place, is_sentinel=is_sentinel)
+        return Voter(place, Lane(connector, limit=ROUND_SECONDS), lambda: connector.trouble)
 
     def _node(self, owner: Owner) -> Node:
         where = (owner.host, owner.port)
@@ -167,7 +173,7 @@ class RoutedUsedList:
             node.look(scripts, self._clock, self._bounds, self._margin_ms)
             for node, scripts in zip(nodes, of_owner.values(), strict=True)
         ]
-        return await gathered(looks, [node.place for node in nodes], needed=len(nodes), is_patient=is_patient)
+        return await gathered(looks, nodes, needed=len(nodes), is_patient=is_patient)
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)

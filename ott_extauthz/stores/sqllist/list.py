@@ -6,7 +6,6 @@ with ``witness.py``, and in ``postgres.py``.
 
 import asyncio
 from typing import Final
-from urllib.parse import urlsplit
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
@@ -89,6 +88,6 @@ class SqlUsedList:
 
 
 def _database(settings: Store, bounds: ClockBounds, clock: Clock) -> Database:
-    if urlsplit(settings.url).scheme == "sqlite":
+    if settings.parts.scheme == "sqlite":
         return SqliteDatabase(settings, bounds, clock)
     return PostgresDatabase(settings, bounds)

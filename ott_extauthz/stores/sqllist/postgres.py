@@ -12,7 +12,6 @@ import asyncio
 import ssl
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from sqlalchemy import func, select, text
@@ -32,7 +31,6 @@ from ott_extauthz.stores.sqllist.tables import BUCKET, FENCE, METADATA, USED
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningInsert
 
-DEFAULT_PORT: Final = 5432
 MINIMUM_LIMIT_SECONDS: Final = 1.0
 LANES: Final = 4
 """Connections of one process: while one batch waits for its commit, others may be on their way."""
@@ -64,12 +62,8 @@ class PostgresDatabase:
     lanes: Final = LANES
 
     def __init__(self, settings: Store, bounds: ClockBounds) -> None:
-        parts = urlsplit(settings.url)
-        name = unquote(parts.path.strip("/"))
-        if not parts.hostname or not name or "/" in name or parts.query or parts.fragment:
-            raise ValueError("store.url is written postgresql://[user@]host[:port]/database; nothing follows it")
-        self._host, self._port, self._name = parts.hostname, parts.port or DEFAULT_PORT, name
-        self._user = unquote(parts.username) if parts.username else None
+        parts = settings.parts
+        (self._host, self._port), self._name, self._user = parts.servers[0], parts.name, parts.user
         self._settings = settings
         self.limit = max(MINIMUM_LIMIT_SECONDS, settings.timeout / 1000)
         self.rules = Rules(margin_ms=fence_margin_ms(bounds), max_skew_ms=bounds.max_skew)

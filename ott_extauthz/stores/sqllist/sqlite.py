@@ -34,7 +34,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import aiosqlite
 from sqlalchemy import update
@@ -45,6 +44,7 @@ from sqlalchemy.pool import NullPool
 
 from ott_extauthz.ports import Clock, Spend, Use
 from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.store_url import store_url
 from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, sqlite_reason
 from ott_extauthz.stores.sqllist.files import Files, make_missing
 from ott_extauthz.stores.sqllist.judging import Fence, Rules, Seen
@@ -69,10 +69,7 @@ def path_from(url: str) -> Path:
     Raises:
         ValueError: the URL says something else, or something that would be ignored.
     """
-    parts = urlsplit(url)
-    if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/") or parts.path.endswith("/"):
-        raise ValueError("store.url is written sqlite:///absolute/path/of/a/file; nothing follows it")
-    return Path(unquote("/" + parts.path.lstrip("/")))
+    return Path("/" + store_url(url).name)
 
 
 class SqliteDatabase:

@@ -142,3 +142,54 @@ async def test_a_store_that_hangs_at_the_first_look_does_not_keep_the_program_fr
     async with asyncio.timeout(guarded.LOOK_SECONDS + 1):
         await outer.start()
     await outer.close()
+
+
+class Reporting(Switchable):
+    """A store whose health a test writes."""
+
+    def __init__(self, health: StoreHealth) -> None:
+        super().__init__()
+        self.says = health
+
+    async def health(self) -> StoreHealth:
+        return self.says
+
+
+async def test_a_store_that_is_down_from_the_start_is_told() -> None:
+    told: list[StoreHealth] = []
+    down = StoreHealth(ready=False, detail="refused")
+    outer = GuardedUsedList(Reporting(down), on_change=told.append)
+    await outer.start()
+    assert told == [down]
+    await outer.close()
+
+
+async def test_a_change_is_told_once_and_numbers_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "TELL_AGAIN_SECONDS", 0.0)
+    told: list[str] = []
+    inner = Reporting(StoreHealth(ready=False, detail="its clock is 700 ms ahead"))
+    outer = GuardedUsedList(inner, on_change=lambda health: told.append(health.detail))
+    await outer.start()
+    for health in (
+        StoreHealth(ready=False, detail="its clock is 701 ms ahead"),
+        StoreHealth(ready=False, detail="it is a replica"),
+        StoreHealth(ready=True, detail="whole for 1 s", remarks=("persistence: none",)),
+        StoreHealth(ready=True, detail="whole for 2 s", remarks=("persistence: none",)),
+        StoreHealth(ready=True, detail="whole for 3 s", warnings=("persistence: the last snapshot failed",)),
+    ):
+        inner.says = health
+        await outer.health()
+    assert told == ["its clock is 700 ms ahead", "it is a replica", "whole for 1 s", "whole for 3 s"]
+    await outer.close()
+
+
+async def test_troubles_that_alternate_do_not_flood_the_log() -> None:
+    told: list[str] = []
+    inner = Reporting(StoreHealth(ready=False, detail="a"))
+    outer = GuardedUsedList(inner, on_change=lambda health: told.append(health.detail))
+    await outer.start()
+    for detail in "bababa":
+        inner.says = StoreHealth(ready=False, detail=detail)
+        await outer.health()
+    assert told == ["a"]
+    await outer.close()
