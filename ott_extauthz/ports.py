@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol
 
-from ott_extauthz.model.decision import Decision
+from ott_extauthz.model.decision import Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed
+from ott_extauthz.model.reason import Code
 from ott_extauthz.model.rejection import TokenState
 
 Entropy = Callable[[int], bytes]
 """Random bytes fit for secrets, as many as asked for."""
+
+AsnLookup = Callable[[IPv4Address | IPv6Address], int | None]
+"""The number of the autonomous system that announces an address; None where it is not known."""
 
 
 class Clock(Protocol):
@@ -31,6 +36,63 @@ OWN_WRITE_MS: Final = 2000
 WITNESS_BYTES: Final = 256
 
 
+LARGEST_COUNT: Final = 2**53 - 1
+"""No counter counts further: beyond it a store that computes in doubles (Lua) would no longer be exact."""
+
+_LARGEST_OF_A_RATE: Final = 2**40
+
+
+class ChargeKind(Enum):
+    """How a counter counts."""
+
+    RATE = auto()  # GCRA: `limit` at once, one more every `period_ms / limit`
+    BUDGET = auto()  # a total that never comes back: `limit` until `keep_until_ms`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a use takes from a counter, in the same atomic step; where it does not fit, nothing at all is written.
+
+    ``key`` is 32 bytes, a digest of whose counter it is and of what it counts: a RATE and a BUDGET never share a
+    counter, two accounts never share a key.
+
+    - RATE: one call.  ``limit`` calls fit at once and one more fits every ``period_ms / limit``, by the store's clock
+      where it has one, without rounding.  A store that forgot begins anew.
+    - BUDGET: ``cost`` (calls, or minor units of a currency) of ``limit``.  ``since_ms`` is the ``iat`` of what grants
+      the budget, and lies no later than that of any token that draws on it: a store that may have forgotten anything
+      since then answers FENCED.  The counter is kept until ``keep_until_ms``, which lies after the last instant at
+      which anyone could still accept such a token; from then on EXPIRED.  Both instants are the same in every charge
+      of one counter.
+
+    A cost above the limit never fits, however large; a cost of 0 fits while no more than ``limit`` was taken.
+    """
+
+    kind: ChargeKind
+    key: bytes = field(repr=False)
+    limit: int
+    cost: int = 1
+    period_ms: int = 0
+    since_ms: int = 0
+    keep_until_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise ValueError("a charge without a key would be everybody's charge")
+        if self.limit < 0 or self.cost < 0:
+            raise ValueError("a charge has a limit and a cost of 0 or more")
+        if max(self.limit, self.since_ms, self.keep_until_ms) > LARGEST_COUNT:
+            raise ValueError(f"a charge's limit and its instants are at most {LARGEST_COUNT}")
+        if self.kind is ChargeKind.RATE and not (
+            1 <= self.limit <= _LARGEST_OF_A_RATE and 1 <= self.period_ms <= _LARGEST_OF_A_RATE and self.cost == 1
+        ):
+            raise ValueError(f"a rate has a limit and a period of 1 to {_LARGEST_OF_A_RATE}, and a cost of 1")
+
+    @property
+    def bounded_cost(self) -> int:
+        """The cost, or one more than the limit if it is more than that: all a store need know of a huge one."""
+        return min(self.cost, self.limit + 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """One attempt to spend one token.
@@ -39,6 +101,11 @@ class Use:
     use the store recognises its own write, when a reply was lost or the very same request is checked again.
     ``keep_until_ms`` lies after the last instant at which anyone could still accept the token.  ``witness`` is kept
     with the use and shown on a second one: who spent it; at most :data:`WITNESS_BYTES`.
+
+    ``account`` is whose use it is, the same for every use of one token: a store that spreads keys puts a use and its
+    ``charges`` where the account is.  Charges are judged after the token: taken once, with the first use, never by its
+    repetition and never by a replay.  All of them fit, one after the other, or nothing is written and the token stays
+    unspent.  What was taken is never given back, whatever becomes of the call.
     """
 
     key: bytes = field(repr=False)
@@ -47,24 +114,34 @@ class Use:
     keep_until_ms: int
     now_ms: int
     witness: bytes = b""
+    account: bytes = field(default=b"", repr=False)
+    charges: tuple[Charge, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key or not self.nonce:
             raise ValueError("a use without a key or a nonce would be everybody's use")
         if len(self.witness) > WITNESS_BYTES:
             raise ValueError(f"a witness is at most {WITNESS_BYTES} bytes")
+        if self.charges and not self.account:
+            raise ValueError("a use with charges has an account")
 
 
 class SpendOutcome(Enum):
-    """What a used-list answers; only the first lets a call through."""
+    """What a used-list answers; only the first lets a call through.
+
+    Where several charges do not fit: FENCED before EXPIRED before BUDGET_EXHAUSTED before RATE_LIMITED, since only the
+    last is mended by waiting.
+    """
 
     FIRST_USE = auto()
     ALREADY_USED = auto()
-    FENCED = auto()  # issued at or before the fence (+ margin): the list cannot vouch that it was not used
+    FENCED = auto()  # token or budget from the time up to the fence (+ margin): the list cannot vouch for it
     EXPIRED = auto()  # keep_until is not in the store's future: nothing was written
     CLOCK_DISAGREES = auto()  # the store's clock and the caller's differ by more than max_skew: nothing was written
     NOT_PRIMARY = auto()  # nothing was written
     UNSAFE = auto()  # the store may forget (eviction): nothing was written
+    RATE_LIMITED = auto()  # a RATE charge does not fit now: nothing was written
+    BUDGET_EXHAUSTED = auto()  # a BUDGET charge does not fit: nothing was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +154,14 @@ class FirstUse:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A used-list's answer; ``first`` is there when it is ALREADY_USED."""
+    """A used-list's answer; ``first`` is there when it is ALREADY_USED, ``retry_after_ms`` when it is RATE_LIMITED.
+
+    ``retry_after_ms`` is the least wait after which every RATE would fit if nobody else came, rounded up.
+    """
 
     outcome: SpendOutcome
     first: FirstUse | None = None
+    retry_after_ms: int | None = None
 
 
 class UsedListFault(StrEnum):
@@ -159,6 +240,27 @@ class CheckRecord:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowRecord:
+    """What a second policy would have answered to a request that is answered already; ``answer`` is what was."""
+
+    answer: Decision
+    would_be: Decision
+    facts: Facts | Malformed
+    host: str | None
+    path: str | None
+    at_ms: int
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether a client would have seen another answer: allow instead of deny, or another code."""
+        return _seen_by_a_client(self.answer) != _seen_by_a_client(self.would_be)
+
+
+def _seen_by_a_client(decision: Decision) -> Code | None:
+    return decision.meaning.code if isinstance(decision, Deny) else None
+
+
 class AuditError(Exception):
     """The decision could not be written down, and it had to be."""
 
@@ -174,6 +276,10 @@ class AuditTrail(Protocol):
         """
         ...
 
+    def write_shadow(self, record: ShadowRecord) -> None:
+        """Write down what a second policy would have answered; the answer is out, so a failure is only counted."""
+        ...
+
 
 class CheckObserver(Protocol):
     """Listens to decisions: metrics, log.  A listener keeps its troubles to itself; it never changes an answer."""
@@ -184,6 +290,14 @@ class CheckObserver(Protocol):
 
     def replayed(self, record: CheckRecord) -> None:
         """Take note of a second use, after ``decided``; the place to raise an alarm, or to revoke the client."""
+        ...
+
+    def shadowed(self, record: ShadowRecord) -> None:
+        """Take note of what a second policy would have answered, after ``decided``."""
+        ...
+
+    def shadow_skipped(self) -> None:
+        """Take note of a request that a second policy was not asked about: too many were waiting."""
         ...
 
     def faulted(self, error_type: str) -> None:

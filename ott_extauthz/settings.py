@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -40,6 +40,16 @@ def _address(value: str) -> str:
 
 Address = Annotated[str, BeforeValidator(lambda value: _address(value) if isinstance(value, str) else value)]
 FilePath = Annotated[Path, Field(strict=False)]
+PolicyPaths = Annotated[
+    list[FilePath],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema({
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        "description": "A file, a folder with *.yaml files, or a list of these.",
+    }),
+]  # fmt: skip
+"""Where the policy stands: files, and folders with files; one of them alone may be written without a list."""
 
 
 class Tls(Model):
@@ -207,6 +217,12 @@ class Audit(Model):
     required: bool = True
 
 
+class Geoip(Model):
+    """Where networks are looked up: ``asn`` is a file in MaxMind's format; it needs the extra ``geoip``."""
+
+    asn: FilePath
+
+
 class Drain(Model):
     """How a server leaves: say NOT_SERVING, ``wait`` so that Envoy sees it, then give running calls ``grace``."""
 
@@ -233,6 +249,19 @@ class Issuer(Model):
         return value
 
 
+class Reload(Model):
+    """How often files that may change are looked at: policy, shadow policy, key sets.  ``0s``: on SIGHUP only."""
+
+    every: Duration = 1000
+
+    @field_validator("every")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if value and not 100 <= value <= 3_600_000:  # noqa: PLR2004 - a look takes a millisecond; an hour is an outage
+            raise ValueError("between 100ms and 1h, or 0s to look on SIGHUP only")
+        return value
+
+
 class Log(Model):
     """What is logged, to standard error, as JSON lines."""
 
@@ -248,9 +277,12 @@ class Settings(Model):
         url="memory://"
     )
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
-    policy: FilePath | None = None
+    policy: PolicyPaths | None = None
+    shadow_policy: PolicyPaths | None = None
+    reload: Reload = Reload()
     clock: ClockBounds = ClockBounds()
     region: str | None = None
+    geoip: Geoip | None = None
     audit: Audit | None = None
     drain: Drain = Drain()
     expose_reasons: bool = False

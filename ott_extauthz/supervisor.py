@@ -4,20 +4,26 @@
 - It holds the reading end of a pipe from us as standard input: if we die, it sees the end and drains.
 - A worker that cannot start the first time ends everything: the operator is watching.  Later ends are restarts, with a
   pause that doubles up to five seconds, so that a crash loop does not eat the machine.
+- SIGHUP is passed on to every worker; each reads its files by itself and reports what it has in force.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
+from ott_extauthz.bootstrap.signals import on_hangup
+from ott_extauthz.observe.in_force import Report, show_policies
 from ott_extauthz.observe.log import Logger
 from ott_extauthz.observe.metrics import WORKERS_FOLDER, exposition, workers_registry
 from ott_extauthz.settings import Settings
@@ -25,6 +31,8 @@ from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
 
 SERVING: Final = "serving"
+REPORT: Final = "in force "
+_MOST_LINE_BYTES: Final = 1024 * 1024
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
 SETTLED_SECONDS: Final = 10.0
@@ -38,6 +46,8 @@ class Worker:
     def __init__(self, *, config: Path, address: str, environment: dict[str, str], logger: Logger) -> None:
         self.address = address
         self.is_serving = False
+        self.report = Report()
+        self._is_asked = False
         self._config = config
         self._environment = environment
         self._logger = logger.bind(address=address)
@@ -65,6 +75,13 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
 
+    def reload(self) -> None:
+        """Pass SIGHUP on; a worker that is still starting would die of it, and gets it once it serves."""
+        self._is_asked = True
+        if self.is_serving and self._process is not None and self._process.returncode is None:
+            self._is_asked = False
+            self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End a process that did not leave in time."""
         if self._process is not None and self._process.returncode is None:
@@ -74,18 +91,25 @@ class Worker:
     async def _run_once(self) -> int:
         command = [sys.executable, "-m", "ott_extauthz", "serve", "-c", str(self._config), "--worker", self.address]
         self._process = process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=self._environment
+            *command, stdin=PIPE, stdout=PIPE, env=self._environment, limit=_MOST_LINE_BYTES
         )
         if self._is_leaving:  # told to leave while the process was being made
             process.terminate()
         assert process.stdout is not None  # noqa: S101 - we asked for a pipe
         async for line in process.stdout:
-            if line.decode().strip() == SERVING:
-                self.is_serving = self._has_served = True
-        self.is_serving = False
+            self._hear(line.decode().strip())
+        self.is_serving, self.report = False, Report()
         code = await process.wait()
         mark_process_dead(process.pid, path=self._environment[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
         return code
+
+    def _hear(self, line: str) -> None:
+        if line.startswith(REPORT):
+            self.report = msgspec.json.decode(line.removeprefix(REPORT), type=Report)
+        elif line == SERVING:
+            self.is_serving = self._has_served = True
+            if self._is_asked:
+                self.reload()
 
 
 async def supervise(settings: Settings, config: Path, logger: Logger, until: asyncio.Event) -> int:
@@ -108,6 +132,7 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
             on_fault=lambda error_type: logger.error("internal error", type=error_type),
         )
         stack.push_async_callback(runner.cleanup)
+        stack.enter_context(on_hangup(partial(_reload, workers)))
         kept = [asyncio.create_task(worker.keep()) for worker in workers]
         stopped = asyncio.create_task(until.wait())
         await asyncio.wait([*kept, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -115,6 +140,11 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
         failed = any(task.done() for task in kept)
         await _drain(workers, kept, (settings.drain.wait + settings.drain.grace) / 1000 + KILL_AFTER)
         return 1 if failed else 0
+
+
+def _reload(workers: Sequence[Worker]) -> None:
+    for worker in workers:
+        worker.reload()
 
 
 async def _drain(workers: Sequence[Worker], kept: Sequence["asyncio.Task[int]"], patience: float) -> None:
@@ -129,7 +159,16 @@ async def _drain(workers: Sequence[Worker], kept: Sequence["asyncio.Task[int]"],
 
 def _admin(workers: Sequence[Worker]) -> Admin:
     async def readiness() -> tuple[bool, list[str]]:
-        lines = [f"worker {worker.address}: {'serving' if worker.is_serving else 'not serving'}" for worker in workers]
+        lines = [f"worker {worker.address}: {line}" for worker in workers for line in _state(worker)]
         return all(worker.is_serving for worker in workers), lines
 
-    return Admin(metrics=lambda: exposition(workers_registry()), readiness=readiness)
+    def metrics() -> tuple[bytes, str]:
+        registry = workers_registry()
+        show_policies(registry, lambda: [worker.report for worker in workers])
+        return exposition(registry)
+
+    return Admin(metrics=metrics, readiness=readiness)
+
+
+def _state(worker: Worker) -> tuple[str, ...]:
+    return "serving" if worker.is_serving else "not serving", *worker.report.lines

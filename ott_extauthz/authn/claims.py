@@ -3,26 +3,20 @@
 Checked only after the signature.  Times and audience are judged in :mod:`one_time_token`; here is only their form.
 """
 
-import math
 import re
 from typing import Any, Final
 
 from ott_extauthz.authn.base64url import decoded
+from ott_extauthz.authn.fault import ClaimsError, instant_ms
+from ott_extauthz.authn.mandates import narrowing_from
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.token import Confirmation, TokenId, VerifiedToken
 
 MIN_JTI_CHARACTERS: Final = 22  # 128 random bits in base64url
 MAX_TEXT: Final = 512
-_LAST_INSTANT: Final = 253_402_300_800  # the end of year 9999
 _SHA256_BYTES: Final = 32
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-RESTRICTIONS: Final = ("authorization_details", "htm", "htp", "digest")
-"""Claims that narrow a token in ways this version cannot enforce; a token that has one is refused, never widened."""
-
-
-class ClaimsError(ValueError):
-    """A claim is missing, of the wrong type or outside its grammar; the message names the claim, never its value."""
 
 
 def token_from(claims: dict[str, Any]) -> VerifiedToken:
@@ -32,20 +26,25 @@ def token_from(claims: dict[str, Any]) -> VerifiedToken:
         ClaimsError: naming the first claim that does not fit.
     """
     id_ = TokenId(_text(claims, "iss"), _jti(claims))
+    issued_at_ms = instant_ms(claims, "iat")
+    narrowing = narrowing_from(claims, issued_at_ms)
     return VerifiedToken(
         id=id_,
         digest=id_.digest,
         subject=_text(claims, "sub"),
         client_id=_text(claims, "client_id"),
         audience=_text(claims, "aud"),
-        issued_at_ms=_instant_ms(claims, "iat"),
-        expires_at_ms=_instant_ms(claims, "exp"),
-        not_before_ms=_instant_ms(claims, "nbf") if "nbf" in claims else None,
+        issued_at_ms=issued_at_ms,
+        expires_at_ms=instant_ms(claims, "exp"),
+        not_before_ms=instant_ms(claims, "nbf") if "nbf" in claims else None,
         confirmation=_confirmation(claims),
         scope=_scope(claims),
         txn=_text(claims, "txn") if "txn" in claims else None,
-        auth_time_ms=_instant_ms(claims, "auth_time") if "auth_time" in claims else None,
-        restrictions=tuple(name for name in RESTRICTIONS if name in claims),
+        auth_time_ms=instant_ms(claims, "auth_time") if "auth_time" in claims else None,
+        restrictions=narrowing.restrictions,
+        mandates=narrowing.mandates,
+        binding=narrowing.binding,
+        claims=claims,
     )
 
 
@@ -61,14 +60,6 @@ def _jti(claims: dict[str, Any]) -> str:
     if len(value) < MIN_JTI_CHARACTERS:
         raise ClaimsError("jti")
     return value
-
-
-def _instant_ms(claims: dict[str, Any], name: str) -> int:
-    """A NumericDate in milliseconds, rounded down: an older ``iat`` is the safe side at the fence."""
-    value: Any = claims.get(name)
-    if type(value) not in (int, float) or not 0 < value < _LAST_INSTANT:  # bool and NaN fail here too
-        raise ClaimsError(name)
-    return math.floor(float(value) * 1000)
 
 
 def _scope(claims: dict[str, Any]) -> frozenset[str]:

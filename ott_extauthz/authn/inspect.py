@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from ott_extauthz.authn.inspect_narrowing import narrowing_faults
 from ott_extauthz.model.token import MAX_LIFETIME_MS, MAX_TOKEN_BYTES, TOKEN_TYPE
 
 _PARTS: Final = ("header", "claims", "signature")
@@ -24,7 +25,6 @@ _ALGORITHMS: Final = ("EdDSA", "ES256", "RS256", "PS256")
 _KEY_MEMBERS: Final = ("jku", "x5u", "jwk", "x5c")
 _TEXTS: Final = ("iss", "sub", "client_id", "aud", "jti")
 _TIMES: Final = ("iat", "exp")
-_NARROWING: Final = ("authorization_details", "htm", "htp", "digest")
 _JTI_CHARACTERS: Final = 22  # 128 bits in base64url
 _SHA256_BYTES: Final = 32
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
@@ -158,9 +158,7 @@ def _claim_faults(claims: Mapping[str, Any]) -> Iterator[str]:
     scope = claims.get("scope", "-")
     if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
         yield "scope is not a text of scopes with one space between them"
-    for name in _NARROWING:
-        if name in claims:
-            yield f"{name}: this version cannot enforce it and refuses the token"
+    yield from narrowing_faults(claims)
 
 
 def _time_faults(claims: Mapping[str, Any], now_ms: int) -> Iterator[str]:

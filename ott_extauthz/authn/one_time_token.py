@@ -11,8 +11,9 @@ The order, each step refusing on its own (RFC 8725 §3, OWASP ASVS V9):
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ott_extauthz.authn.claims import ClaimsError, token_from
+from ott_extauthz.authn.claims import token_from
 from ott_extauthz.authn.compact import UnverifiedToken, unverified_from
+from ott_extauthz.authn.fault import ClaimsError
 from ott_extauthz.authn.keys import TrustedIssuer, VerificationKey
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection

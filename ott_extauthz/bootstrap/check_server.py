@@ -7,24 +7,34 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import CheckInputs
+from ott_extauthz.bootstrap.reloading import Sources, sources_of
+from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.audit import AuditFile, NoAudit
+from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, Logger
 from ott_extauthz.observe.metrics import Metrics, exposition
+from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
 from ott_extauthz.ports import Clock, StoreHealth, UsedList
+from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.authorization import Authorization
 from ott_extauthz.wire.check_server import CheckServer
 from ott_extauthz.wire.http_server import serve_http
 from ott_extauthz.wire.peer import PeerCertificates
+
+SHADOW_DELAY_SECONDS: Final = 0.002
+"""The answer is on its way by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +45,27 @@ class CheckApp:
     used_list: UsedList
     metrics: Metrics
     audit: AuditFile | NoAudit
-    policy_summary: str
+    sources: Sources
+    reloads: Reloads
+    reloader: Reloader
+
+    def report(self) -> Report:
+        """Return what is in force."""
+        return report_of(self.sources.all())
 
     async def readiness(self) -> tuple[bool, list[str]]:
         """Whether calls are taken; a broken store shows, but does not take every server out of rotation at once."""
         store = await self.used_list.health()
-        return self.server.is_serving, [self.policy_summary, f"store: {store.detail}"]
+        return self.server.is_serving, [*self.report().lines, f"store: {store.detail}"]
 
 
 def build(
-    settings: Settings, inputs: CheckInputs, *, address: str, logger: Logger, clock: Clock | None = None
+    settings: Settings,
+    inputs: CheckInputs,
+    *,
+    address: str,
+    logger: Logger,
+    clock: Clock | None = None,
 ) -> CheckApp:
     """Put one Check server together; nothing runs yet but the listening socket.
 
@@ -57,10 +78,14 @@ def build(
     observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
     used_list = new_used_list(settings, clock=clock, on_change=partial(_tell_store, logger))
     audit = _audit(settings, address, metrics)
+    reloads = Reloads(logger, metrics)
+    sources = sources_of(settings, inputs, clock=clock, listener=reloads)
+    show_policies(metrics.registry, lambda: [report_of(sources.all())])
+    warn_of_shadow(logger, inputs.policy)
     checker = Checker(
-        policy=lambda: inputs.policy,
+        policy=sources.policy.current,
         verifier=OneTimeTokenVerifier(
-            trust=inputs.trust, iat_lead_ms=settings.clock.iat_lead, exp_leeway_ms=settings.clock.exp_leeway
+            trust=sources.trust, iat_lead_ms=settings.clock.iat_lead, exp_leeway_ms=settings.clock.exp_leeway
         ),
         single_use=SingleUse(
             used_list=used_list,
@@ -73,6 +98,9 @@ def build(
         observer=observer,
         clock=clock,
         entropy=secrets.token_bytes,
+        region=settings.region,
+        asn_of=inputs.asn_of,
+        second=_second(sources, audit, observer),
     )
     authorization = Authorization(
         checker=checker,
@@ -82,12 +110,35 @@ def build(
         expose_reasons=settings.expose_reasons,
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
-    summary = f"policy: revision {inputs.policy.revision}, {len(inputs.policy.table.routes)} routes"
-    return CheckApp(server=server, used_list=used_list, metrics=metrics, audit=audit, policy_summary=summary)
+    every = settings.reload.every / 1000 or None
+    reloader = Reloader(sources.all(), every=every, on_fault=metrics.faulted)
+    return CheckApp(
+        server=server, used_list=used_list, metrics=metrics, audit=audit,
+        sources=sources, reloads=reloads, reloader=reloader,
+    )  # fmt: skip
 
 
-async def serve(app: CheckApp, *, admin: str | None, until: asyncio.Event, on_serving: Callable[[], None]) -> None:
+def _second(sources: Sources, audit: AuditFile | NoAudit, observer: Listeners) -> SecondPolicy | None:
+    if sources.shadow_policy is None:
+        return None
+    return SecondPolicy(policy=sources.shadow_policy.current, audit=audit, observer=observer, later=_after_the_answer)
+
+
+def _after_the_answer(ask: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(SHADOW_DELAY_SECONDS, ask)
+
+
+async def serve(
+    app: CheckApp,
+    *,
+    admin: str | None,
+    until: asyncio.Event,
+    on_serving: Callable[[], None],
+    on_report: Callable[[Report], None] = lambda _: None,
+) -> None:
     """Serve until ``until`` is set, then drain; the order of starting and leaving is this function.
+
+    ``on_report`` is told, from another thread, what is in force whenever that changes.
 
     Raises:
         OSError: the admin address cannot be listened on.
@@ -102,6 +153,10 @@ async def serve(app: CheckApp, *, admin: str | None, until: asyncio.Event, on_se
             stack.push_async_callback(runner.cleanup)
         await app.server.start()
         stack.push_async_callback(app.server.leave)
+        app.reloads.on_change = lambda: on_report(app.report())
+        app.reloader.start()
+        stack.callback(app.reloader.stop)
+        stack.enter_context(on_hangup(app.reloader.ask))
         on_serving()
         await until.wait()
 

@@ -1,14 +1,20 @@
 """What does a Check server start from?  Policy and key sets read and judged, every problem of every file at once."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ott_extauthz.authn.jwks import KeySetError, keys_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
-from ott_extauthz.policy.document import Policy, policy_from
+from ott_extauthz.policy.document import Policy
+from ott_extauthz.ports import AsnLookup
+from ott_extauthz.reload.looks import Look, look_at
 from ott_extauthz.settings import Settings, Trust
+from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +23,13 @@ class CheckInputs:
 
     policy: Policy
     trust: dict[str, TrustedIssuer]
+    asn_of: AsnLookup | None = None
+    shadow_policy: Policy | None = None
+    looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
+
+    def look_of(self, paths: Sequence[Path]) -> Look:
+        """Return how files looked before they were read, so that a change during the start is still a change."""
+        return self.looks.get(tuple(paths)) or look_at(paths)
 
 
 def check_inputs(settings: Settings, source: str) -> CheckInputs:
@@ -26,26 +39,31 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
         DocumentError: everything that keeps a Check server from starting, files and all.
     """
     problems: list[Problem] = []
+    looks = {tuple(paths): look_at(paths) for paths in _changing(settings)}
     policy = _policy(settings, source, problems)
+    shadow_policy = _read(settings.shadow_policy, problems) if settings.shadow_policy else None
     trust = _trust(settings, source, problems)
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
     problems += store_problems(settings.store, source)
+    asn_of = _asn_lookup(settings, policy, source, problems)
     if problems or policy is None:
         raise DocumentError(problems)
-    return CheckInputs(policy=policy, trust=trust)
+    return CheckInputs(policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, looks=looks)
 
 
 def _policy(settings: Settings, source: str, problems: list[Problem]) -> Policy | None:
     if settings.policy is None:
         problems.append(Problem(source, 0, 0, "policy", "required: the file that says who may do what"))
         return None
+    return _read(settings.policy, problems)
+
+
+def _read(paths: Sequence[Path], problems: list[Problem]) -> Policy | None:
     try:
-        return policy_from(settings.policy.read_text(encoding="utf-8"), str(settings.policy))
+        return read_policy(paths)
     except DocumentError as error:
         problems += error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(unreadable(settings.policy, error))
     return None
 
 
@@ -55,17 +73,52 @@ def _trust(settings: Settings, source: str, problems: list[Problem]) -> dict[str
     trusted: dict[str, TrustedIssuer] = {}
     for entry in settings.trust or ():
         try:
-            trusted[entry.issuer] = _issuer(entry)
-        except KeySetError as error:
-            problems += [Problem(str(entry.jwks), 0, 0, "", problem) for problem in error.problems]
-        except OSError as error:
-            problems.append(unreadable(entry.jwks, error))
+            trusted[entry.issuer] = read_issuer(entry)
+        except DocumentError as error:
+            problems += error.problems
     return trusted
 
 
-def _issuer(entry: Trust) -> TrustedIssuer:
-    keys = keys_from(entry.jwks.read_bytes())
+def _asn_lookup(settings: Settings, policy: Policy | None, source: str, problems: list[Problem]) -> AsnLookup | None:
+    if settings.geoip is None:
+        for route in policy.table.routes if policy else ():
+            has_asn = route.limits.constraints is not None and route.limits.constraints.asn is not None
+            if has_asn or route.rules.needs_asn:
+                message = f"required: the route {route.name} asks for the caller's network, and no call could meet it"
+                problems.append(Problem(source, 0, 0, "geoip", message))
+        return None
+    try:
+        return asn_lookup(settings.geoip.asn)
+    except AsnFileError as error:
+        problems.append(Problem(str(settings.geoip.asn), 0, 0, "", str(error)))
+    except OSError as error:
+        problems.append(unreadable(settings.geoip.asn, error))
+    return None
+
+
+def read_issuer(entry: Trust) -> TrustedIssuer:
+    """Read a trusted issuer's key set.
+
+    Raises:
+        DocumentError: every problem at once; also where the file cannot be read.
+    """
+    try:
+        return _issuer(entry, entry.jwks.read_bytes())
+    except KeySetError as error:
+        raise DocumentError(Problem(str(entry.jwks), 0, 0, "", problem) for problem in error.problems) from None
+    except OSError as error:
+        raise DocumentError([unreadable(entry.jwks, error)]) from None
+
+
+def _issuer(entry: Trust, jwks: bytes) -> TrustedIssuer:
+    keys = keys_from(jwks)
     algorithms = frozenset[str](entry.algorithms)
     if not any(key.algorithms & algorithms for key in keys.values()):
         raise KeySetError(f"no key goes with the algorithms {sorted(algorithms)} allowed for {entry.issuer}")
     return TrustedIssuer(entry.issuer, algorithms, keys)
+
+
+def _changing(settings: Settings) -> list[list[Path]]:
+    """Return the files of each thing that may change while we serve."""
+    policies = [policy_files(paths) for paths in (settings.policy, settings.shadow_policy) if paths is not None]
+    return [*policies, *([entry.jwks] for entry in settings.trust or ())]

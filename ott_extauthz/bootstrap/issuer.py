@@ -2,8 +2,10 @@
 
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -78,6 +80,7 @@ def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     certificate_pem: bytes | None = None,
     subject: str | None = None,
     lifetime_ms: int | None = None,
+    narrowing: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
     entropy: Entropy = secrets.token_bytes,
     source: str = CONFIGURATION,
@@ -101,6 +104,7 @@ def mint_token(  # noqa: PLR0913 - each is an option of `mint`
         scope=scope,
         lifetime_ms=issuer.lifetime if lifetime_ms is None else lifetime_ms,
         thumbprint=None if certificate is None else certificate.sha256,
+        narrowing=narrowing or {},
     )
     signer = load_keys(issuer.keys).signer
     return Minter(issuer=issuer.url, signer=signer, clock=clock or SystemClock(), entropy=entropy).mint(order)

@@ -1,7 +1,9 @@
-"""When shall a server leave?"""
+"""When shall a server leave, and when read its files anew?"""
 
 import asyncio
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -10,3 +12,16 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+@contextmanager
+def on_hangup(ask: Callable[[], None]) -> Iterator[None]:
+    """Have SIGHUP ask for a reload, from the event loop: a signal handler proper could interrupt itself half-way."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, ask)
+    try:
+        yield
+    finally:
+        # What comes now, while the server leaves, must not end it early.
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,12 +1,14 @@
 """What has this Check found out so far?  Filled step by step; the audit reads it however the Check ends."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ott_extauthz.check.challenge import challenge_for
-from ott_extauthz.model.decision import Allow, Deny, SpentToken
+from ott_extauthz.model.decision import Allow, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.policy.target import CanonicalTarget
 
@@ -14,18 +16,36 @@ RETRY_AFTER_SECONDS = 1
 """Faults of the store pass in about a second, and so does a fence; a client that waits and mints anew gets through."""
 
 
+class Step(StrEnum):
+    """The steps of a Check, in their order; an attempt stops in the one that refuses."""
+
+    DECODE = "decode"
+    ROUTE = "route"
+    CREDENTIAL = "credential"
+    VERIFY = "verify"
+    BIND = "bind"
+    AUTHORIZE = "authorize"
+    SPEND = "spend"
+    ALLOW = "allow"
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """One Check under way.  It starts from nothing found; only :meth:`allow` makes an Allow, out of evidence."""
 
     decision_id: str
-    policy_revision: str
+    policy: Policy
     now_ms: int
+    step: Step = Step.DECODE
     target: CanonicalTarget | None = None
     route: Route | None = None
     credential_presented: bool = False
     token: VerifiedToken | None = field(default=None, repr=False)
-    is_spending: bool = False
+
+    @property
+    def policy_revision(self) -> str:
+        """The revision that decides."""
+        return self.policy.revision
 
     def deny(self, rejection: Rejection) -> Deny:
         """Refuse, saying what is known: the route, the token, what the client should do next."""
@@ -39,13 +59,14 @@ class Attempt:
             token=self.token,
             token_state=rejection.token_state if self.credential_presented else None,
             challenge=challenge_for(reason, self.route),
-            retry_after_seconds=RETRY_AFTER_SECONDS if may_retry else None,
+            retry_after_seconds=_seconds(rejection.retry_after_ms) or (RETRY_AFTER_SECONDS if may_retry else None),
             first=rejection.first,
+            detail=rejection.detail,
         )
 
     def deny_for_fault(self, reason: Reason) -> Deny:
         """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""
-        return self.deny(Rejection(reason, TokenState.UNKNOWN if self.is_spending else TokenState.UNSPENT))
+        return self.deny(Rejection(reason, TokenState.UNKNOWN if self.step is Step.SPEND else TokenState.UNSPENT))
 
     def allow(
         self,
@@ -53,6 +74,7 @@ class Attempt:
         spent: SpentToken | None,
         headers_to_remove: tuple[str, ...],
         header_to_keep: str | None = None,
+        would_be: Decision | None = None,
     ) -> Allow:
         """Let the request on."""
         return Allow(
@@ -62,4 +84,10 @@ class Attempt:
             spent=spent,
             headers_to_remove=headers_to_remove,
             header_to_keep=header_to_keep,
+            would_be=would_be,
         )
+
+
+def _seconds(milliseconds: int | None) -> int | None:
+    """Whole seconds, rounded up: one that is told too little only comes back too early."""
+    return None if milliseconds is None else max(1, -(-milliseconds // 1000))

@@ -1,14 +1,16 @@
 """What do we answer to one request?  The steps, in the order that keeps tokens safe.
 
-  1. route        canonical method, host and path select a route; none is a refusal
+  1. route        canonical method, host and path, then headers, select a route; none is a refusal
   2. credential   exactly one, from where the route says
   3. verify       signature, type, issuer, audience, times
   4. bind         the caller's certificate, the caller's workload identity
-  5. authorize    clients, scopes, restrictions, age of the login
+  5. authorize    clients, roles, scopes, age of the login, the request a token is for, constraints, conditions
   6. spend        last and atomically: a call refused at 1-5 keeps its token, a forged copy never burns a good one
   7. allow        with the credential and every spoofed identity header removed
 
-Afterwards the decision is written down, then told; a required audit that fails turns it into a refusal.
+Afterwards the decision is written down, then told; a required audit that fails turns it into a refusal.  A route in
+shadow goes as far as step 5 and lets the request on whatever they say; a second policy speaks after the answer
+(:mod:`ott_extauthz.check.shadow`).
 """
 
 import asyncio
@@ -18,18 +20,21 @@ from dataclasses import dataclass
 from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
-from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.shadow import SecondPolicy, in_shadow, let_on
 from ott_extauthz.check.single_use import SingleUse
-from ott_extauthz.check.spending import spending
+from ott_extauthz.check.spending import Ready, spending
 from ott_extauthz.model.decision import Allow, Decision, Deny
-from ott_extauthz.model.facts import Facts, Malformed, is_ours
+from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.asked import Asked
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.requirements import unmet
+from ott_extauthz.policy.requirements import authorized
 from ott_extauthz.policy.routes import BoundTo, CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
-from ott_extauthz.ports import AuditError, AuditTrail, CheckObserver, CheckRecord, Clock, Entropy
+from ott_extauthz.ports import AsnLookup, AuditError, AuditTrail, CheckObserver, CheckRecord, Clock, Entropy
 
 ROUTE_EXTENSION = "ott.route"
 """The key of Envoy's per-route ``context_extensions`` that names a route of the policy; the match is still checked."""
@@ -48,65 +53,101 @@ class Checker:
     observer: CheckObserver
     clock: Clock
     entropy: Entropy
+    region: str | None = None
+    asn_of: AsnLookup | None = None
+    second: SecondPolicy | None = None
 
     async def check(self, facts: Facts | Malformed, *, deadline: float) -> Decision:
         """Return Allow or Deny, never an exception but cancellation; ``deadline`` is in monotonic seconds."""
-        started, policy = self.clock.monotonic(), self.policy()
-        attempt = Attempt(
-            decision_id=self.entropy(DECISION_ID_BYTES).hex(),
-            policy_revision=policy.revision,
-            now_ms=self.clock.now_ms(),
-        )
+        started, attempt = self.clock.monotonic(), self.begin()
         try:
-            decision = await self._decide(facts, policy, attempt, deadline)
+            decision = await self.decide(facts, attempt, deadline)
         except asyncio.CancelledError:
             self._conclude(facts, attempt, started, attempt.deny_for_fault(Reason.CHECK_CANCELLED))
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke, the answer is a refusal that is counted by type
             self.observer.faulted(type(error).__name__)
             decision = attempt.deny_for_fault(Reason.INTERNAL_ERROR)
-        return self._conclude(facts, attempt, started, decision)
+        answer = self._conclude(facts, attempt, started, decision)
+        if self.second is not None:
+            self.second.ask_later(facts, attempt, answer, self._authorized)
+        return answer
 
-    async def _decide(self, facts: Facts | Malformed, policy: Policy, attempt: Attempt, deadline: float) -> Decision:
+    def begin(self) -> Attempt:
+        """Return a new attempt, at one instant and under one policy."""
+        return Attempt(
+            decision_id=self.entropy(DECISION_ID_BYTES).hex(), policy=self.policy(), now_ms=self.clock.now_ms()
+        )
+
+    async def decide(self, facts: Facts | Malformed, attempt: Attempt, deadline: float) -> Decision:
+        """Go through the steps, telling nobody; what ``attempt`` found out stays readable, however it ends."""
+        ready = self._authorized_or_fault(facts, attempt)
+        if in_shadow(facts, attempt.route):
+            return let_on(facts, attempt, ready)
+        if isinstance(ready, Decision):
+            return ready
+        attempt.step = Step.SPEND
+        attempt_to_spend = spending(ready, attempt.decision_id, self.entropy)
+        spent = await self.single_use.spend(attempt_to_spend, now_ms=attempt.now_ms, deadline=deadline)
+        if isinstance(spent, Rejection):
+            return attempt.deny(spent)
+        attempt.step = Step.ALLOW
+        kept = ready.header if ready.route.keeps_credential else None
+        return attempt.allow(ready.route, spent, (ready.header, *spoofed(ready.facts)), kept)
+
+    def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready:
+        try:
+            return self._authorized(facts, attempt)
+        except Exception as error:
+            if not in_shadow(facts, attempt.route):
+                raise
+            self.observer.faulted(type(error).__name__)
+            return attempt.deny_for_fault(Reason.INTERNAL_ERROR)
+
+    def _authorized(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready:
+        """Go as far as one can without changing anything: steps 1 to 5."""
         if isinstance(facts, Malformed):
             return attempt.deny(Rejection(facts.reason))
-        # 1 route
-        route = _route(facts, policy, attempt)
+        attempt.step = Step.ROUTE
+        route = _route(facts, attempt)
         if isinstance(route, Rejection):
             return attempt.deny(route)
         attempt.route = route
         if route.credential is CredentialKind.PUBLIC:
-            return attempt.allow(route, None, _spoofed(facts))
-        # 2 credential
+            attempt.step = Step.ALLOW
+            return attempt.allow(route, None, spoofed(facts))
+        attempt.step = Step.CREDENTIAL
         presented = presented_in(facts.headers, header=route.header, scheme=route.scheme)
         if isinstance(presented, Rejection):
             return attempt.deny(presented)
         attempt.credential_presented = True
-        # 3 verify
+        attempt.step = Step.VERIFY
         token = self.verifier.verify(presented.text, audience=route.audience, now_ms=attempt.now_ms)
         if isinstance(token, Rejection):
             return attempt.deny(token)
         attempt.token = token
-        # 4 bind
-        fault = binding_fault(
-            token,
-            facts.peer,
-            needs_certificate=BoundTo.CERTIFICATE in route.bound_to,
-            needs_workload=BoundTo.WORKLOAD in route.bound_to,
-        )
-        # 5 authorize
-        fault = fault or unmet(route, token, attempt.now_ms)
+        attempt.step = Step.BIND
+        fault = _unbound(route, token, facts)
         if fault is not None:
             return attempt.deny(Rejection(fault))
-        # 6 spend
-        attempt.is_spending = True
-        attempt_to_spend = spending(token, facts, route, attempt.decision_id, self.entropy)
-        spent = await self.single_use.spend(attempt_to_spend, now_ms=attempt.now_ms, deadline=deadline)
-        if isinstance(spent, Rejection):
-            return attempt.deny(spent)
-        # 7 allow
-        kept = presented.header if route.keeps_credential else None
-        return attempt.allow(route, spent, (presented.header, *_spoofed(facts)), kept)
+        attempt.step = Step.AUTHORIZE
+        charges = authorized(route, self._asked(facts, attempt, token))
+        if isinstance(charges, Rejection):
+            return attempt.deny(charges)
+        return Ready(facts=facts, route=route, token=token, header=presented.header, charges=charges)
+
+    def _asked(self, facts: Facts, attempt: Attempt, token: VerifiedToken) -> Asked:
+        assert attempt.target is not None  # noqa: S101 - a route was found for it
+        return Asked(
+            facts=facts,
+            target=attempt.target,
+            token=token,
+            now_ms=attempt.now_ms,
+            policy_revision=attempt.policy_revision,
+            region=self.region,
+            clients=attempt.policy.clients,
+            asn_of=self.asn_of,
+        )
 
     def _conclude(self, facts: Facts | Malformed, attempt: Attempt, started: float, decision: Decision) -> Decision:
         record = CheckRecord(
@@ -127,25 +168,29 @@ class Checker:
         return record.decision
 
 
-def _route(facts: Facts, policy: Policy, attempt: Attempt) -> Route | Rejection:
+def _unbound(route: Route, token: VerifiedToken, facts: Facts) -> Reason | None:
+    return binding_fault(
+        token,
+        facts.peer,
+        needs_certificate=BoundTo.CERTIFICATE in route.bound_to,
+        needs_workload=BoundTo.WORKLOAD in route.bound_to,
+    )
+
+
+def _route(facts: Facts, attempt: Attempt) -> Route | Rejection:
     target = canonical_target(facts.method, facts.scheme, facts.host, facts.path)
     if isinstance(target, Rejection):
         return target
     attempt.target = target
     name = facts.context_extensions.get(ROUTE_EXTENSION)
     if name is None:
-        return policy.table.match(facts.method, target)
-    return policy.table.named(name, facts.method, target)
-
-
-def _spoofed(facts: Facts) -> tuple[str, ...]:
-    """Every header the client sent in our family; what we set ourselves is taken out again by the encoder."""
-    return tuple(filter(is_ours, facts.headers))
+        return attempt.policy.table.match(facts.method, target, facts.headers)
+    return attempt.policy.table.named(name, facts.method, target, facts.headers)
 
 
 def _token_state_after(decision: Decision) -> TokenState:
     match decision:
         case Allow():
-            return TokenState.SPENT
+            return TokenState.SPENT if decision.spent else TokenState.UNSPENT
         case Deny():
             return decision.token_state or TokenState.UNSPENT

@@ -37,6 +37,7 @@ _REFUSALS: Final = {
     SpendOutcome.CLOCK_DISAGREES: Rejection(Reason.STORE_CLOCK),
     SpendOutcome.NOT_PRIMARY: Rejection(Reason.STORE_NOT_PRIMARY),
     SpendOutcome.UNSAFE: Rejection(Reason.STORE_UNSAFE),
+    SpendOutcome.BUDGET_EXHAUSTED: Rejection(Reason.BUDGET_EXHAUSTED),
 }
 
 _TURNED_AWAY: Final = frozenset({UsedListFault.CIRCUIT_OPEN, UsedListFault.OVERLOADED, UsedListFault.CLOSED})
@@ -86,6 +87,8 @@ class SingleUse:
         return SpentToken(spending.token) if ended < deadline else Rejection(Reason.DEADLINE_TOO_NEAR, TokenState.SPENT)
 
     def _refused(self, spend: Spend, use: Use) -> Rejection:
+        if spend.outcome is SpendOutcome.RATE_LIMITED:
+            return Rejection(Reason.RATE_LIMITED, retry_after_ms=spend.retry_after_ms)
         if spend.outcome is not SpendOutcome.ALREADY_USED:
             return _REFUSALS[spend.outcome]
         first = first_spender(spend.first.at_ms, spend.first.witness) if spend.first else None
@@ -105,4 +108,6 @@ class SingleUse:
             keep_until_ms=token.expires_at_ms + self.exp_leeway_ms + self.max_skew_ms + MARGIN_MS,
             now_ms=now_ms,
             witness=spending.witness,
+            account=token.account,
+            charges=spending.charges,
         )

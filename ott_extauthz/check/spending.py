@@ -23,9 +23,20 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import witness_of
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.routes import Route
-from ott_extauthz.ports import Entropy
+from ott_extauthz.ports import Charge, Entropy
 
 NONCE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A request that nothing refuses but, perhaps, the used-list; ``header`` is its credential's."""
+
+    facts: Facts
+    route: Route
+    token: VerifiedToken
+    header: str
+    charges: tuple[Charge, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +46,16 @@ class Spending:
     token: VerifiedToken
     nonce: bytes = field(repr=False)
     witness: bytes = field(repr=False)
+    charges: tuple[Charge, ...] = ()
 
 
-def spending(token: VerifiedToken, facts: Facts, route: Route, decision_id: str, entropy: Entropy) -> Spending:
+def spending(ready: Ready, decision_id: str, entropy: Entropy) -> Spending:
     """Return the attempt that this Check is."""
+    token, facts, route = ready.token, ready.facts, ready.route
     certificate = facts.peer.certificate
     witness = witness_of(decision_id, route.name, None if isinstance(certificate, Reason) else certificate)
     nonce = _of_the_request(token, facts) if route.reservation and _has_a_name(facts) else entropy(NONCE_BYTES)
-    return Spending(token=token, nonce=nonce, witness=witness)
+    return Spending(token=token, nonce=nonce, witness=witness, charges=ready.charges)
 
 
 def _has_a_name(facts: Facts) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ott_extauthz import __version__
-from ott_extauthz.cli import config, issuer, keys, serve, show, tokens
+from ott_extauthz.cli import config, issuer, keys, policy, serve, show, tokens
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -26,6 +26,7 @@ app.command("mint")(tokens.mint)
 app.command("inspect")(tokens.inspect)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 
 
 @app.callback(invoke_without_command=True)

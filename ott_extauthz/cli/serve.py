@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 import uvloop
 
@@ -15,9 +16,10 @@ from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.observe.in_force import Report
 from ott_extauthz.observe.log import Logger, new_logger
 from ott_extauthz.settings import Settings
-from ott_extauthz.supervisor import SERVING, supervise
+from ott_extauthz.supervisor import REPORT, SERVING, supervise
 from ott_extauthz.wire.transports import ListenError
 
 
@@ -42,6 +44,8 @@ async def _run(settings: Settings, inputs: CheckInputs, config: Path, worker: st
     until = stop_on_signals()
     if worker is not None:
         return await _serve_as_worker(settings, inputs, worker, logger, until)
+    for warning in inputs.policy.warnings:
+        logger.warning("policy", warning=str(warning))
     if len(settings.listen.check) > 1:
         return await supervise(settings, config, logger, until)
     address = settings.listen.check[0]
@@ -65,12 +69,21 @@ async def _serve_as_worker(
     _leave_with_the_parent(until)
 
     def say_serving() -> None:
-        sys.stdout.write(f"{SERVING}\n")
-        sys.stdout.flush()
+        _tell_parent(SERVING)
+        _report_to_parent(app.report())
         logger.info("serving", check=address)
 
-    await serve_app(app, admin=None, until=until, on_serving=say_serving)
+    await serve_app(app, admin=None, until=until, on_serving=say_serving, on_report=_report_to_parent)
     return 0
+
+
+def _report_to_parent(report: Report) -> None:
+    _tell_parent(REPORT + msgspec.json.encode(report).decode())
+
+
+def _tell_parent(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _leave_with_the_parent(until: asyncio.Event) -> None:

@@ -1,19 +1,23 @@
 """``ott-extauthz mint`` and ``inspect``: one token, made or looked at."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.cli.options import BAD, DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.documents.validated import Duration
 from ott_extauthz.issuer.minter import OrderError
+from ott_extauthz.model.body import Body
+from ott_extauthz.model.json_body import json_body
 from ott_extauthz.stores.key_files import KeyFileError
 
 
@@ -28,6 +32,12 @@ def mint(
     ] = None,
     scope: Annotated[str, typer.Option(help="Scopes, separated by spaces.")] = "",
     lifetime: Annotated[str | None, typer.Option(help="Like 30s; at most 300s; else issuer.lifetime.")] = None,
+    htm: Annotated[str | None, typer.Option(help="The one method it is for.")] = None,
+    htp: Annotated[str | None, typer.Option(help="The one path, or path template, it is for.")] = None,
+    digest_file: Annotated[Path | None, typer.Option(help="The file whose bytes are the one body it is for.")] = None,
+    authorization_details: Annotated[
+        Path | None, typer.Option(help="A file with mandates: a JSON array (RFC 9396).")
+    ] = None,
 ) -> None:
     """Print a one-time token signed with the issuer's own key; asks neither the issuer nor clients.yaml."""
     from ott_extauthz.bootstrap.issuer import mint_token  # noqa: PLC0415 - `inspect` does not need it
@@ -42,13 +52,32 @@ def mint(
             certificate_pem=None if certificate is None else certificate.read_bytes(),
             subject=subject,
             lifetime_ms=None if lifetime is None else _milliseconds(lifetime),
+            narrowing=_narrowing(htm, htp, digest_file, authorization_details),
             source=str(config),
         )
     except (DocumentError, KeyFileError, OrderError) as error:
         fail(error)
     except OSError as error:
-        fail(f"--certificate: {error.strerror}")
+        fail(f"{error.filename}: {error.strerror}")
     typer.echo(token)
+
+
+def _narrowing(htm: str | None, htp: str | None, body: Path | None, details: Path | None) -> dict[str, Any]:
+    claims = {
+        "htm": htm,
+        "htp": htp,
+        "digest": None if body is None else encoded(hashlib.sha256(body.read_bytes()).digest()),
+        "authorization_details": None if details is None else _json(details),
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _json(path: Path) -> object:
+    # The Check server's own strict reader: what it would read differently must not be signed.
+    value = json_body(Body(path.read_bytes(), is_complete=True))
+    if not isinstance(value, list):
+        raise typer.BadParameter("a JSON array of objects, each with a type", param_hint="--authorization-details")
+    return value
 
 
 def _milliseconds(text: str) -> int:

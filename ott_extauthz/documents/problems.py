@@ -16,7 +16,9 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        text = f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        # A key may hold a line's end or a terminal's escapes; a problem is one line, and only text.
+        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class DocumentError(Exception):

@@ -47,15 +47,15 @@ def validated(located: Located, model: type[M]) -> M:
     try:
         return model.model_validate(located.data)
     except ValidationError as error:
-        names = sorted(set(_field_names(model.model_json_schema())))
-        raise DocumentError(_problem(located, detail, names) for detail in error.errors()) from None
+        schema = model.model_json_schema()
+        raise DocumentError(_problem(located, detail, schema) for detail in error.errors()) from None
 
 
-def _problem(located: Located, detail: Any, names: list[str]) -> Problem:  # noqa: ANN401 - pydantic's own dict
+def _problem(located: Located, detail: Any, schema: dict[str, Any]) -> Problem:  # noqa: ANN401 - pydantic's own dict
     path = _real_path(located, detail["loc"], is_absent=detail["type"] == "missing")
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), names, n=1)
+        near = difflib.get_close_matches(str(path[-1]), sorted(set(_keys_at(schema, schema, path[:-1]))), n=1)
         message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
     elif detail["type"] == "missing":
         message = "required"
@@ -73,11 +73,18 @@ def _real_path(located: Located, loc: Path, *, is_absent: bool) -> Path:
     return (*path, loc[-1]) if is_absent else path
 
 
-def _field_names(schema: Any) -> Iterator[str]:  # noqa: ANN401 - a JSON Schema
-    if isinstance(schema, dict):
-        yield from schema.get("properties", ())
-        for part in schema.values():
-            yield from _field_names(part)
-    elif isinstance(schema, list):
-        for part in schema:
-            yield from _field_names(part)
+def _keys_at(schema: dict[str, Any], part: Any, path: Path) -> Iterator[str]:  # noqa: ANN401 - a part of a JSON Schema
+    """Yield the keys that the mapping at ``path`` may have."""
+    if not isinstance(part, dict):
+        return
+    if "$ref" in part:
+        yield from _keys_at(schema, schema["$defs"][part["$ref"].rpartition("/")[2]], path)
+    for branch in (*part.get("anyOf", ()), *part.get("oneOf", ())):
+        yield from _keys_at(schema, branch, path)
+    properties = part.get("properties", {})
+    if not path:
+        yield from properties
+    elif isinstance(path[0], int):
+        yield from _keys_at(schema, part.get("items"), path[1:])
+    else:
+        yield from _keys_at(schema, properties.get(path[0], part.get("additionalProperties")), path[1:])

@@ -6,19 +6,25 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.claims import MAX_TEXT
+from ott_extauthz.authn.fault import ClaimsError
+from ott_extauthz.authn.mandates import narrowing_from
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.token import MAX_LIFETIME_MS, TOKEN_TYPE
 from ott_extauthz.ports import Clock, Entropy, Signer
 
 MIN_LIFETIME_MS: Final = 1000
 """Less than a second cannot be told from clock skew."""
+
+MINTED_NARROWING: Final = ("authorization_details", "htm", "htp", "digest")
+"""Claims that an order may narrow its token by."""
 
 _ID_BYTES: Final = 16  # 128 bits: nobody guesses a jti, and no two tokens ever share one
 _SHA256_BYTES: Final = 32
@@ -35,6 +41,7 @@ class MintOrder:
     """What shall stand in a token.  Cannot be built out of bounds.
 
     Without ``thumbprint`` the token is bound to its ``subject`` at most; the token endpoint always gives one.
+    ``narrowing`` are its claims among ``authn.mandates.NARROWING``, as they shall stand in it.
     """
 
     subject: str
@@ -48,6 +55,7 @@ class MintOrder:
     acr: str | None = None
     amr: tuple[str, ...] = ()
     sid: str | None = field(default=None, repr=False)
+    narrowing: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not MIN_LIFETIME_MS <= self.lifetime_ms <= MAX_LIFETIME_MS:
@@ -66,6 +74,18 @@ class MintOrder:
 def _check_text(name: str, value: str) -> None:
     if len(value) > MAX_TEXT or not _PRINTABLE.fullmatch(value):
         raise OrderError(f"{name}: 1 to {MAX_TEXT} characters, none of them a control")
+
+
+def _check_narrowing(narrowing: Mapping[str, Any], now_ms: int) -> None:
+    unknown = narrowing.keys() - set(MINTED_NARROWING)
+    if unknown:
+        raise OrderError(f"{min(unknown)}: no claim that narrows a token")
+    try:
+        found = narrowing_from(narrowing, now_ms)
+    except ClaimsError as error:
+        raise OrderError(f"{error}: malformed") from None
+    if found.restrictions:
+        raise OrderError(f"{found.restrictions[0]}: the Check server does not know it and would refuse the token")
 
 
 class _Confirmation(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +107,10 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     acr: str | None = None
     amr: tuple[str, ...] | None = None
     sid: str | None = None
+    authorization_details: Any = None
+    htm: str | None = None
+    htp: str | None = None
+    digest: str | None = None
 
 
 class Minter:
@@ -102,8 +126,14 @@ class Minter:
         self._header = encoded(msgspec.json.encode(header)) + "."
 
     def mint(self, order: MintOrder) -> str:
-        """Return a new token; it has never existed before and is remembered nowhere."""
-        claims = self._encode(self._claims(order, self._clock.now_ms()))
+        """Return a new token; it has never existed before and is remembered nowhere.
+
+        Raises:
+            OrderError: what narrows it is malformed, or no Check server of this version knows it.
+        """
+        now_ms = self._clock.now_ms()
+        _check_narrowing(order.narrowing, now_ms)
+        claims = self._encode(self._claims(order, now_ms))
         signing_input = self._header + encoded(claims)
         return f"{signing_input}.{encoded(self._sign(signing_input.encode('ascii')))}"
 
@@ -124,6 +154,7 @@ class Minter:
             acr=order.acr,
             amr=order.amr or None,
             sid=order.sid,
+            **order.narrowing,
         )
 
     def _random_id(self) -> str:

@@ -18,9 +18,11 @@ class SpentToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """The request may go on.  ``spent`` is None only on a public route.
+    """The request may go on.  ``spent`` is None only on a public route, or where nothing is enforced.
 
     ``header_to_keep`` is the spent credential's, where the route leaves it to a second filter; it wins over removal.
+    ``would_be`` is what a route in shadow would have answered; the request goes on whatever it says, and
+    nobody's identity goes with it, for nothing was spent.
     """
 
     decision_id: str
@@ -29,6 +31,7 @@ class Allow:
     spent: SpentToken | None
     headers_to_remove: tuple[str, ...] = ()
     header_to_keep: str | None = None
+    would_be: "Decision | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Deny:
     challenge: Challenge | None = None
     retry_after_seconds: int | None = None
     first: FirstSpender | None = None
+    detail: str | None = None
 
     @property
     def meaning(self) -> Meaning:

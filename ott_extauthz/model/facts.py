@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
+from ott_extauthz.model.body import NO_BODY, Body
 from ott_extauthz.model.reason import Reason
 
 Headers = Mapping[str, tuple[str, ...]]
@@ -49,11 +50,17 @@ class Facts:
     stream_id: str
     started_at_us: int
     context_extensions: Mapping[str, str]
+    body: Body = NO_BODY
 
     @property
     def is_grpc(self) -> bool:
         """Whether the caller speaks gRPC, which turns a refusal's body into ``grpc-message``."""
         return any(value.startswith("application/grpc") for value in self.headers.get("content-type", ()))
+
+
+def spoofed(facts: Facts) -> tuple[str, ...]:
+    """Every header the client sent in our family; what we set ourselves is taken out again by the encoder."""
+    return tuple(filter(is_ours, facts.headers))
 
 
 @dataclass(frozen=True, slots=True)

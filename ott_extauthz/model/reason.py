@@ -16,6 +16,7 @@ class Code(StrEnum):
     SCOPE_DENIED = "SCOPE_DENIED"
     CONSTRAINT_DENIED = "CONSTRAINT_DENIED"
     REAUTHENTICATION_REQUIRED = "REAUTHENTICATION_REQUIRED"
+    RATE_LIMITED = "RATE_LIMITED"
     ROUTE_UNKNOWN = "ROUTE_UNKNOWN"
     MALFORMED_REQUEST = "MALFORMED_REQUEST"
     UNAVAILABLE = "UNAVAILABLE"
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     PATH_MALFORMED = "path_malformed"
     PATH_AMBIGUOUS = "path_ambiguous"
     ROUTE_UNKNOWN = "route_unknown"
+    ROUTE_CONDITION_UNMET = "route_condition_unmet"
     ROUTE_NAME_UNKNOWN = "route_name_unknown"
     ROUTE_NAME_MISMATCH = "route_name_mismatch"
     # credential
@@ -65,10 +67,27 @@ class Reason(StrEnum):
     WORKLOAD_MISMATCH = "workload_mismatch"
     # authorize
     CLIENT_DENIED = "client_denied"
+    MAY_CALL_DENIED = "may_call_denied"
+    ROLE_MISSING = "role_missing"
     SCOPE_MISSING = "scope_missing"
     CONSTRAINT_UNKNOWN = "constraint_unknown"
     AUTHENTICATION_TOO_OLD = "authentication_too_old"
+    REQUEST_MISMATCH = "request_mismatch"
+    BODY_INCOMPLETE = "body_incomplete"
+    BODY_NOT_BINARY_SAFE = "body_not_binary_safe"
+    BODY_MALFORMED = "body_malformed"
+    CONDITION_NOT_MET = "condition_not_met"
+    CONDITION_FAILED = "condition_failed"
+    REGION_DENIED = "region_denied"
+    BRAND_DENIED = "brand_denied"
+    ADDRESS_DENIED = "address_denied"
+    NETWORK_DENIED = "network_denied"
+    TIME_DENIED = "time_denied"
+    AMOUNT_UNREADABLE = "amount_unreadable"
+    AMOUNT_EXCEEDED = "amount_exceeded"
     # spend
+    RATE_LIMITED = "rate_limited"
+    BUDGET_EXHAUSTED = "budget_exhausted"
     TOKEN_REPLAYED = "token_replayed"
     STORE_EPOCH = "store_epoch"
     STORE_CLOCK = "store_clock"
@@ -106,7 +125,9 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             _C.MALFORMED_REQUEST, 400, "A header turns into a protected one when `_` is read as `-` (`x_ott_subject`)."
         ),
         Reason.HEADER_DUPLICATED: Meaning(
-            _C.MALFORMED_REQUEST, 400, "A security header came more than once, or `Authorization` holds a comma."
+            _C.MALFORMED_REQUEST,
+            400,
+            "A security header, or one that selects routes, came more than once or holds a comma.",
         ),
         Reason.HOST_MALFORMED: Meaning(_C.MALFORMED_REQUEST, 400, "The host is empty or outside the host grammar."),
         Reason.PATH_MALFORMED: Meaning(
@@ -121,6 +142,11 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             "or readings that match different routes.",
         ),
         Reason.ROUTE_UNKNOWN: Meaning(_C.ROUTE_UNKNOWN, 403, "No route of the policy matches; the default is to deny."),
+        Reason.ROUTE_CONDITION_UNMET: Meaning(
+            _C.ROUTE_UNKNOWN,
+            403,
+            "A route means this host, path and method, but its `headers` or `grpc` condition does not hold.",
+        ),
         Reason.ROUTE_NAME_UNKNOWN: Meaning(
             _C.ROUTE_UNKNOWN,
             403,
@@ -197,24 +223,76 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             _C.AUTH_FAILED, 401, "The peer's identity, as Envoy verified it, is not the token's `sub`."
         ),
         Reason.CLIENT_DENIED: Meaning(
-            _C.CONSTRAINT_DENIED, 403, "The token's `client_id` is not among the route's clients."
+            _C.CONSTRAINT_DENIED,
+            403,
+            "The token's `client_id` is not among the route's clients, or the caller not in the policy's `clients`.",
+        ),
+        Reason.MAY_CALL_DENIED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The client's `may_call` does not reach this route, audience or host."
+        ),
+        Reason.ROLE_MISSING: Meaning(
+            _C.SCOPE_DENIED, 403, "The client has not the route's roles, or none that grants a scope the route needs."
         ),
         Reason.SCOPE_MISSING: Meaning(_C.SCOPE_DENIED, 403, "The token lacks a scope that the route needs."),
         Reason.CONSTRAINT_UNKNOWN: Meaning(
             _C.CONSTRAINT_DENIED,
             403,
-            "The token carries a restriction this version cannot enforce (`authorization_details`, `htm`, …).",
+            "The token carries a restriction this version cannot enforce: a detail of another type, an unknown member.",
         ),
         Reason.AUTHENTICATION_TOO_OLD: Meaning(
             _C.REAUTHENTICATION_REQUIRED,
             401,
             "`auth_time` is absent or older than the route's `max_auth_age` (RFC 9470).",
         ),
+        Reason.REQUEST_MISMATCH: Meaning(
+            _C.AUTH_FAILED, 401, "The token is bound to another request by its `htm`, `htp` or `digest`."
+        ),
+        Reason.BODY_INCOMPLETE: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The route judges the body, and Envoy did not say that it sent all of it (`with_request_body`).",
+        ),
+        Reason.BODY_NOT_BINARY_SAFE: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The body came as text in which bytes may have been replaced by `!`: set Envoy's `pack_as_bytes`.",
+        ),
+        Reason.BODY_MALFORMED: Meaning(
+            _C.MALFORMED_REQUEST, 400, "The route judges the body, and it is not JSON that every parser reads alike."
+        ),
+        Reason.CONDITION_NOT_MET: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The route's `when` does not hold, or a `deny_when` does."
+        ),
+        Reason.CONDITION_FAILED: Meaning(
+            _C.CONSTRAINT_DENIED,
+            403,
+            "A condition could not be evaluated (a missing field, a wrong type); that is a refusal, never a pass.",
+        ),
+        Reason.REGION_DENIED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The token or the route is for other regions than this server's (`region`)."
+        ),
+        Reason.BRAND_DENIED: Meaning(_C.CONSTRAINT_DENIED, 403, "The request is for another brand, or names none."),
+        Reason.ADDRESS_DENIED: Meaning(_C.CONSTRAINT_DENIED, 403, "The caller's address is outside `cidr`."),
+        Reason.NETWORK_DENIED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The caller's network is not among `asn`, or is not known."
+        ),
+        Reason.TIME_DENIED: Meaning(_C.CONSTRAINT_DENIED, 403, "It is outside the hours of `time_of_day`."),
+        Reason.AMOUNT_UNREADABLE: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "An amount is limited; the request's is missing, inexact or in another currency."
+        ),
+        Reason.AMOUNT_EXCEEDED: Meaning(_C.CONSTRAINT_DENIED, 403, "The request's amount is above `max_amount`."),
+        Reason.RATE_LIMITED: Meaning(
+            _C.RATE_LIMITED, 429, "Too many calls of this client and subject (`rate_limit`); the token is unspent."
+        ),
+        Reason.BUDGET_EXHAUSTED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The mandate's `budget` does not have this much left; the token is unspent."
+        ),
         Reason.TOKEN_REPLAYED: Meaning(_C.TOKEN_REPLAYED, 401, "The token was spent before."),
         Reason.STORE_EPOCH: Meaning(
             _C.TOKEN_EXPIRED,
             401,
-            "The token is older than the moment since which the used-list is known to be whole; mint anew.",
+            "The token, or the mandate whose budget it draws on, is older than the moment since which the used-list is "
+            "known to be whole; mint anew.",
         ),
         Reason.STORE_CLOCK: Meaning(
             _C.UNAVAILABLE, 503, "The used-list's clock and ours differ by more than `clock.max_skew`."

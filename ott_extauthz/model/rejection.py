@@ -17,8 +17,15 @@ class TokenState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An expected refusal: a value, not an exception.  ``first`` says who spent a replayed token, where it is known."""
+    """An expected refusal: a value, not an exception.
+
+    ``first`` says who spent a replayed token, where it is known.  ``detail`` names what refused (`deny_when[1]`,
+    `max_amount`) for the audit and the log, never for the client; it quotes nothing that a caller sent.
+    ``retry_after_ms`` is set where waiting helps.
+    """
 
     reason: Reason
     token_state: TokenState = TokenState.UNSPENT
     first: FirstSpender | None = None
+    detail: str | None = None
+    retry_after_ms: int | None = None

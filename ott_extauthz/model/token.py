@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.framing import framed
+from ott_extauthz.model.mandate import Constraints, RequestBinding
 
 TOKEN_TYPE: Final = "ott+jwt"
 """``typ`` of a one-time token's JOSE header (RFC 8725 §3.11: explicit types keep kinds of tokens apart)."""
@@ -46,7 +48,11 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
-    """A one-time token whose signature, type, issuer, audience and times hold.  Only ``authn`` makes one."""
+    """A one-time token whose signature, type, issuer, audience and times hold.  Only ``authn`` makes one.
+
+    ``mandates`` are the constraints of its ``authorization_details``, all of which hold together; ``restrictions``
+    names what narrows it in a way this version does not know.  ``claims`` is the whole of what was signed.
+    """
 
     id: TokenId = field(repr=False)
     digest: bytes
@@ -61,6 +67,18 @@ class VerifiedToken:
     txn: str | None
     auth_time_ms: int | None
     restrictions: tuple[str, ...]
+    mandates: tuple[Constraints, ...] = ()
+    binding: RequestBinding | None = None
+    claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def account(self) -> bytes:
+        """Who is counted: SHA-256 over issuer, client and subject.
+
+        Every use of one token has one account, so that the token's key and the account's counters can share a hash
+        slot, a fence and a transaction.
+        """
+        return hashlib.sha256(framed(self.id.issuer, self.client_id, self.subject)).digest()
 
     @property
     def public_id(self) -> str:

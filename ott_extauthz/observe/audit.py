@@ -13,13 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import FirstSpender
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.observe.metrics import Metrics
-from ott_extauthz.ports import AuditError, CheckRecord
+from ott_extauthz.ports import AuditError, CheckRecord, ShadowRecord
 
 FORMAT_VERSION: Final = 1
 MEANINGS: Final = MappingProxyType(
@@ -27,8 +27,9 @@ MEANINGS: Final = MappingProxyType(
         "v": "Version of this format: 1.",
         "at": "When the Check arrived, UTC, milliseconds.",
         "decision_id": "Names this decision everywhere: answer, log, dynamic metadata.",
-        "outcome": "`allow` or `deny`.",
+        "outcome": "`allow` or `deny`; null on the line of a shadow policy, which follows the decision's own.",
         "reason": "Why it was refused: see the reasons above.",
+        "detail": "What refused, where the reason alone does not say: `deny_when[1]`, `max_amount`.",
         "code": "The family of the reason.",
         "status": "The HTTP status of the refusal.",
         "route": "The policy's route, once one matched.",
@@ -43,6 +44,7 @@ MEANINGS: Final = MappingProxyType(
         "subject": "`sub`.",
         "client_id": "`client_id`.",
         "audience": "`aud`.",
+        "scope": "The scopes of `scope`, sorted.",
         "token_id": "Digest of issuer and `jti`; the same as the upstream's `x-ott-token-id`.",
         "txn": "`txn`.",
         "first_at": "On a replay: when the token was spent first, UTC, on the used-list's clock.",
@@ -50,6 +52,12 @@ MEANINGS: Final = MappingProxyType(
         "first_route": "On a replay: the route it was spent on.",
         "first_peer_certificate": "On a replay: SHA-256 of the certificate of whoever spent it.",
         "token_state": "`unspent`, `spent`, `unknown`; null where no token took part.",
+        "shadow_outcome": "What a route in shadow, or the shadow policy, would have answered: `allow` or `deny`.",
+        "shadow_reason": "Why it would have refused.",
+        "shadow_code": "The family of that reason.",
+        "shadow_detail": "The rule that would have refused, where the policy names it.",
+        "shadow_route": "The route that would have answered.",
+        "shadow_policy_revision": "The policy that would have answered.",
         "seconds": "From arrival to decision.",
     }
 )
@@ -77,18 +85,25 @@ class AuditFile:
         Raises:
             AuditError: the line is not in the file, and it had to be.
         """
-        try:
-            self._append(_encode(line_from(record)) + b"\n")
-        except OSError as error:
-            self._metrics.audit_failed()
-            if self._required:
-                raise AuditError(error.strerror) from None
-        else:
-            self._metrics.audit_written()
+        self._write(line_from(record), required=self._required)
+
+    def write_shadow(self, record: ShadowRecord) -> None:
+        """Write one line about an answer that is out; one that cannot be written is counted."""
+        self._write(shadow_line_from(record), required=False)
 
     def close(self) -> None:
         """Close the file; every line is in it already."""
         os.close(self._file)
+
+    def _write(self, line: dict[str, Any], *, required: bool) -> None:
+        try:
+            self._append(_encode(line) + b"\n")
+        except OSError as error:
+            self._metrics.audit_failed()
+            if required:
+                raise AuditError(error.strerror) from None
+        else:
+            self._metrics.audit_written()
 
     def _append(self, line: bytes) -> None:
         # After a half-written line (a full disk) the next one starts on a line of its own.
@@ -103,6 +118,9 @@ class NoAudit:
     """Writes nothing down; for servers configured without ``audit``."""
 
     def write(self, record: CheckRecord) -> None:
+        """Do nothing with ``record``."""
+
+    def write_shadow(self, record: ShadowRecord) -> None:
         """Do nothing with ``record``."""
 
     def close(self) -> None:
@@ -128,18 +146,54 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     if isinstance(decision, Deny):
         line |= {
             "reason": decision.reason,
+            "detail": decision.detail,
             "code": decision.meaning.code,
             "status": decision.meaning.status,
             "token_state": decision.token_state,
         }
         line |= first_fields(decision.first) if decision.first else {}
+    elif decision.would_be is not None:
+        line["token_state"] = "unspent" if token is not None else None
     elif token is not None:
         line["token_state"] = "spent"
+    if isinstance(decision, Allow) and decision.would_be is not None:
+        line |= shadow_fields(decision.would_be)
     if isinstance(facts, Facts):
         line |= _caller(facts)
     if token is not None:
         line |= _token(token)
     return line
+
+
+def shadow_line_from(record: ShadowRecord) -> dict[str, Any]:
+    """Return the line of a shadow policy's word: no outcome, for it was none."""
+    line: dict[str, Any] = dict.fromkeys(MEANINGS)
+    line |= {
+        "v": FORMAT_VERSION,
+        "at": _instant(record.at_ms),
+        "decision_id": record.answer.decision_id,
+        "host": record.host,
+        "path": record.path,
+    }
+    if isinstance(record.facts, Facts):
+        line |= _caller(record.facts)
+    return line | shadow_fields(record.would_be)
+
+
+def shadow_fields(would_be: Decision) -> dict[str, Any]:
+    """Return what would have been answered, as the audit and the log name it."""
+    fields: dict[str, Any] = {
+        "shadow_outcome": "allow" if isinstance(would_be, Allow) else "deny",
+        "shadow_route": would_be.route,
+        "shadow_policy_revision": would_be.policy_revision,
+    }
+    if isinstance(would_be, Deny):
+        fields |= {
+            "shadow_reason": would_be.reason,
+            "shadow_code": would_be.meaning.code,
+            "shadow_detail": would_be.detail,
+        }
+    return fields
 
 
 def first_fields(first: FirstSpender) -> dict[str, Any]:
@@ -160,6 +214,8 @@ def _instant(at_ms: int) -> str:
 def _token_of(decision: Allow | Deny) -> VerifiedToken | None:
     if isinstance(decision, Deny):
         return decision.token
+    if isinstance(decision.would_be, Deny):
+        return decision.would_be.token
     return decision.spent.token if decision.spent else None
 
 
@@ -179,6 +235,7 @@ def _token(token: VerifiedToken) -> dict[str, Any]:
         "subject": token.subject,
         "client_id": token.client_id,
         "audience": token.audience,
+        "scope": sorted(token.scope),
         "token_id": token.public_id,
         "txn": token.txn,
     }

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
-from ott_extauthz.ports import CheckObserver, CheckRecord, UsedListFault
+from ott_extauthz.ports import CheckObserver, CheckRecord, ShadowRecord, UsedListFault
 
 Listener = TypeVar("Listener")
 
@@ -35,6 +35,14 @@ class Listeners(_Told[CheckObserver]):
     def replayed(self, record: CheckRecord) -> None:
         """Pass a second use on."""
         self._tell(lambda listener: listener.replayed(record))
+
+    def shadowed(self, record: ShadowRecord) -> None:
+        """Pass a second policy's word on."""
+        self._tell(lambda listener: listener.shadowed(record))
+
+    def shadow_skipped(self) -> None:
+        """Pass on that a second policy was not asked."""
+        self._tell(lambda listener: listener.shadow_skipped())
 
     def faulted(self, error_type: str) -> None:
         """Pass a fault on."""

@@ -8,8 +8,8 @@ import structlog
 
 from ott_extauthz.model.decision import Deny
 from ott_extauthz.model.facts import Facts
-from ott_extauthz.observe.audit import first_fields
-from ott_extauthz.ports import CheckRecord, UsedListFault
+from ott_extauthz.observe.audit import first_fields, shadow_fields
+from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
 
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -65,6 +65,17 @@ class DecisionLog:
             peer_address=facts.peer.address if isinstance(facts, Facts) else None,
             **(first_fields(decision.first) if decision.first else {}),
         )
+
+    def shadowed(self, record: ShadowRecord) -> None:
+        """Log where a second policy disagrees, for whoever asked for debug lines."""
+        if record.disagrees:
+            self._logger.debug(
+                "shadow policy disagrees", decision_id=record.answer.decision_id, host=record.host, path=record.path,
+                **shadow_fields(record.would_be),
+            )  # fmt: skip
+
+    def shadow_skipped(self) -> None:
+        """Say nothing: the counter has it."""
 
     def faulted(self, error_type: str) -> None:
         """Log a fault of ours by type; its message may quote what a client sent."""

@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ott_extauthz import __version__
-from ott_extauthz.model.decision import Allow
-from ott_extauthz.ports import CheckRecord, UsedListFault
+from ott_extauthz.model.decision import Allow, Decision, Deny
+from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
 
 WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Set by the parent of several workers: each keeps its values in this folder and the parent shows their sum."""
@@ -33,11 +33,30 @@ class Metrics:
             "ott_denials", "Checks refused, by exact reason.", ["route", "reason"], registry=registry
         )
         self._replays = Counter("ott_replays", "Second uses of a token.", ["route"], registry=registry)
+        self._shadows = Counter(
+            "ott_shadow_decisions", "What would have been answered, by a route in shadow or a shadow policy.",
+            ["by", "route", "outcome", "code"], registry=registry,
+        )  # fmt: skip
+        self._disagreements = Counter(
+            "ott_shadow_disagreements", "Answers that the shadow policy would have given otherwise.",
+            ["route", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._skipped = Counter(
+            "ott_shadow_skipped", "Requests the shadow policy was not asked about: too many waited.", registry=registry
+        )
         self._spend = Histogram("ott_spend_seconds", "Time in the used-list.", buckets=_SECONDS, registry=registry)
         self._store_errors = Counter("ott_store_errors", "Faults of the used-list.", ["kind"], registry=registry)
         self._audit = Counter("ott_audit_records", "Decisions written to the audit.", registry=registry)
         self._audit_failures = Counter("ott_audit_failures", "Decisions that could not be written.", registry=registry)
         self._faults = Counter("ott_internal_errors", "Faults of ours, by type.", ["type"], registry=registry)
+        self._policy_reloads = Counter(
+            "ott_policy_reloads", "Changed policies: loaded, refused (the old one stays) or unchanged.",
+            ["policy", "result"], registry=registry,
+        )  # fmt: skip
+        self._key_set_reloads = Counter(
+            "ott_key_set_reloads", "Changed key sets: loaded, refused (the old one stays) or unchanged.",
+            ["issuer", "result"], registry=registry,
+        )  # fmt: skip
         build = Gauge(
             "ott_build_info", "Always 1.", ["version", "python", "transport"], registry=registry,
             multiprocess_mode="max",
@@ -51,6 +70,8 @@ class Metrics:
         if isinstance(decision, Allow):
             self._checks.labels(route, "allow", ALLOWED).inc()
             self._seconds.labels(route, "allow").observe(record.seconds)
+            if decision.would_be is not None:
+                self._shadow("route", decision.would_be)
             return
         self._checks.labels(route, "deny", decision.meaning.code).inc()
         self._seconds.labels(route, "deny").observe(record.seconds)
@@ -59,6 +80,20 @@ class Metrics:
     def replayed(self, record: CheckRecord) -> None:
         """Count a second use."""
         self._replays.labels(record.decision.route or NO_ROUTE).inc()
+
+    def shadowed(self, record: ShadowRecord) -> None:
+        """Count what a second policy would have answered."""
+        self._shadow("policy", record.would_be)
+        if record.disagrees:
+            self._disagreements.labels(record.would_be.route or NO_ROUTE, _outcome(record.would_be)).inc()
+
+    def shadow_skipped(self) -> None:
+        """Count a request that a second policy was not asked about."""
+        self._skipped.inc()
+
+    def _shadow(self, by: str, would_be: Decision) -> None:
+        code = would_be.meaning.code if isinstance(would_be, Deny) else ALLOWED
+        self._shadows.labels(by, would_be.route or NO_ROUTE, _outcome(would_be), code).inc()
 
     def faulted(self, error_type: str) -> None:
         """Count a fault of ours."""
@@ -79,6 +114,18 @@ class Metrics:
     def audit_failed(self) -> None:
         """Count a line that is not in the audit."""
         self._audit_failures.inc()
+
+    def policy_reloaded(self, policy: str, result: str) -> None:
+        """Count a reload of a policy, enforced or shadow."""
+        self._policy_reloads.labels(policy, result).inc()
+
+    def key_set_reloaded(self, issuer: str, result: str) -> None:
+        """Count a reload of a trusted issuer's key set."""
+        self._key_set_reloads.labels(issuer, result).inc()
+
+
+def _outcome(decision: Decision) -> str:
+    return "allow" if isinstance(decision, Allow) else "deny"
 
 
 def exposition(registry: CollectorRegistry) -> tuple[bytes, str]:

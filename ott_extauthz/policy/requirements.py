@@ -1,17 +1,47 @@
-"""Does the token grant what the route asks for?  Clients, scopes, restrictions, age of the login."""
+"""May this be done?  Everything that a route and a token ask of a request, in the order in which it is told.
+
+Returns what the spend must charge; every other answer is a refusal, and the token is unspent.
+"""
 
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.asked import Asked
+from ott_extauthz.policy.clients import Caller
+from ott_extauthz.policy.constraints.judgement import constrained
+from ott_extauthz.policy.constraints.request import Request
+from ott_extauthz.policy.holding import unheld
 from ott_extauthz.policy.routes import Route
+from ott_extauthz.ports import Charge
 
 
-def unmet(route: Route, token: VerifiedToken, now_ms: int) -> Reason | None:
-    """Return the first requirement of ``route`` that ``token`` does not meet, or None when all are met."""
+def authorized(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
+    """Return the charges of an authorized request, or the first thing that refuses it."""
+    restrictions = asked.token.restrictions
     # A narrowed token must never be taken for a wide one by a server that does not know the restriction.
-    if token.restrictions:
-        return Reason.CONSTRAINT_UNKNOWN
+    if restrictions:
+        return Rejection(Reason.CONSTRAINT_UNKNOWN, detail=restrictions[0])
+    reason = _unfit(route, asked) or _unmet(route, asked.token, asked.now_ms)
+    if reason is not None:
+        return Rejection(reason)
+    request = Request(asked, route.limits)
+    charges = constrained(route.name, request)
+    if isinstance(charges, Rejection):
+        return charges
+    return unheld(route.name, route.rules, request) or charges
+
+
+def _unfit(route: Route, asked: Asked) -> Reason | None:
+    token = asked.token
     if route.clients is not None and token.client_id not in route.clients:
         return Reason.CLIENT_DENIED
+    if asked.clients is None:
+        return None
+    caller = Caller(client_id=token.client_id, peer=asked.facts.peer, host=asked.target.host)
+    return asked.clients.fault(route, caller)
+
+
+def _unmet(route: Route, token: VerifiedToken, now_ms: int) -> Reason | None:
     if not route.scopes <= token.scope:
         return Reason.SCOPE_MISSING
     if route.max_auth_age_ms is not None and _is_stale(token.auth_time_ms, now_ms, route.max_auth_age_ms):

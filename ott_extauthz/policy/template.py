@@ -56,6 +56,13 @@ def template_from(text: str) -> Template:
     return Template(text, tuple(map(_segment, parts[:-1] if takes_rest else parts)), takes_rest, ends_in_slash)
 
 
+def parameters_of(template: Template) -> dict[str, int]:
+    """Return the name and the place, from 0, of each parameter that takes one segment."""
+    parts = template.text[1:].split("/")
+    found = {index: _PARAMETER.fullmatch(part) for index, part in enumerate(parts)}
+    return {parameter[1]: index for index, parameter in found.items() if parameter and not parameter[2]}
+
+
 def _takes_rest(parts: list[str], *, ends_in_slash: bool) -> bool:
     at = [index for index, part in enumerate(parts) if (found := _PARAMETER.fullmatch(part)) and found[2]]
     if at and (at != [len(parts) - 1] or ends_in_slash):

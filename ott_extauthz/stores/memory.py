@@ -3,7 +3,7 @@
 - The fence stands at the moment the list was made: a restart forgets, so nothing issued up to then is vouched for.
 - Its margin is ``iat_lead`` alone.  The list shares the caller's clock, so there is no second clock to be wrong about.
 - Nothing is forgotten while a clock, having jumped back, could still find the token valid: the latest instant ever seen
-  decides what has expired, for the refusal and for the sweep alike.
+  decides what has expired, for the refusal and for the sweep alike; and it is the clock of the counters.
 """
 
 import heapq
@@ -21,10 +21,11 @@ from ott_extauthz.ports import (
     UsedListError,
     UsedListFault,
 )
+from ott_extauthz.stores.counting import Counter, Counters, counter_name
 
 SWEEP_PER_USE: Final = 4
-"""Expired entries dropped per use: more than the one a use may add, so that the list shrinks; few, so that no one use
-pays for all."""
+"""Expired entries dropped per use, and per charge: more than the one it may add, so that the list shrinks; few, so that
+no one use pays for all."""
 
 
 class MemoryUsedList:
@@ -35,6 +36,8 @@ class MemoryUsedList:
         self._fence_ms = self._latest_ms + iat_lead_ms
         self._uses: dict[bytes, tuple[bytes, FirstUse]] = {}
         self._expiries: list[tuple[int, bytes]] = []
+        self._counters: dict[bytes, Counter] = {}
+        self._counters_ends: list[tuple[int, bytes]] = []
         self._is_closed = False
 
     async def start(self) -> None:
@@ -46,6 +49,7 @@ class MemoryUsedList:
             raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
         self._latest_ms = max(self._latest_ms, use.now_ms)
         self._sweep()
+        self._sweep_counters(SWEEP_PER_USE * len(use.charges))
         if use.issued_at_ms <= self._fence_ms:
             return Spend(SpendOutcome.FENCED)
         if use.keep_until_ms <= self._latest_ms:
@@ -55,13 +59,37 @@ class MemoryUsedList:
     def _remember(self, use: Use) -> Spend:
         found = self._uses.get(use.key)
         if found is None:
-            self._uses[use.key] = (use.nonce, FirstUse(self._latest_ms, use.witness))
-            heapq.heappush(self._expiries, (use.keep_until_ms, use.key))
-            return Spend(SpendOutcome.FIRST_USE)
+            return self._charge(use) or self._spend(use)
         nonce, first = found
         if nonce == use.nonce and self._latest_ms - first.at_ms <= OWN_WRITE_MS:
             return Spend(SpendOutcome.FIRST_USE)
         return Spend(SpendOutcome.ALREADY_USED, first)
+
+    def _spend(self, use: Use) -> Spend:
+        self._uses[use.key] = (use.nonce, FirstUse(self._latest_ms, use.witness))
+        heapq.heappush(self._expiries, (use.keep_until_ms, use.key))
+        return Spend(SpendOutcome.FIRST_USE)
+
+    def _charge(self, use: Use) -> Spend | None:
+        known = {counter_name(charge) for charge in use.charges} & self._counters.keys()
+        counters = Counters(
+            held=self._counters, now_ms=self._latest_ms, fence_ms=self._fence_ms, ended_ms=self._latest_ms
+        )
+        refusal = counters.take(use.charges)
+        for name in counters.changed - known:
+            heapq.heappush(self._counters_ends, (self._counters[name].keep_until_ms, name))
+        return refusal
+
+    def _sweep_counters(self, most: int) -> None:
+        """Drop counters that need not be kept; one that was touched since its end was noted has a later one."""
+        for _ in range(most):
+            if not self._counters_ends or self._counters_ends[0][0] > self._latest_ms:
+                return
+            _, name = heapq.heappop(self._counters_ends)
+            if self._counters[name].keep_until_ms > self._latest_ms:
+                heapq.heappush(self._counters_ends, (self._counters[name].keep_until_ms, name))
+            else:
+                del self._counters[name]
 
     def _sweep(self) -> None:
         for _ in range(SWEEP_PER_USE):
@@ -81,3 +109,5 @@ class MemoryUsedList:
         self._is_closed = True
         self._uses.clear()
         self._expiries.clear()
+        self._counters.clear()
+        self._counters_ends.clear()

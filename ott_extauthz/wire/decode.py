@@ -9,12 +9,15 @@ from typing import Final
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
-from ott_extauthz.model.facts import Facts, Malformed, Peer, Thumbprint
+from ott_extauthz.model.body import NO_BODY, Body
+from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer, Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.wire.headers import headers_from
 from ott_extauthz.wire.peer import PeerCertificates
 
 MAX_TARGET_CHARACTERS: Final = 16 * 1024
+PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
+"""Set by Envoy itself on a Check whose body it buffered, and never with an empty body: that one is a client's."""
 
 
 def request_or_none(raw: bytes) -> CheckRequest | None:
@@ -50,7 +53,17 @@ def facts_from(request: CheckRequest | None, certificates: PeerCertificates) -> 
         started_at_us=attributes.request.time.ToMicroseconds(),
         peer=_peer(source, certificates.thumbprint(source.certificate, headers)),
         context_extensions=dict(attributes.context_extensions),
+        body=_body(http, headers),
     )
+
+
+def _body(http: AttributeContext.HttpRequest, headers: Headers) -> Body:
+    is_complete = headers.get(PARTIAL_BODY_HEADER) == ("false",)
+    if http.raw_body:
+        return Body(http.raw_body, is_complete)
+    if http.body:
+        return Body(http.body.encode(), is_complete, is_binary_safe=http.body.isascii() and "!" not in http.body)
+    return NO_BODY
 
 
 def _peer(source: AttributeContext.Peer, certificate: Thumbprint | Reason) -> Peer:

@@ -20,8 +20,10 @@ from ott_extauthz.wire.header_values import identity_value, stripped_value
 
 IDENTITY_HEADERS: Final = (
     "x-ott-subject", "x-ott-client", "x-ott-scope", "x-ott-token-id", "x-ott-txn", "x-ott-decision-id",
+    "x-ott-policy-revision",
 )  # fmt: skip
 CREDENTIAL_HEADER: Final = "x-ott"
+REVISION_HEADER: Final = "x-ott-policy-revision"
 PROBLEM_TYPE: Final = "urn:ott-extauthz:problem:"
 _GRPC_CODES: Final = {401: UNAUTHENTICATED, 503: UNAVAILABLE}
 _MIN_REFUSAL, _MAX_REFUSAL = 400, 599
@@ -42,6 +44,13 @@ def last_resort() -> CheckResponse:
     )
 
 
+def answer_headers(response: CheckResponse) -> tuple[dict[str, str], set[str]]:
+    """Return the headers that a response sets (upstream, or in the refusal), and those that it removes."""
+    is_ok = response.HasField("ok_response")
+    options = response.ok_response.headers if is_ok else response.denied_response.headers
+    return {option.header.key: option.header.value for option in options}, set(response.ok_response.headers_to_remove)
+
+
 def _allowed(decision: Allow) -> CheckResponse:
     to_set = _identity_headers(decision)
     to_remove = {CREDENTIAL_HEADER, *IDENTITY_HEADERS, *decision.headers_to_remove} - to_set.keys()
@@ -54,7 +63,7 @@ def _allowed(decision: Allow) -> CheckResponse:
 
 
 def _identity_headers(decision: Allow) -> dict[str, str]:
-    headers = {"x-ott-decision-id": decision.decision_id}
+    headers = {"x-ott-decision-id": decision.decision_id, REVISION_HEADER: decision.policy_revision}
     if decision.spent is not None:
         token = decision.spent.token
         headers["x-ott-subject"] = identity_value(token.subject)
@@ -77,7 +86,7 @@ def _denied(decision: Deny, *, is_grpc: bool, expose_reason: bool) -> CheckRespo
     if decision.retry_after_seconds is not None:
         headers["retry-after"] = str(decision.retry_after_seconds)
     if expose_reason:
-        headers["x-ott-reason"] = decision.reason
+        headers |= {"x-ott-reason": decision.reason, REVISION_HEADER: decision.policy_revision}
     if is_grpc:  # the body becomes grpc-message: short and ASCII
         body = f"{decision.meaning.code} decision_id={decision.decision_id}"
     else:
@@ -125,4 +134,16 @@ def _metadata(decision: Decision, reason: str) -> Struct:
         fields["subject"].string_value = token.subject
         fields["client_id"].string_value = token.client_id
         fields["token_id"].string_value = token.public_id
+    if isinstance(decision, Allow) and decision.would_be is not None:
+        _add_shadow(metadata, decision.would_be)
     return metadata
+
+
+def _add_shadow(metadata: Struct, would_be: Decision) -> None:
+    fields = metadata.fields
+    if isinstance(would_be, Allow):
+        fields["shadow_outcome"].string_value = "allow"
+        return
+    fields["shadow_outcome"].string_value = "deny"
+    fields["shadow_reason"].string_value = would_be.reason
+    fields["shadow_code"].string_value = would_be.meaning.code

@@ -59,7 +59,7 @@ def headers_from(http: AttributeContext.HttpRequest) -> Headers | Reason:
     if raw and http.headers:
         return Reason.REQUEST_MALFORMED
     pairs = map(_pair, raw) if raw else ((name, _latin1(value)) for name, value in http.headers.items())
-    return _collected(pairs)
+    return collected(pairs)
 
 
 def _pair(entry: HeaderValue) -> tuple[str, str | None]:
@@ -74,7 +74,8 @@ def _latin1(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8").decode("latin-1")
 
 
-def _collected(pairs: Iterable[tuple[str, str | None]]) -> Headers | Reason:
+def collected(pairs: Iterable[tuple[str, str | None]]) -> Headers | Reason:
+    """Return names and values (None: a value in two readings) as headers, or why they cannot be used."""
     headers: dict[str, tuple[str, ...]] = {}
     room = MAX_HEADER_BYTES
     for name, value in pairs:

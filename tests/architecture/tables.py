@@ -7,6 +7,7 @@ from typing import Final
 
 from ott_extauthz.model.reason import REASONS
 from ott_extauthz.observe.audit import MEANINGS
+from ott_extauthz.observe.in_force import show_policies
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
 
@@ -25,12 +26,14 @@ def reasons() -> str:
 
 def metrics() -> str:
     rows = []
-    for source in (Metrics(transport="native").registry, IssuerMetrics().registry):
+    check = Metrics(transport="native").registry
+    show_policies(check, lambda: ())
+    for source in (check, IssuerMetrics().registry):
         for collector in source._collector_to_names:
-            (family,) = collector.collect()
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            labels = ", ".join(getattr(collector, "_labelnames", ()))
-            rows.append((f"`{name}`", labels or "none", family.type, family.documentation))
+            for family in collector.collect():
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                labels = ", ".join(getattr(collector, "_labelnames", getattr(family, "_labelnames", ())))
+                rows.append((f"`{name}`", labels or "none", family.type, family.documentation))
     return _table(("metric", "labels", "type", "meaning"), rows)
 
 

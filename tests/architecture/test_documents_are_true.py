@@ -38,10 +38,11 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
-    settings, policy, clients = blocks("yaml")
+    settings, policy, access, clients = blocks("yaml")
     (tmp_path / "ott.yaml").write_text(settings)
-    assert load(tmp_path / "ott.yaml", {}).policy == tmp_path / "policy.yaml"
+    assert load(tmp_path / "ott.yaml", {}).policy == [tmp_path / "policy.yaml"]
     assert len(policy_from(policy, "policy.yaml").table.routes) == 2
+    assert policy_from(access, "policy.yaml").warnings == ()
     assert "tls_client_auth" in clients
 
 

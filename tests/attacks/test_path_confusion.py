@@ -38,7 +38,7 @@ routes:
 
 def ask(path: str, *, method: str = "GET", host: str = "site.example", scheme: str = "https") -> Route | Reason:
     target = canonical_target(method, scheme, host, path)
-    found = target if isinstance(target, Rejection) else TABLE.match(method, target)
+    found = target if isinstance(target, Rejection) else TABLE.match(method, target, {})
     return found.reason if isinstance(found, Rejection) else found
 
 
@@ -265,4 +265,4 @@ def test_a_route_named_by_envoy_does_not_carry_a_path_past_a_narrower_route() ->
     for path in ("/admin", "/admin/x", "/admin;x", "/%2561dmin", "/admin/"):
         target = canonical_target("GET", "https", "site.example", path)
         assert not isinstance(target, Rejection)
-        assert isinstance(TABLE.named("public", "GET", target), Rejection)
+        assert isinstance(TABLE.named("public", "GET", target, {}), Rejection)

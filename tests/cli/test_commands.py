@@ -24,6 +24,50 @@ def test_a_new_user_makes_keys_mints_and_inspects(folder: Folder) -> None:
     assert folder.run("config", "check").returncode == 0
 
 
+def test_a_token_for_one_request_and_with_a_mandate_is_minted_and_inspected(folder: Folder) -> None:
+    folder.run("keys", "init")
+    (folder.path / "body.json").write_bytes(b"abc")
+    details = [{"type": "mandate", "max_amount": {"value": "5000", "currency": "EUR"}}]
+    (folder.path / "mandate.json").write_text(json.dumps(details))
+    one = [
+        "mint",
+        "--audience",
+        "a",
+        "--client-id",
+        "c",
+        "--htm",
+        "POST",
+        "--htp",
+        "/v1/{x}",
+        "--digest-file",
+        "body.json",
+    ]
+    minted = folder.run(*one, "--authorization-details", "mandate.json")
+    assert minted.returncode == 0, minted.stderr
+    claims = json.loads(folder.run("inspect", "--json", minted.stdout.strip()).stdout)["claims"]
+    assert claims["authorization_details"] == details
+    assert (claims["htm"], claims["htp"]) == ("POST", "/v1/{x}")
+    assert claims["digest"] == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"  # SHA-256 of "abc" (FIPS 180-2, B.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("[]", 1, "malformed"),
+        ('[{"type": "mandate", "brand": "A", "actions": ["read"]}]', 1, "does not know it"),
+        ('[{"type": "payment"}]', 1, "does not know it"),
+        ('[{"type": "mandate", "brand": "A", "brand": "B"}]', 2, "JSON array"),
+        ("{}", 2, "JSON array"),
+    ],
+)
+def test_a_mandate_that_no_server_would_take_is_not_signed(folder: Folder, text: str, code: int, message: str) -> None:
+    folder.run("keys", "init")
+    (folder.path / "mandate.json").write_text(text)
+    refused = folder.run("mint", "--audience", "a", "--client-id", "c", "--authorization-details", "mandate.json")
+    assert (refused.returncode, refused.stdout) == (code, "")
+    assert message in refused.stderr
+
+
 def test_private_keys_are_not_for_others(folder: Folder) -> None:
     folder.run("keys", "init")
     (private,) = (folder.path / "keys").glob("signing-*.pem")
@@ -40,6 +84,9 @@ def test_private_keys_are_not_for_others(folder: Folder) -> None:
         (["mint", "--audience", "a", "--client-id", "c", "--lifetime", "5"], 2),
         (["mint", "--audience", "a", "--client-id", "c", "--lifetime", "301s"], 1),
         (["mint", "--audience", "a", "--client-id", "c", "--certificate", "none.pem"], 1),
+        (["mint", "--audience", "a", "--client-id", "c", "--digest-file", "none.json"], 1),
+        (["mint", "--audience", "a", "--client-id", "c", "--htm", "post"], 1),
+        (["mint", "--audience", "a", "--client-id", "c", "--htp", "v1"], 1),
         (["keys", "init", "--algorithm", "HS256"], 2),
         (["serve", "-c", "none.yaml"], 1),
         (["serve", "--worker", "127.0.0.1:1"], 1),
@@ -111,3 +158,15 @@ def test_the_version_and_the_help_are_there(folder: Folder) -> None:
     assert folder.run("--version").stdout.startswith("ott-extauthz ")
     for command in ("demo", "serve", "issue", "mint", "inspect", "config", "keys"):
         assert command in folder.run("--help").stdout
+
+
+def test_warnings_of_the_policy_are_shown_and_keep_nothing_from_starting(folder: Folder) -> None:
+    text = (folder.path / "policy.yaml").read_text()
+    (folder.path / "policy.yaml").write_text(
+        f"{text}roles: {{payer: [pay]}}\nclients: [{{client_id: rgs, roles: []}}]\n"
+    )
+    folder.run("keys", "init")
+    shown = folder.run("config", "check")
+    assert shown.returncode == 0, shown.stderr
+    assert "warning: " in shown.stderr
+    assert "roles.payer: no client has this role" in shown.stderr

@@ -1,4 +1,5 @@
-"""Whatever happens to clocks, callers and stores, no token is accepted twice: a machine that tries to break it.
+"""Whatever happens to clocks, callers and stores, no token is accepted twice, and no budget lets more through than it
+has: a machine that tries to break it.
 
 Only what the bounds allow is done to clocks; everything is done to the data.  The verifier's own limits (iat not
 ahead of the caller by more than ``iat_lead``, nothing after exp + leeway) stand before the used-list here as they do in
@@ -28,11 +29,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ott_extauthz.ports import Clock, Use, UsedList, UsedListError
+from ott_extauthz.ports import Charge, Clock, Use, UsedList, UsedListError
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.sqllist.list import SqlUsedList
+from tests.charging import budget
 from tests.fakes.clock import FakeClock, SkewedClock
 from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running
 from tests.sql_lists import SqlStore, delete_files, sql_store
@@ -43,6 +45,7 @@ SKEW_MS = 20
 LIFETIME_MS = 400
 LEEWAY_MS = 50
 KEEP_MARGIN_MS = 100
+LIMIT = 2
 OFFSETS_MS = (SKEW_MS - 4, 0, 4 - SKEW_MS)
 BOUNDS = ClockBounds.model_validate({"max_skew": f"{SKEW_MS}ms", "iat_lead": f"{LEAD_MS}ms"})
 
@@ -55,6 +58,7 @@ class Token:
     issued_at_ms: int
     nonces: list[bytes] = dataclasses.field(default_factory=list)
     accepted: set[bytes] = dataclasses.field(default_factory=set)
+    charges: tuple[Charge, ...] = ()
 
     def is_valid_at(self, now_ms: int) -> bool:
         return self.issued_at_ms <= now_ms + LEAD_MS and now_ms < self.issued_at_ms + LIFETIME_MS + LEEWAY_MS
@@ -67,6 +71,7 @@ class AtMostOnce(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.tokens: list[Token] = []
+        self.budgets: list[Charge] = []
 
     def callers(self) -> list[tuple[UsedList, Clock]]:
         raise NotImplementedError
@@ -81,7 +86,13 @@ class AtMostOnce(RuleBasedStateMachine):
             return
         keep_until_ms = token.issued_at_ms + LIFETIME_MS + LEEWAY_MS + SKEW_MS + KEEP_MARGIN_MS
         use = Use(
-            key=token.key, nonce=nonce, issued_at_ms=token.issued_at_ms, keep_until_ms=keep_until_ms, now_ms=now_ms
+            key=token.key,
+            nonce=nonce,
+            issued_at_ms=token.issued_at_ms,
+            keep_until_ms=keep_until_ms,
+            now_ms=now_ms,
+            account=b"account",
+            charges=token.charges,
         )
         try:
             outcome = (await used_list.mark_used(use, timeout=5)).outcome
@@ -93,7 +104,8 @@ class AtMostOnce(RuleBasedStateMachine):
     @rule(lead_ms=st.integers(-5, LEAD_MS), uses=st.integers(0, 3), caller=st.integers(0, 1))
     def mint(self, lead_ms: int, uses: int, caller: int) -> None:
         """Mint a token, and perhaps use it at once from several places at the same time."""
-        token = Token(secrets.token_bytes(32), self.issuer_now_ms() + lead_ms)
+        issued_at_ms = self.issuer_now_ms() + lead_ms
+        token = Token(secrets.token_bytes(32), issued_at_ms, charges=self._charges(issued_at_ms))
         self.tokens.append(token)
         self._race(token, uses, caller)
 
@@ -114,6 +126,23 @@ class AtMostOnce(RuleBasedStateMachine):
     def no_token_is_accepted_twice(self) -> None:
         for token in self.tokens:
             assert len(token.accepted) <= 1
+
+    @invariant()
+    def no_budget_is_overdrawn(self) -> None:
+        for charge in self.budgets:
+            assert sum(bool(token.accepted) for token in self.tokens if charge in token.charges) <= LIMIT
+
+    def _charges(self, issued_at_ms: int) -> tuple[Charge, ...]:
+        """Have every other token draw on a budget, which is never younger than the token."""
+        if len(self.tokens) % 2 == 0:
+            return ()
+        if len(self.tokens) % 16 == 1 or self.budgets[-1].since_ms > issued_at_ms:
+            self.budgets.append(budget(issued_at_ms, LIMIT, key=secrets.token_bytes(32), keep_ms=3_600_000))
+        return (self.budgets[-1],)
+
+    def _draw_down(self, caller: int) -> None:
+        for _ in range(2 * LIMIT):
+            self.mint(0, 1, caller)
 
     def _recent(self, which: int) -> Token:
         return self.tokens[-1 - which % len(self.tokens)]
@@ -209,6 +238,15 @@ class StoredAtMostOnce(AtMostOnce):
         self.flush()
         self.use(0, 2, caller)
 
+    @rule(caller=st.integers(0, 1))
+    def draw_down_and_flush_and_draw_again(self, caller: int) -> None:
+        """Past the margin of the new fence, so that nothing but the budget's own age stands in the way."""
+        self._draw_down(caller)
+        self.flush()
+        self._draw_down(caller)  # sets the fence, and is refused
+        self.wait(90)
+        self._draw_down(caller)
+
     @rule()
     def forget_script(self) -> None:
         self.store.command("SCRIPT", "FLUSH")
@@ -256,6 +294,15 @@ class SqlAtMostOnce(AtMostOnce):
         self.mint(LEAD_MS, 1, caller)
         self.forget()
         self.use(0, 2, caller)
+
+    @rule(caller=st.integers(0, 1))
+    def draw_down_and_forget_and_draw_again(self, caller: int) -> None:
+        self.wait(90)
+        self._draw_down(caller)
+        self.forget()
+        self._draw_down(caller)
+        self.wait(90)
+        self._draw_down(caller)
 
 
 class SqliteAtMostOnce(SqlAtMostOnce):
@@ -323,8 +370,12 @@ class PostgresAtMostOnce(SqlAtMostOnce):
         self.command("TRUNCATE ott_used")
 
     @rule()
+    def lose_counters(self) -> None:
+        self.command("TRUNCATE ott_counters")
+
+    @rule()
     def lose_tables(self) -> None:
-        self.command("DROP TABLE IF EXISTS ott_used, ott_fence")
+        self.command("DROP TABLE IF EXISTS ott_used, ott_counters, ott_fence")
         self.runner.run(self.lists[0].health())
 
     @rule()

@@ -35,6 +35,9 @@ POLICY: Final[dict[str, Any]] = {
         _route("reserved-not-kept", ["POST"], "/v1/reserved-not-kept", reservation=True),
         _route("kept", ["POST"], "/v1/kept", **{"from": {"keep": True}}),
         _route("stream", ["GET"], "/v1/stream"),
+        _route("bound", ["POST"], "/v1/wallets/{wallet}/bound", bound_to_request=["method", "path", "body"]),
+        _route("digest", ["POST"], "/v1/wallets/{wallet}/digest", allow_unbuffered_empty=True),
+        _route("pay", ["POST"], "/v1/wallets/{wallet}/pay", amount={"value": "/amount", "currency": "/currency"}),
         _route("grpc-debit", ["POST"], "/grpc.wallet.v1.Wallet/Debit"),
         {
             **_TOKEN,

@@ -102,8 +102,9 @@ BAD_TOKENS: list[tuple[str, Make, int, str]] = [
     ("scope only as a prefix", _claims(scope="wallet:debits"), 403, "scope_missing"),
     ("scope is a list", _claims(scope=["wallet:debit"]), 401, "token_claims_invalid"),
     ("another client", _claims(client_id="casino"), 403, "client_denied"),
-    ("a restriction we cannot enforce", _claims(authorization_details=[]), 403, "constraint_unknown"),
-    ("bound to another method", _claims(htm="GET"), 403, "constraint_unknown"),
+    ("a restriction we cannot enforce", _claims(authorization_details=[{"type": "x"}]), 403, "constraint_unknown"),
+    ("a restriction that says nothing", _claims(authorization_details=[]), 401, "token_claims_invalid"),
+    ("bound to another method", _claims(htm="GET"), 401, "request_mismatch"),
     # text that would split a header
     ("CR and LF in sub", _claims(sub="x\r\nx-inj: 1"), 401, "token_claims_invalid"),
     ("CR and LF in txn", _claims(txn="x\r\nx-inj: 1"), 401, "token_claims_invalid"),

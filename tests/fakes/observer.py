@@ -1,6 +1,6 @@
 """Listeners and audits that remember, and that can break."""
 
-from ott_extauthz.ports import AuditError, CheckRecord, UsedListFault
+from ott_extauthz.ports import AuditError, CheckRecord, ShadowRecord, UsedListFault
 
 
 class RecordingObserver:
@@ -12,12 +12,20 @@ class RecordingObserver:
         self.store_faults: list[UsedListFault] = []
         self.spends = 0
         self.replays: list[CheckRecord] = []
+        self.shadows: list[ShadowRecord] = []
+        self.skipped = 0
 
     def decided(self, record: CheckRecord) -> None:
         self.records.append(record)
 
     def replayed(self, record: CheckRecord) -> None:
         self.replays.append(record)
+
+    def shadowed(self, record: ShadowRecord) -> None:
+        self.shadows.append(record)
+
+    def shadow_skipped(self) -> None:
+        self.skipped += 1
 
     def faulted(self, error_type: str) -> None:
         self.faults.append(error_type)
@@ -35,9 +43,13 @@ class RecordingAudit:
 
     def __init__(self) -> None:
         self.records: list[CheckRecord] = []
+        self.shadows: list[ShadowRecord] = []
         self.is_full = False
 
     def write(self, record: CheckRecord) -> None:
         if self.is_full:
             raise AuditError("No space left on device")
         self.records.append(record)
+
+    def write_shadow(self, record: ShadowRecord) -> None:
+        self.shadows.append(record)

@@ -1,4 +1,4 @@
-"""How does Hypothesis drive the model?  One rule for each move, and after each the one invariant."""
+"""How does Hypothesis drive the model?  One rule for each move, and after each the invariants."""
 
 from typing import Any, ClassVar, Final
 
@@ -26,6 +26,10 @@ class _Machine(RuleBasedStateMachine):
     @invariant()
     def no_token_is_accepted_twice(self) -> None:
         assert not self.world.twice_accepted
+
+    @invariant()
+    def no_budget_is_overdrawn(self) -> None:
+        assert not self.world.overdrawn
 
     def teardown(self) -> None:
         self.accepted.append(sum(len(token.accepted) > 0 for token in self.world.tokens))

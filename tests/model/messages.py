@@ -9,12 +9,21 @@ from tests.model.node import Node
 from tests.model.script import Call, Identity, Word
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Budget:
+    """What tokens may draw on, granted at ``since``."""
+
+    number: int
+    since: int
+
+
 @dataclass(slots=True, eq=False)
 class Token:
     """A token, and the nonce of every attempt that was accepted: two of them are the failure looked for."""
 
     number: int
     issued_at: int
+    budget: "Budget | None" = None
     accepted: set[int] = field(default_factory=set)
 
 
@@ -51,6 +60,7 @@ class Waiting:
     position: int
     needed: int
     identity: Identity
+    call: Call
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +69,7 @@ class Reply:
     node: Node
     word: Word
     is_yes: bool
+    call: Call
 
 
 Message = Request | Waiting | Reply

@@ -66,6 +66,7 @@ class Node:
         """Lose the latest so many uses; all of them means the fence too, unless this node's fence does not move."""
         kept = max(0, len(self.keyspace.used) - uses)
         self.keyspace.used = dict(list(self.keyspace.used.items())[:kept])
+        self.keyspace.charged = self.keyspace.charged[: max(0, len(self.keyspace.charged) - uses)] if kept else []
         if kept == 0 and self.rules.fence_moves:
             self.keyspace.fence = None
 

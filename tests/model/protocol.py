@@ -4,7 +4,7 @@ All times are in one unit, of no length.  The bounds are unlike each other on pu
 out, or counted one once too few, would show.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -32,12 +32,21 @@ class Wait(Enum):
     ALL = auto()
 
 
+class Charged(Enum):
+    """Where a token's budget is counted, if there are several voters."""
+
+    EVERYWHERE = auto()  # each voter counts for itself; with one primary, there
+    AT_HOME_FIRST = auto()  # at one node of the account's, asked before the others; without its yes there is none
+    AT_HOME = auto()  # there too, but any majority will do
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
     """One way of being sure that a token is used once.
 
     ``replicas`` is how many replicas the settings say a primary has; None makes every node a primary of its own, asked
-    for its vote.  ``forgetful`` names the nodes whose fence stays where it was when they lose their data.
+    for its vote.  ``forgetful`` names the nodes whose fence stays where it was when they lose their data.  With a
+    ``limit`` every token draws one unit of a budget of so many.
     """
 
     name: str
@@ -50,6 +59,9 @@ class Protocol:
     refuses_past_end: bool = True
     compares_nonce: bool = True
     rewrites_own: bool = True
+    limit: int | None = None
+    charged: Charged = Charged.EVERYWHERE
+    fences_budgets: bool = True
 
     @property
     def is_replicated(self) -> bool:
@@ -78,6 +90,8 @@ class Protocol:
             refuses_past_end=self.refuses_past_end,
             compares_nonce=self.compares_nonce,
             rewrites_own=self.rewrites_own,
+            limit=self.limit or 0,
+            fences_budgets=self.fences_budgets,
         )
 
 
@@ -86,3 +100,12 @@ WAIT_ALL: Final = Protocol(name="primary, 2 replicas, wait all", nodes=3, replic
 QUORUM_3: Final = Protocol(name="quorum of 3", nodes=3)
 QUORUM_5: Final = Protocol(name="quorum of 5", nodes=5)
 RIGHT: Final = (SINGLE, WAIT_ALL, QUORUM_3, QUORUM_5)
+
+LIMIT: Final = 2
+SINGLE_CHARGED: Final = replace(SINGLE, name="one primary, budgets", limit=LIMIT)
+WAIT_ALL_CHARGED: Final = replace(WAIT_ALL, name="primary, 2 replicas, wait all, budgets", limit=LIMIT)
+QUORUM_3_CHARGED: Final = replace(
+    QUORUM_3, name="quorum of 3, budgets at home", limit=LIMIT, charged=Charged.AT_HOME_FIRST
+)
+QUORUM_5_CHARGED: Final = replace(QUORUM_3_CHARGED, name="quorum of 5, budgets at home", nodes=5)
+RIGHT_CHARGED: Final = (SINGLE_CHARGED, WAIT_ALL_CHARGED, QUORUM_3_CHARGED, QUORUM_5_CHARGED)

@@ -1,4 +1,7 @@
-"""Does a protocol accept some token twice?  Many schedules from one seed, each of which can be run again by itself."""
+"""Does a protocol accept some token twice, or overdraw a budget?
+
+Many schedules from one seed, each of which can be run again by itself.
+"""
 
 import random  # noqa: TID251 - schedules must be the same for the same seed; nothing here is secret
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ KINDS: Final = 0.3
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a number of schedules; ``first`` is the first one that accepted a token twice."""
+    """What came of a number of schedules; ``first`` is the first one that broke the promise."""
 
     protocol: Protocol
     schedules: int = 0
@@ -25,6 +28,7 @@ class Tally:
     accepted: int = 0
     fenced: int = 0
     used: int = 0
+    exhausted: int = 0
     violations: int = 0
     first: int | None = None
     story: tuple[str, ...] = ()
@@ -37,14 +41,15 @@ class Tally:
         self.accepted += sum(len(token.accepted) > 0 for token in world.tokens)
         self.fenced += words.count(Word.FENCED)
         self.used += words.count(Word.USED)
-        if world.twice_accepted:
+        self.exhausted += words.count(Word.EXHAUSTED)
+        if world.is_broken:
             self.violations += 1
             if self.first is None:
                 self.first, self.story = number, tuple(story)
 
 
 def run_one(protocol: Protocol, seed: str, kinds: frozenset[Move] | None = None) -> tuple[World, list[str]]:
-    """Run one schedule until a token is accepted twice or the steps are over.
+    """Run one schedule until the promise is broken or the steps are over.
 
     Each schedule knows some kinds of disturbance only, those of ``kinds`` or such as chance picks: where everything
     happens, hardly any token is accepted once.
@@ -63,7 +68,7 @@ def run_one(protocol: Protocol, seed: str, kinds: frozenset[Move] | None = None)
 
         move(world, pick)
         story.append(f"{move.__name__} {drawn}")
-        if world.twice_accepted:
+        if world.is_broken:
             break
     return world, story
 

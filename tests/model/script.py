@@ -20,11 +20,12 @@ class Word(Enum):
     EXPIRED = auto()
     CLOCK = auto()
     REPLICA = auto()
+    EXHAUSTED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The script's fixed arguments; and four ways of getting it wrong."""
+    """The script's fixed arguments; and five ways of getting it wrong."""
 
     max_skew: int
     margin: int
@@ -33,6 +34,8 @@ class Rules:
     refuses_past_end: bool = True
     compares_nonce: bool = True
     rewrites_own: bool = True
+    limit: int = 0
+    fences_budgets: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Call:
     issued_at: int
     keep_until: int
     caller_now: int
+    budget: int | None = None
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,14 @@ class Used:
     until: int
 
 
-Write = Fence | Used
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """One unit of a budget is gone."""
+
+    budget: int
+
+
+Write = Fence | Used | Charged
 
 
 @dataclass(slots=True)
@@ -73,19 +85,23 @@ class Keyspace:
 
     fence: Fence | None = None
     used: dict[int, Used] = field(default_factory=dict)
+    charged: list[int] = field(default_factory=list)  # a unit each, in their order
 
     def apply(self, write: Write) -> None:
-        if isinstance(write, Fence):
-            self.fence = write
-        else:
-            self.used[write.key] = write
+        match write:
+            case Fence():
+                self.fence = write
+            case Used():
+                self.used[write.key] = write
+            case Charged():
+                self.charged.append(write.budget)
 
     def expire(self, now: int) -> None:
         for key in [key for key, used in self.used.items() if used.until <= now]:
             del self.used[key]
 
     def copy(self) -> "Keyspace":
-        return Keyspace(self.fence, dict(self.used))
+        return Keyspace(self.fence, dict(self.used), list(self.charged))
 
 
 def consume(
@@ -114,6 +130,9 @@ def consume(
     # 6
     before = keyspace.used.get(call.key)
     if before is None or before.until <= now:
+        refusal = _charged(call, keyspace, rules, fence, writes)
+        if refusal is not None:
+            return refusal, writes
         writes.append(Used(call.key, call.nonce, now, call.keep_until))
         return Word.FIRST, writes
     if rules.compares_nonce and before.nonce == call.nonce and now - before.first <= rules.own_write:
@@ -121,3 +140,15 @@ def consume(
         writes += [before] if rules.rewrites_own else []
         return Word.FIRST, writes
     return Word.USED, writes
+
+
+def _charged(call: Call, keyspace: Keyspace, rules: Rules, fence: Fence, writes: list[Write]) -> Word | None:
+    """Charge the call's budget, if it has one; judged after the token, and written with it."""
+    if call.budget is None:
+        return None
+    if rules.fences_budgets and not call.since > fence.since + rules.margin:
+        return Word.FENCED
+    if not keyspace.charged.count(call.budget) < rules.limit:
+        return Word.EXHAUSTED
+    writes.append(Charged(call.budget))
+    return None

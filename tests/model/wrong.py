@@ -10,7 +10,17 @@ from typing import Final
 
 from tests.model import faults, uses
 from tests.model.moves import CLOCK_MOVES
-from tests.model.protocol import MARGIN, QUORUM_3, SINGLE, WAIT_ALL, Protocol, Wait
+from tests.model.protocol import (
+    MARGIN,
+    QUORUM_3,
+    QUORUM_3_CHARGED,
+    SINGLE,
+    SINGLE_CHARGED,
+    WAIT_ALL,
+    Charged,
+    Protocol,
+    Wait,
+)
 from tests.model.uses import Move
 
 QUARTER_MARGIN: Final = replace(SINGLE, name="one primary, a quarter of the margin", margin=MARGIN // 4)
@@ -24,6 +34,11 @@ SPARE: Final = replace(WAIT_ALL, name="wait all of 2, and a spare node", nodes=4
 SHORT_MEMORY: Final = replace(SINGLE, name="one primary, kept until exp only", keep=0)
 PAST_END_WRITTEN: Final = replace(SHORT_MEMORY, name="the same, past PXAT written", refuses_past_end=False)
 NONCE_IGNORED: Final = replace(SINGLE, name="one primary, nonce not compared", compares_nonce=False)
+BEGUN_ANEW: Final = replace(SINGLE_CHARGED, name="one primary, budgets begun anew", fences_budgets=False)
+EVERY_VOTER_COUNTS: Final = replace(
+    QUORUM_3_CHARGED, name="quorum of 3, every voter counts", charged=Charged.EVERYWHERE
+)
+HOME_NOT_NEEDED: Final = replace(QUORUM_3_CHARGED, name="quorum of 3, home not needed", charged=Charged.AT_HOME)
 
 _LOSS: Final = frozenset({faults.flush, faults.restart_empty})
 _FAILOVER: Final = frozenset({faults.promote, faults.follow})
@@ -40,4 +55,7 @@ WRONG: Final[Mapping[Protocol, frozenset[Move]]] = {
     SPARE: _FAILOVER,
     SHORT_MEMORY: STEADY | CLOCKS,
     PAST_END_WRITTEN: STEADY,
+    BEGUN_ANEW: _LOSS,
+    EVERY_VOTER_COUNTS: STEADY,
+    HOME_NOT_NEEDED: STEADY,
 }

@@ -14,7 +14,8 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from ott_extauthz.model.rejection import Rejection
-from ott_extauthz.policy.routes import CredentialKind, Match, Route, RouteTable
+from ott_extauthz.policy.routes import CredentialKind, Match, Route
+from ott_extauthz.policy.table import RouteTable
 from ott_extauthz.policy.target import CanonicalTarget, canonical_target, other_readings
 from ott_extauthz.policy.template import template_from
 
@@ -145,7 +146,7 @@ def test_no_text_whatever_raises(method: str, scheme: str, host: str, path: str)
     for found in (canonical_target(method, scheme, host, path), canonical_target("GET", scheme, "api", f"/{path}")):
         if isinstance(found, CanonicalTarget):
             other_readings(found)
-            TABLE.match(method, found)
+            TABLE.match(method, found, {})
 
 
 @given(st.binary(max_size=40))
@@ -238,7 +239,7 @@ def served_by_upstream(text: str) -> str | None:
 @settings(max_examples=1500)
 def test_no_upstream_reads_an_accepted_path_as_a_path_of_another_route(path: str) -> None:
     target = target_of(path)
-    route = target if isinstance(target, Rejection) else TABLE.match("GET", target)
+    route = target if isinstance(target, Rejection) else TABLE.match("GET", target, {})
     event(route.reason if isinstance(route, Rejection) else "accepted")
     if isinstance(route, Rejection):
         return
@@ -282,7 +283,7 @@ def test_escaping_unreserved_characters_never_changes_the_route(path: str, choic
     assert plain == spelled
     assert isinstance(plain, CanonicalTarget)
     assert isinstance(spelled, CanonicalTarget)
-    assert TABLE.match("GET", plain) == TABLE.match("GET", spelled)
+    assert TABLE.match("GET", plain, {}) == TABLE.match("GET", spelled, {})
 
 
 @given(ordinary_paths)
@@ -324,6 +325,6 @@ def test_the_model_of_an_upstream_serves_every_template_at_its_face(template: st
     path = template.replace("{x**}", "x/y").replace("{x}", "z").replace("{a}", "z").replace("{b}", "z")
     target = target_of(path)
     assert isinstance(target, CanonicalTarget)
-    route = TABLE.match("GET", target)
+    route = TABLE.match("GET", target, {})
     assert isinstance(route, Route)
     assert served_by_upstream(path) == route.name == template

@@ -31,12 +31,13 @@ def test_an_empty_file_has_the_documented_defaults(config: Path) -> None:
     assert (settings.clock.max_skew, settings.clock.iat_lead, settings.clock.exp_leeway) == (500, 500, 2000)
     assert settings.client_certificate.source == "peer"
     assert settings.listen.chosen_transport == "native"
+    assert (settings.reload.every, loaded(config, "reload: {every: 0s}").reload.every) == (1000, 0)
 
 
 def test_relative_paths_belong_to_the_file_that_names_them(config: Path) -> None:
     text = "policy: p.yaml\ntrust: [{issuer: a, jwks: /abs/j.json, algorithms: [EdDSA]}]\naudit: {path: audit/}"
     settings = loaded(config, text)
-    assert settings.policy == config.parent / "p.yaml"
+    assert settings.policy == [config.parent / "p.yaml"]
     assert settings.audit is not None
     assert settings.audit.path == config.parent / "audit"
     assert settings.trust is not None
@@ -102,6 +103,8 @@ def test_a_store_may_be_several_servers(config: Path, store: str) -> None:
         ("client_certificate: {trusted_hops: 1, hop_identities: [a]}", "it needs source: xfcc"),
         ("client_certificate: {source: header}", "client_certificate.source"),
         ("issuer: {url: 'https://a', lifetime: 301s}", "between 1s and 300s"),
+        ("reload: {every: 50ms}", "between 100ms and 1h, or 0s"),
+        ("reload: {every: 2h}", "between 100ms and 1h, or 0s"),
         ("failure_mode_allow: true", "unknown key"),
         ("- a", "must be a mapping"),
     ],

@@ -15,6 +15,7 @@ _SPENDS: Final = {
     b"replica": Spend(SpendOutcome.NOT_PRIMARY),
     b"evicts": Spend(SpendOutcome.UNSAFE),
     b"hidden": Spend(SpendOutcome.UNSAFE),
+    b"exhausted": Spend(SpendOutcome.BUDGET_EXHAUSTED),
 }
 
 
@@ -61,6 +62,8 @@ def spend_from(answer: object, nonce: bytes) -> Spend | Failed | None:
         return None
     if word == b"used" and more:
         return Spend(SpendOutcome.ALREADY_USED, _first_use(more))
+    if word == b"limited":
+        return Spend(SpendOutcome.RATE_LIMITED, retry_after_ms=int(more)) if more.isdigit() else None
     if word == b"failed":
         return Failed(more.decode(errors="replace"), is_written=False)
     if word == b"torn":

@@ -1,6 +1,7 @@
 """Who owns which bucket, by the servers of a cluster?  One question to each: CLUSTER NODES, with everybody's epoch.
 
 A bucket's keys share a hash tag, so a slot; 256 buckets spread over the 16384 slots, and each has its own fence.
+Which bucket a use goes to is its account's to say (``routed.py``).
 """
 
 import binascii

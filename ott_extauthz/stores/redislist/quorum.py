@@ -6,10 +6,16 @@ assumed of disks, of the order of messages, or of delays.  It needs one list of 
 
 A minority that is dead, slow, empty or fenced changes nothing: the answer is given as soon as a majority has spoken.
 Two attempts at the same moment may leave no majority to either: both are refused, and the token is gone.
+
+Charges are counted by one server, the account's home, which is asked before the others: what it refuses is written
+nowhere, and nobody is let through without its word, so that exactly as many pass as it counts.  Were every server to
+count, accepted uses could share the others and together take more than any one of them saw.  A home that is down
+refuses the charged uses of its accounts; one that forgot refuses their budgets.
 """
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -31,15 +37,23 @@ _LEAVES_NO_TRACE: Final = frozenset(
 
 
 class Tally(Attempt):
-    """Counts what the servers say to one attempt, until that settles it."""
+    """Counts what the servers say to one attempt, until that settles it; ``has_home``: one said "first use" before."""
 
     __slots__ = ("_errors", "_first", "_majority", "_others", "_silent")
 
-    def __init__(self, packed: PackedUse, deadline: float, result: asyncio.Future[Spend], *, voters: int) -> None:
+    def __init__(
+        self,
+        packed: PackedUse,
+        deadline: float,
+        result: asyncio.Future[Spend],
+        *,
+        voters: int,
+        has_home: bool = False,
+    ) -> None:
         super().__init__(packed, deadline, result)
-        self._silent = voters
+        self._silent = voters - has_home
         self._majority = voters // 2 + 1
-        self._first = 0
+        self._first = int(has_home)
         self._others: list[Spend] = []
         self._errors: list[UsedListError] = []
 
@@ -99,6 +113,15 @@ class QuorumUsedList:
         self._script = SpendScript(max_skew_ms=bounds.max_skew, margin_ms=self._margin_ms)
         self._nodes = [Node(settings, place) for place in places_from(settings.url)]
         self._spending = Spending(self._script, self._nodes, made=partial(Tally, voters=len(self._nodes)))
+        self._at_home = [Spending(self._script, [node]) for node in self._nodes]
+        self._elsewhere = [
+            Spending(
+                self._script,
+                [node for node in self._nodes if node is not home],
+                made=partial(Tally, voters=len(self._nodes), has_home=True),
+            )
+            for home in self._nodes
+        ]
 
     async def start(self) -> None:
         """Connect and set the fences; servers that are down show in health."""
@@ -109,7 +132,20 @@ class QuorumUsedList:
         if use.keep_until_ms <= use.now_ms:
             return Spend(SpendOutcome.EXPIRED)
         deadline = asyncio.get_running_loop().time() + min(timeout, self._nodes[0].longest)
+        if use.charges:
+            return await self._charged(use, deadline)
         return await self._spending.begin(use, deadline)
+
+    async def _charged(self, use: Use, deadline: float) -> Spend:
+        """Ask the account's home, which alone counts, and then the others, who judge the token only."""
+        home = int.from_bytes(use.account) % len(self._nodes)
+        spend = await self._at_home[home].begin(use, deadline)
+        if spend.outcome is not SpendOutcome.FIRST_USE:
+            return spend
+        try:
+            return await self._elsewhere[home].begin(replace(use, charges=()), deadline)
+        except UsedListError as error:
+            raise UsedListError(error.fault, TokenState.UNKNOWN, str(error)) from None
 
     async def health(self) -> StoreHealth:
         """Look at every server; ready if a majority is."""

@@ -3,6 +3,9 @@
 An attempt goes to the owner that the lease names.  If that fails, the lease is asked again, and if the owner is another
 one by then, the same attempt (the same nonce) goes there once.  What a server says of another one (MOVED) is a reason
 to ask, not an answer: only a majority moves an attempt.
+
+The bucket is the account's: the counters that a use charges lie in the same slot, under the same fence, and one script
+call stays atomic.  Every use of one token has one account, so it comes to one bucket, and two uses of it meet there.
 """
 
 import asyncio
@@ -61,7 +64,7 @@ class RoutedUsedList:
         if self._is_closed:
             raise UsedListError(UsedListFault.CLOSED, TokenState.UNSPENT, "the used-list is closed")
         deadline = asyncio.get_running_loop().time() + min(timeout, self._longest)
-        bucket = use.key[-1] % len(self._buckets)
+        bucket = (use.account or use.key)[-1] % len(self._buckets)
         owner = _owner_in(await self._lease.view(deadline), bucket)
         try:
             spend = await self._spend(use, bucket, owner, deadline)

@@ -14,6 +14,9 @@ its neighbours alone.  The steps, each repeated at its line of the script:
    finds its own write, for as long as it may be the same attempt; anyone else is shown when and by whom it was spent.
    Its own write is written once more, as a look writes the fence once more: a WAIT counts what *its connection* wrote,
    and nothing else (Valkey 9 answers "one replica" to a connection that wrote nothing while that replica stands still).
+7. Between finding nothing and writing, a use's charges are judged as ``counting.py`` has it, on counters in the bucket
+   of the used key.  They are written first: a use that could not be written after them has cost too much, never too
+   little.
 
 Steps 2 and 3 speak of the server and of this one instant, so they are done once a call, at the first use that passes
 step 1: a caller whose clock is off must not set a fence.  INFO alone costs the store twice what the rest of a use does.
@@ -29,7 +32,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from ott_extauthz.ports import OWN_WRITE_MS, Use
+from ott_extauthz.ports import OWN_WRITE_MS, Charge, ChargeKind, Use
 
 BUCKET: Final = "{0}"
 """All keys of a bucket share a hash slot and a fence.  A single primary needs one bucket; a cluster has many."""
@@ -45,6 +48,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%.0f', now)
 local fence, since, replicas, verdict
 
+local rank = {limited = 1, exhausted = 2, expired = 3, fenced = 4}
 local function number(word) return tonumber(word) or 0 / 0 end
 
 local function vouched()
@@ -78,13 +82,72 @@ local function judged(caller)
   return verdict
 end
 
-local function spent(key, caller, nonce, issued_at, keep_until, witness)
+-- 7
+local function budgeted(held, limit, cost, granted, keep_until)
+  if not (number(granted) > since + margin) then return 'fenced' end
+  if not (number(keep_until) > now) then return 'expired' end
+  if not (cost <= limit - held.level) then return 'exhausted' end
+  return nil, {level = held.level + cost, part = 0, keep_until = number(keep_until)}
+end
+
+local function rated(held, limit, period)
+  local level, part, rest = held.level, math.min(held.part, limit - 1), period % limit
+  if level < now then level, part = now, 0 end
+  level, part = level + (period - rest) / limit, part - (limit - rest)
+  if part < 0 then part = part + limit else level = level + 1 end
+  local reached = part > 0 and level + 1 or level
+  if not (reached - now <= period) then return 'limited', reached - now - period end
+  return nil, {level = level, part = part, keep_until = reached}
+end
+
+local function charged(key, arg, count)
+  local drafts, worst, wait = {}, nil, 0
+  for charge = 1, count do
+    local name, limit, amount = KEYS[key + charge], number(ARGV[arg + 2]), number(ARGV[arg + 3])
+    local held = drafts[name]
+    if not held then
+      local text = redis.pcall('GET', name) or '0:0'
+      if text.err then return 'failed', text.err end
+      local at = string.find(text, ':', 1, true) or 0
+      held = {level = number(string.sub(text, 1, at - 1)), part = number(string.sub(text, at + 1))}
+      if not (held.level >= 0 and held.part >= 0 and held.level + held.part < 2 ^ 54) then
+        return 'failed', 'ERR a counter of ours holds no number'
+      end
+    end
+    local word, after
+    if ARGV[arg + 1] == 'r' then
+      word, after = rated(held, limit, amount)
+    else
+      word, after = budgeted(held, limit, amount, ARGV[arg + 4], ARGV[arg + 5])
+    end
+    if not word then
+      drafts[name] = after
+    elseif not worst or rank[word] > rank[worst] then
+      worst = word
+    end
+    if word == 'limited' then wait = math.max(wait, after) end
+    arg = arg + 5
+  end
+  if worst then return worst, worst == 'limited' and string.format('%.0f', wait) or nil end
+  for name, draft in pairs(drafts) do
+    local text = string.format('%.0f:%.0f', draft.level, draft.part)
+    local done = redis.pcall('SET', name, text, 'PXAT', string.format('%.0f', draft.keep_until))
+    if done.err then return 'failed', done.err end
+  end
+end
+
+local function spent(key_at, arg, caller, nonce, issued_at, keep_until, witness, charges)
+  local key, count = KEYS[key_at], tonumber(charges)
   local word = judged(caller)
   if word ~= 'whole' then return word .. ' ' .. nonce end
   -- 4
   if not (number(issued_at) > since + margin) then return 'fenced ' .. nonce end
   -- 5
   if not (number(keep_until) > now) then return 'expired ' .. nonce end
+  if count > 0 and not redis.pcall('GET', key) then
+    local refusal, more = charged(key_at, arg + 6, count)
+    if refusal then return refusal .. ' ' .. nonce .. (more and ' ' .. more or '') end
+  end
   -- 6
   local value = stamp .. ':' .. nonce .. ':' .. witness
   local before = redis.pcall('SET', key, value, 'NX', 'GET', 'PXAT', keep_until)
@@ -109,8 +172,9 @@ if #KEYS == 1 then
 end
 local answers, key, arg = {}, 1, 4
 while key < #KEYS do
-  answers[#answers + 1] = spent(KEYS[key + 1], unpack(ARGV, arg + 1, arg + 5))
-  key, arg = key + 1, arg + 5
+  answers[#answers + 1] = spent(key + 1, arg, unpack(ARGV, arg + 1, arg + 6))
+  local charges = tonumber(ARGV[arg + 6])
+  key, arg = key + 1 + charges, arg + 6 + 5 * charges
 end
 return answers
 """
@@ -129,14 +193,30 @@ def packed(*words: str) -> bytes:
 _SHA: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for a script
 _CALL: Final = _packed("EVALSHA", _SHA)
 _WORDS_OF_A_CALL: Final = 8  # EVALSHA, its name, how many keys, the fence; the bounds, the term, how long one's own
-_WORDS_OF_A_USE: Final = 6  # its key; its caller's time, nonce, issued at, kept until, witness
+_WORDS_OF_A_USE: Final = 7  # its key; its caller's time, nonce, issued at, kept until, witness, how many charges
+_WORDS_OF_A_CHARGE: Final = 6  # its key; its kind, limit, cost or period, granted at, kept until
 LOAD: Final = packed("SCRIPT", "LOAD", SCRIPT)
 VERSION: Final = packed("INFO", "server")
 
 
-PackedUse = tuple[str, str, bytes]
-"""What one use adds to a call: its key, and its words, as the wire has them (Latin-1, for a witness is any bytes); and
-its nonce as the answer will repeat it."""
+PackedUse = tuple[str, str, bytes, int]
+"""What one use adds to a call: its keys, and its words, as the wire has them (Latin-1, for a witness is any bytes); its
+nonce as the answer will repeat it; and how many charges are among them."""
+
+
+_NO_CHARGES: Final = _packed("0")
+_KINDS: Final = {ChargeKind.RATE: "r", ChargeKind.BUDGET: "b"}
+
+
+def _packed_charge(charge: Charge) -> str:
+    is_rate = charge.kind is ChargeKind.RATE
+    numbers = (
+        charge.limit,
+        charge.period_ms if is_rate else charge.bounded_cost,
+        charge.since_ms,
+        charge.keep_until_ms,
+    )
+    return _packed(_KINDS[charge.kind], *map(str, numbers))
 
 
 class SpendScript:
@@ -158,13 +238,20 @@ class SpendScript:
             f"${len(now)}\r\n{now}\r\n${len(nonce)}\r\n{nonce}\r\n${len(issued_at)}\r\n{issued_at}\r\n"
             f"${len(keep_until)}\r\n{keep_until}\r\n${len(witness)}\r\n{witness}\r\n"
         )
-        return f"${len(key)}\r\n{key}\r\n", words, nonce.encode()
+        keys = f"${len(key)}\r\n{key}\r\n"
+        if not use.charges:
+            return keys, words + _NO_CHARGES, nonce.encode(), 0
+        keys += _packed(*[f"{self._used_prefix}{_KINDS[charge.kind]}:{charge.key.hex()}" for charge in use.charges])
+        words += _packed(str(len(use.charges))) + "".join(map(_packed_charge, use.charges))
+        return keys, words, nonce.encode(), len(use.charges)
 
     def spend(self, uses: Sequence[PackedUse]) -> bytes:
         """Return the packed call that spends every one of ``uses`` once; it is answered in their order."""
         count = len(uses)
-        keys, words, _ = zip(*uses, strict=True)
-        head = f"*{_WORDS_OF_A_CALL + _WORDS_OF_A_USE * count}\r\n{_CALL}{_packed(str(count + 1))}{self._fence}"
+        keys, words, _, counts = zip(*uses, strict=True)
+        charges = sum(counts)
+        total = _WORDS_OF_A_CALL + _WORDS_OF_A_USE * count + _WORDS_OF_A_CHARGE * charges
+        head = f"*{total}\r\n{_CALL}{_packed(str(1 + count + charges))}{self._fence}"
         return "".join([head, *keys, self._shared, *words]).encode("latin-1")
 
     def look(self, now_ms: int) -> bytes:

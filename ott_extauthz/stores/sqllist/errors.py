@@ -25,7 +25,7 @@ READ_ONLY: Final = "25006"
 
 _ADVICE: Final = {
     READ_ONLY: "it takes no writes; store.url must name the primary",
-    "42501": "the user of store.url lacks a permission on ott_used or ott_fence, or may not create them",
+    "42501": "the user of store.url lacks a permission on ott_used, ott_counters or ott_fence, or may not create them",
     "53100": "its disk is full",
     "53300": "it has too many connections; raise its max_connections",
     "55P03": "a lock was not to be had in time",

@@ -1,8 +1,9 @@
 """How is the list kept in PostgreSQL (13 or newer)?  On one primary, durable at every commit, by the server's clock.
 
 The identity is made of what changes when the database may have forgotten: the instant the server started (a crash, a
-restart, a data directory put back), its timeline (a promotion) and the table's file (TRUNCATE, dropped and made anew).
-It needs no permission beyond the tables' own.  The table's file is compared once more with every row that is written.
+restart, a data directory put back), its timeline (a promotion) and the files of the tables of uses and of counters
+(TRUNCATE, dropped and made anew).  It needs no permission beyond the tables' own.  The files are compared once more
+with every row that is written.
 
 Limits.  As with Redis: an old primary that lives on after a promotion (fence it off before promoting), rows deleted by
 hand, a machine reverted with its memory.
@@ -26,7 +27,7 @@ from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, postgres_reason
 from ott_extauthz.stores.sqllist.judging import Rules, Seen
 from ott_extauthz.stores.sqllist.session import Session, read_fence
-from ott_extauthz.stores.sqllist.tables import BUCKET, FENCE, METADATA, USED
+from ott_extauthz.stores.sqllist.tables import BUCKET, COUNTERS, FENCE, METADATA, USED
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningInsert
@@ -37,17 +38,24 @@ LANES: Final = 4
 
 _CREATING: Final = 0x0774657874  # any number, the same for all who create the tables
 _MS: Final = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
-_FILE: Final = "CAST(pg_relation_filenode(to_regclass('ott_used')) AS bigint)"
+_FILES: Final = (
+    "CAST(pg_relation_filenode(to_regclass('ott_used')) AS text) || '.' || "
+    "CAST(pg_relation_filenode(to_regclass('ott_counters')) AS text)"
+)
 _LOOK: Final = text(f"""\
 SELECT {_MS} AS now_ms, pg_is_in_recovery() AS is_replica, current_setting('transaction_read_only') AS read_only,
   current_setting('synchronous_commit') AS synchronous_commit, current_setting('fsync') AS fsync,
-  current_setting('full_page_writes') AS full_page_writes, {_FILE} AS file,
+  current_setting('full_page_writes') AS full_page_writes, {_FILES} AS files,
   (SELECT string_agg(CAST(relpersistence AS text), '') FROM pg_class
-    WHERE oid IN (to_regclass('ott_used'), to_regclass('ott_fence'))) AS persistence,
+    WHERE oid IN (to_regclass('ott_used'), to_regclass('ott_counters'), to_regclass('ott_fence'))) AS persistence,
   CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
   CAST(extract(epoch FROM pg_postmaster_start_time()) AS text) AS started""")  # noqa: S608 - constants of this file
-_INSERT: Final = (
-    insert(USED).on_conflict_do_nothing().returning(USED.c.key, text(f"{_MS} AS written_ms"), text(f"{_FILE} AS file"))
+_WRITTEN: Final = (text(f"{_MS} AS written_ms"), text(f"{_FILES} AS files"))
+_INSERT: Final = insert(USED).on_conflict_do_nothing().returning(USED.c.key, *_WRITTEN)
+_HOLD: Final = (
+    insert(COUNTERS)
+    .on_conflict_do_update(index_elements=[COUNTERS.c.key], set_={"part": COUNTERS.c.part})
+    .returning(COUNTERS, *_WRITTEN)
 )
 
 
@@ -141,7 +149,7 @@ class PostgresDatabase:
 async def _prepare(connection: AsyncConnection) -> None:
     """Make the tables where they are missing, one process at a time.  A replica cannot, and need not."""
     missing = text("SELECT NOT pg_is_in_recovery() AND (to_regclass('ott_used') IS NULL OR "
-                   "to_regclass('ott_fence') IS NULL)")  # fmt: skip
+                   "to_regclass('ott_counters') IS NULL OR to_regclass('ott_fence') IS NULL)")  # fmt: skip
     if (await connection.execute(missing)).scalar_one():
         await connection.exec_driver_sql("BEGIN")
         await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
@@ -157,7 +165,7 @@ class PostgresSession(Session):
     def __init__(self, connection: AsyncConnection, rules: Rules, driver: Any) -> None:  # noqa: ANN401 - no types
         super().__init__(connection, rules)
         self._driver = driver
-        self._file = -1
+        self._files = ""
 
     async def _disconnect(self) -> None:
         self._driver.terminate()  # at once: a polite goodbye would wait for a server that may be gone
@@ -167,16 +175,19 @@ class PostgresSession(Session):
     def _insert(self) -> "ReturningInsert[Any]":
         return _INSERT
 
+    def _hold(self) -> "ReturningInsert[Any]":
+        return _HOLD
+
     async def _see(self) -> Seen:
         look = (await self._connection.execute(_LOOK)).one()
-        self._file = look.file
+        self._files = look.files
         danger = _danger(look)
         if danger is not None:
             outcome, advice = danger
             return Seen(look.now_ms, refusal=outcome, advice=advice)
-        if look.file is None:
-            raise ReplacedError("the table ott_used is gone")
-        identity = f"{look.started}.{look.timeline}.{look.file}"
+        if look.files is None:
+            raise ReplacedError("a table of ours is gone")
+        identity = f"{look.started}.{look.timeline}.{look.files}"
         fence = await read_fence(self._connection)
         if fence is not None and fence.identity == identity:
             return Seen(look.now_ms, fence)
@@ -191,9 +202,9 @@ class PostgresSession(Session):
         return Seen(look.now_ms, await read_fence(self._connection), is_fence_new=True)
 
     def _check_written(self, row: Any, seen: Seen) -> int:  # noqa: ANN401 - as the base class has it
-        """Compare the table that took the row with the one the fence speaks of; the write holds a lock on it."""
-        if row.file != self._file:
-            raise ReplacedError("the table was emptied or made anew meanwhile")
+        """Compare the tables with those the fence speaks of; the write holds a lock on the one that took the row."""
+        if row.files != self._files:
+            raise ReplacedError("a table of ours was emptied or made anew meanwhile")
         written_ms: int = row.written_ms
         return max(written_ms, seen.now_ms)
 

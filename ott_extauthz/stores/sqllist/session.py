@@ -1,7 +1,8 @@
 """What happens in one transaction?  A batch of uses is spent, each with an answer of its own.
 
-The order never changes: begin, see (clock, role, safety, fence), write, read what was in the way, commit, and only then
-answer.  A transaction whose COMMIT was not sent cannot have spent anything: ``may_have_written`` says whether it was.
+The order never changes: begin, see (clock, role, safety, fence), write, read what was in the way, lock the counters,
+judge, withdraw what was refused, commit, and only then answer.  Uses are locked before counters, each in one order: no
+deadlock.  A transaction whose COMMIT was not sent cannot have spent anything: ``may_have_written`` says whether it was.
 """
 
 import asyncio
@@ -13,15 +14,17 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ott_extauthz.ports import Spend, SpendOutcome, Use
-from ott_extauthz.stores.sqllist.judging import Fence, Row, Rules, Seen, judged
-from ott_extauthz.stores.sqllist.tables import BUCKET, FENCE, USED
+from ott_extauthz.ports import Spend, Use
+from ott_extauthz.stores.counting import UNTOUCHED, Counter, Counters
+from ott_extauthz.stores.sqllist.batch import Batch
+from ott_extauthz.stores.sqllist.judging import Fence, Row, Rules, Seen
+from ott_extauthz.stores.sqllist.tables import BUCKET, COUNTERS, FENCE, USED
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningInsert
 
 SWEEP_ROWS: Final = 1000
-"""Ended uses deleted at once: few, so that no spend waits long behind a sweep."""
+"""Ended uses, or counters, deleted at once: few, so that no spend waits long behind a sweep."""
 
 GOODBYE_SECONDS: Final = 1.0
 
@@ -33,6 +36,18 @@ _ENDED: Final = (
     .where(USED.c.keep_until_ms <= bindparam("now_ms"))
     .limit(SWEEP_ROWS)
     .with_for_update(skip_locked=True)
+)
+_A_COUNTER_ENDED: Final = select(COUNTERS.c.key).where(COUNTERS.c.keep_until_ms <= bindparam("now_ms")).limit(1)
+_ENDED_COUNTERS: Final = _A_COUNTER_ENDED.limit(SWEEP_ROWS).with_for_update(skip_locked=True)
+_KEEP: Final = (
+    update(COUNTERS)
+    .where(COUNTERS.c.key == bindparam("of_key"))
+    .values({name: bindparam(name) for name in ("level", "part", "keep_until_ms")})
+)
+_TAKE_OVER: Final = (
+    update(USED)
+    .where(USED.c.key == bindparam("of_key"))
+    .values({name: bindparam(name) for name in ("nonce", "keep_until_ms", "witness")})
 )
 _SWEPT: Final = (
     update(FENCE)
@@ -66,12 +81,10 @@ class Session:
         seen = await self._see()
         refusals = [self._rules.refusal(use, seen) for use in uses]
         fit = [use for use, refusal in zip(uses, refusals, strict=True) if refusal is None]
-        rows, late = await self._written(fit, seen) if fit else ({}, set())
-        await self._finish(seen, has_written=bool(fit))
-        return seen, [
-            Spend(refusal) if refusal else self._answer(use, rows, late, seen)
-            for use, refusal in zip(uses, refusals, strict=True)
-        ]
+        spends, has_written = await self._spent(fit, seen) if fit else ([], False)
+        await self._finish(seen, has_written=has_written)
+        answers = iter(spends)
+        return seen, [Spend(refusal) if refusal else next(answers) for refusal in refusals]
 
     async def sweep(self) -> None:
         """Delete some of what has ended by the database's clock, and remember up to when, in one transaction."""
@@ -81,11 +94,16 @@ class Session:
         if seen.fence is None or seen.refusal is not None:
             await self._connection.exec_driver_sql("ROLLBACK")
             return
-        ended = (await self._connection.execute(_ENDED, {"now_ms": seen.now_ms})).scalars().all()
-        if ended:
-            await self._connection.execute(_SWEPT, {"now_ms": seen.now_ms})
+        now = {"now_ms": seen.now_ms}
+        ended = (await self._connection.execute(_ENDED, now)).scalars().all()
+        has_ended_counters = (await self._connection.execute(_A_COUNTER_ENDED, now)).first() is not None
+        if ended or has_ended_counters:
+            await self._connection.execute(_SWEPT, now)
             await self._connection.execute(delete(USED).where(USED.c.key.in_(ended)))
-        await self._finish(seen, has_written=bool(ended))
+            # After the fence, never before: whoever sets a fence waits for counters next.
+            counters = (await self._connection.execute(_ENDED_COUNTERS, now)).scalars().all()
+            await self._connection.execute(delete(COUNTERS).where(COUNTERS.c.key.in_(counters)))
+        await self._finish(seen, has_written=bool(ended or has_ended_counters))
 
     async def tidy(self) -> None:
         """Do what the database wants done now and then."""
@@ -105,6 +123,10 @@ class Session:
     def _insert(self) -> "ReturningInsert[Any]":
         raise NotImplementedError
 
+    def _hold(self) -> "ReturningInsert[Any]":
+        """Return what makes counters that are missing, and locks and returns all of them."""
+        raise NotImplementedError
+
     async def _committed(self, seen: Seen, *, has_written: bool) -> None:
         """Make sure, after COMMIT and before anyone is answered, that the data set is still the one it was."""
 
@@ -112,24 +134,60 @@ class Session:
         """Return the database's time at which ``row`` was written."""
         return seen.now_ms
 
-    async def _written(self, uses: Sequence[Use], seen: Seen) -> tuple[dict[bytes, Row], set[bytes]]:
-        """Write the first use of each key; return the row of every key, and which keys were written too late."""
+    async def _spent(self, uses: list[Use], seen: Seen) -> tuple[list[Spend], bool]:
+        """Return what comes of ``uses``, and whether there is anything to commit."""
+        batch = await self._claimed(uses, seen)
+        counters, fresh = await self._held(batch.counters_of(uses), seen)
+        spends = [batch.judge(use, counters) for use in uses]
+        if not batch.is_void or seen.is_fence_new:  # else all of it is rolled back
+            await self._correct(batch, counters, fresh)
+        return spends, not batch.is_void
+
+    async def _claimed(self, uses: Sequence[Use], seen: Seen) -> Batch:
+        """Write a row for the first use of each key, and read the rows that were in the way."""
         firsts: dict[bytes, Use] = {}
         for use in uses:
             firsts.setdefault(use.key, use)
-        values = [_values(firsts[key], seen.now_ms) for key in sorted(firsts)]  # one order for all: no deadlock
-        late: set[bytes] = set()
-        rows: dict[bytes, Row] = {}
+        values = [_values(firsts[key], seen.now_ms) for key in sorted(firsts)]
+        batch = Batch(now_ms=seen.now_ms, rows={}, claimed={}, late=set())
         for row in await self._connection.execute(self._insert(), values):
-            use = firsts[row.key]
-            rows[use.key] = Row(use.nonce, seen.now_ms, use.witness)
+            use = batch.claimed[row.key] = firsts[row.key]
             if self._check_written(row, seen) >= use.keep_until_ms:
-                late.add(use.key)
-        others = [key for key in firsts if key not in rows]
+                batch.late.add(use.key)
+        others = [key for key in firsts if key not in batch.claimed]
         if others:
             for row in await self._connection.execute(_IN_THE_WAY, {"keys": others}):
-                rows[row.key] = Row(row.nonce, row.first_ms, row.witness)
-        return rows, late
+                batch.rows[row.key] = Row(row.nonce, row.first_ms, row.witness)
+        return batch
+
+    async def _held(self, names: list[bytes], seen: Seen) -> tuple[Counters, set[bytes]]:
+        """Lock the counters of these names, and return them as they are now; and which of them did not exist."""
+        held: dict[bytes, Counter] = {}
+        now_ms = seen.now_ms
+        if names:
+            values = [{"key": name, "level": 0, "part": 0, "keep_until_ms": 0} for name in names]
+            for row in await self._connection.execute(self._hold(), values):
+                held[row.key] = Counter(row.level, row.part, row.keep_until_ms)
+                now_ms = max(now_ms, self._check_written(row, seen))  # it may have waited for others
+        since_ms, swept_ms = (seen.fence.since_ms, seen.fence.swept_ms) if seen.fence else (now_ms, now_ms)
+        fence_ms, ended_ms = since_ms + self._rules.margin_ms, max(now_ms, swept_ms)
+        fresh = {name for name, counter in held.items() if counter == UNTOUCHED}
+        return Counters(held=held, now_ms=now_ms, fence_ms=fence_ms, ended_ms=ended_ms), fresh
+
+    async def _correct(self, batch: Batch, counters: Counters, fresh: set[bytes]) -> None:
+        """Write what was charged; take back what turned out not to be a first use."""
+        kept = [{"of_key": name, **_counted(counters.held[name])} for name in sorted(counters.changed)]
+        if kept:
+            await self._connection.execute(_KEEP, kept)
+        taken_over = [
+            {"of_key": use.key, "nonce": use.nonce, "keep_until_ms": use.keep_until_ms, "witness": use.witness}
+            for use in batch.taken_over
+        ]
+        if taken_over:
+            await self._connection.execute(_TAKE_OVER, taken_over)
+        for table, keys in ((USED, batch.withdrawn), (COUNTERS, fresh - counters.changed)):
+            if keys:
+                await self._connection.execute(delete(table).where(table.c.key.in_(keys)))
 
     async def _finish(self, seen: Seen, *, has_written: bool) -> None:
         if not has_written and not seen.is_fence_new:
@@ -138,12 +196,6 @@ class Session:
         self.may_have_written = has_written
         await self._connection.exec_driver_sql("COMMIT")
         await self._committed(seen, has_written=has_written)
-
-    @staticmethod
-    def _answer(use: Use, rows: dict[bytes, Row], late: set[bytes], seen: Seen) -> Spend:
-        if use.key in late:
-            return Spend(SpendOutcome.EXPIRED)
-        return judged(use, rows.get(use.key), seen.now_ms)
 
 
 def _values(use: Use, now_ms: int) -> dict[str, object]:
@@ -154,6 +206,10 @@ def _values(use: Use, now_ms: int) -> dict[str, object]:
         "keep_until_ms": use.keep_until_ms,
         "witness": use.witness,
     }
+
+
+def _counted(counter: Counter) -> dict[str, int]:
+    return {"level": counter.level, "part": counter.part, "keep_until_ms": counter.keep_until_ms}
 
 
 async def read_fence(connection: AsyncConnection) -> Fence | None:

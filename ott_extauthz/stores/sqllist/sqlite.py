@@ -19,9 +19,10 @@ instant ``t``, was issued before ``t + a`` (+ 2c), and left its count in the wit
 5. A caller's time limit stops no thread of the driver: the lock is kept until it has ended, and what was not on its way
    to the commit when the caller left is not committed.
 
-Limits.  Not seen: a copy put back *together with* its witness file, in place, without a reboot; a row deleted by hand;
-a file exchanged in the very milliseconds of a checkpoint.  One fence too many: a worker killed in the middle of a
-checkpoint; another program that opens the file while no worker does (the last to close it writes the log back).
+Limits.  Not seen: a copy put back *together with* its witness file, in place, without a reboot; a row or a table
+deleted by hand; a file exchanged in the very milliseconds of a checkpoint.  One fence too many: a worker killed in the
+middle of a checkpoint; another program that opens the file while no worker does (the last to close it writes the log
+back).
 A network file system is none for SQLite's locks.  Without /proc there is no boot id, so that after a crash of the
 machine all rests on the disk's honesty.
 """
@@ -49,7 +50,7 @@ from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, sqli
 from ott_extauthz.stores.sqllist.files import Files, make_missing
 from ott_extauthz.stores.sqllist.judging import Fence, Rules, Seen
 from ott_extauthz.stores.sqllist.session import GOODBYE_SECONDS, Session, read_fence
-from ott_extauthz.stores.sqllist.tables import BUCKET, FENCE, METADATA, USED
+from ott_extauthz.stores.sqllist.tables import BUCKET, COUNTERS, FENCE, METADATA, USED
 from ott_extauthz.stores.sqllist.witness import PATIENCE_SECONDS, Mark, OpenWitness, Witness, boot_id, stamp_of
 
 if TYPE_CHECKING:
@@ -196,10 +197,10 @@ class SqliteSession(Session):
         await self._alone(self._tidy)
 
     async def _tidy(self) -> None:
-        mark, stamp = self._held.read(), self._stamp()
+        mark, stamp = self._own_lock.read(), self._stamp()
         if mark is not None and mark.stamp == stamp:
             await self._connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-            self._held.write(replace(mark, stamp=self._stamp()))
+            self._own_lock.write(replace(mark, stamp=self._stamp()))
 
     async def drop(self) -> None:
         """Close, once all that is under way has ended; nobody waits long for that, but the lock is kept until then."""
@@ -266,7 +267,7 @@ class SqliteSession(Session):
         return result
 
     @property
-    def _held(self) -> OpenWitness:
+    def _own_lock(self) -> OpenWitness:
         if self._lock is None:
             raise RuntimeError("not under the lock")
         return self._lock
@@ -277,9 +278,14 @@ class SqliteSession(Session):
     def _insert(self) -> "ReturningInsert[Any]":
         return insert(USED).on_conflict_do_nothing().returning(USED.c.key)
 
+    def _hold(self) -> "ReturningInsert[Any]":
+        statement = insert(COUNTERS)
+        same = {"part": COUNTERS.c.part}
+        return statement.on_conflict_do_update(index_elements=[COUNTERS.c.key], set_=same).returning(COUNTERS)
+
     async def _see(self) -> Seen:
         fence = await read_fence(self._connection)
-        mark, stamp = self._held.read(), self._stamp()
+        mark, stamp = self._own_lock.read(), self._stamp()
         if fence is not None and mark is not None and _vouches(mark, fence, stamp):
             return Seen(self._clock.now_ms(), fence)
         return await self._fenced(fence, stamp)
@@ -292,7 +298,7 @@ class SqliteSession(Session):
         values = asdict(made)
         statement = insert(FENCE).values(bucket=BUCKET, **values)
         await self._connection.execute(statement.on_conflict_do_update(index_elements=[FENCE.c.bucket], set_=values))
-        self._held.write(Mark(made.identity, made.writes, stamp))
+        self._own_lock.write(Mark(made.identity, made.writes, stamp))
         return Seen(now_ms, made, is_fence_new=True)
 
     async def _finish(self, seen: Seen, *, has_written: bool) -> None:
@@ -307,10 +313,10 @@ class SqliteSession(Session):
         if fence is None or self._files is None or not has_written:
             return
         self._files.check()
-        mark = self._held.read()
-        if mark is None or mark.identity != fence.identity or not self._held.is_in_place:
+        mark = self._own_lock.read()
+        if mark is None or mark.identity != fence.identity or not self._own_lock.is_in_place:
             raise ReplacedError("the witness beside the file was replaced while it was in use")
-        self._held.write(replace(mark, writes=fence.writes + 1))
+        self._own_lock.write(replace(mark, writes=fence.writes + 1))
 
 
 async def _rested(driver: aiosqlite.Connection) -> None:

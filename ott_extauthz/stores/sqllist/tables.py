@@ -1,8 +1,8 @@
-"""What does the used-list keep in a database?  Two tables, the same in SQLite and in PostgreSQL.
+"""What does the used-list keep in a database?  Three tables, the same in SQLite and in PostgreSQL.
 
 ``swept_ms`` is the latest instant up to which ended uses were deleted: nothing that ends at or before it is ever a
 first use again, whatever a clock says later.  ``writes`` counts the transactions that wrote uses; SQLite's witness
-compares it.
+compares it.  A counter's columns are those of ``counting.Counter``.
 """
 
 from typing import Final
@@ -22,6 +22,15 @@ USED: Final = Table(
     Column("first_ms", BigInteger, nullable=False),
     Column("keep_until_ms", BigInteger, nullable=False, index=True),
     Column("witness", LargeBinary, nullable=False),
+)
+
+COUNTERS: Final = Table(
+    "ott_counters",
+    METADATA,
+    Column("key", LargeBinary, primary_key=True),
+    Column("level", BigInteger, nullable=False),
+    Column("part", BigInteger, nullable=False),
+    Column("keep_until_ms", BigInteger, nullable=False, index=True),
 )
 
 FENCE: Final = Table(

@@ -219,11 +219,22 @@ def test_an_empty_trust_list_refuses_everything() -> None:
     assert verifier.verify(FAKE.token(), audience=AUDIENCE, now_ms=NOW_MS) == Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
 
 
-@pytest.mark.parametrize("claim", ["authorization_details", "htm", "htp", "digest"])
-def test_a_restriction_we_cannot_enforce_is_carried_to_the_refusal(claim: str) -> None:
-    token = VERIFIER.verify(FAKE.token(FAKE.claims() | {claim: "POST"}), audience=AUDIENCE, now_ms=NOW_MS)
+def test_a_restriction_we_cannot_enforce_is_carried_to_the_refusal() -> None:
+    claims = FAKE.claims(authorization_details=[{"type": "payment_initiation"}])
+    token = VERIFIER.verify(FAKE.token(claims), audience=AUDIENCE, now_ms=NOW_MS)
     assert isinstance(token, VerifiedToken)
-    assert token.restrictions == (claim,)
+    assert token.restrictions == ("authorization_details[0]",)
+    assert token.claims == claims
+
+
+@pytest.mark.parametrize("claim", ["authorization_details", "region", "htm", "htp", "digest"])
+def test_a_malformed_restriction_is_never_left_out(claim: str) -> None:
+    wrong: tuple[object, ...] = ("", None, 7, [], {}, "\u00e9")
+    for value in wrong:
+        payload = json.dumps(FAKE.claims() | {claim: value}).encode()
+        header = b'{"alg": "EdDSA", "kid": "k1", "typ": "ott+jwt"}'
+        answer = VERIFIER.verify(FAKE.sign(header, payload), audience=AUDIENCE, now_ms=NOW_MS)
+        assert answer == Rejection(Reason.TOKEN_CLAIMS_INVALID), (claim, value)
 
 
 def test_fractions_of_iat_are_rounded_down() -> None:

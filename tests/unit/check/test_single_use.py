@@ -1,16 +1,33 @@
 """Reservation, provenance, the local refusal cache, and spends that are not begun."""
 
+import dataclasses
+
 import pytest
 
 from ott_extauthz.check.latency import FEWEST, FRESH_SECONDS, MOST_SECONDS, RecentLatency
 from ott_extauthz.check.seen import Seen, SeenTokens
-from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.check.spending import Spending
+from ott_extauthz.model.decision import Allow, Deny, SpentToken
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.replay import FirstSpender, first_spender, witness_of
-from ott_extauthz.ports import OWN_WRITE_MS, WITNESS_BYTES, Spend, Use, UsedListError, UsedListFault
+from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.ports import (
+    OWN_WRITE_MS,
+    WITNESS_BYTES,
+    Charge,
+    Spend,
+    SpendOutcome,
+    Use,
+    UsedListError,
+    UsedListFault,
+)
 from ott_extauthz.stores.memory import MemoryUsedList
+from tests.charging import budget, rate
+from tests.fakes.clock import FakeClock
 from tests.fakes.desk import CALLER, POLICY, Desk
+from tests.fakes.issuer import NOW_MS
+from tests.fakes.used_list import AnsweringUsedList
 
 RESERVED = POLICY.replace("    max_auth_age: 5m\n", "    max_auth_age: 5m\n    reservation: true\n")
 DEBIT = {"path": "/v1/wallets/7/debit"}
@@ -179,3 +196,83 @@ def test_a_witness_stays_within_its_bound_and_comes_back() -> None:
 def test_a_witness_beyond_its_bound_is_a_programmers_error() -> None:
     with pytest.raises(ValueError, match="at most 256"):
         Use(key=b"k", nonce=b"n", issued_at_ms=1, keep_until_ms=2, now_ms=1, witness=b"x" * 257)
+
+
+class Till:
+    """A desk's single use, asked directly: what the policy would charge is the test's to say."""
+
+    def __init__(self) -> None:
+        self.desk = Desk(CountingList(clock=FakeClock(now_ms=NOW_MS), iat_lead_ms=500))
+        self.desk.clock.advance(10_000)
+        self.single_use = self.desk.checker.single_use
+        CountingList.asked = 0
+
+    def token(self) -> VerifiedToken:
+        verified = self.desk.checker.verifier.verify(
+            self.desk.token(), audience="wallet.api", now_ms=self.desk.clock.now_ms()
+        )
+        assert isinstance(verified, VerifiedToken)
+        return verified
+
+    async def spend(
+        self, token: VerifiedToken, *charges: Charge, nonce: bytes = b"", deadline: float = 1.0
+    ) -> SpentToken | Rejection:
+        spending = Spending(token=token, nonce=nonce or self.desk.entropy(16), witness=b"", charges=charges)
+        clock = self.desk.clock
+        return await self.single_use.spend(spending, now_ms=clock.now_ms(), deadline=clock.monotonic() + deadline)
+
+    def budget(self, limit: int) -> Charge:
+        return budget(self.desk.clock.now_ms(), limit)
+
+
+async def test_a_refused_charge_leaves_the_token_unspent_and_out_of_the_refusal_cache() -> None:
+    till = Till()
+    token = till.token()
+    assert await till.spend(token, till.budget(0)) == Rejection(Reason.BUDGET_EXHAUSTED, TokenState.UNSPENT)
+    assert await till.spend(token, till.budget(0)) == Rejection(Reason.BUDGET_EXHAUSTED, TokenState.UNSPENT)
+    assert len(till.single_use.seen) == 0
+    assert isinstance(await till.spend(token, till.budget(1)), SpentToken)
+
+
+async def test_a_limited_rate_says_how_long_to_wait_and_the_same_token_gets_through_then() -> None:
+    till = Till()
+    slow = rate(1, 1500)
+    assert isinstance(await till.spend(till.token(), slow), SpentToken)
+    token = till.token()
+    refused = await till.spend(token, slow)
+    assert refused == Rejection(Reason.RATE_LIMITED, TokenState.UNSPENT, retry_after_ms=1500)
+    till.desk.clock.advance(1500)
+    assert isinstance(await till.spend(token, slow), SpentToken)
+
+
+async def test_a_replay_that_the_worker_knows_of_costs_neither_a_question_nor_a_charge() -> None:
+    till = Till()
+    token, charge = till.token(), till.budget(2)
+    assert isinstance(await till.spend(token, charge, nonce=b"n" * 16), SpentToken)
+    for _ in range(5):
+        replay = await till.spend(token, charge)
+        assert isinstance(replay, Rejection)
+        assert (replay.reason, replay.token_state) == (Reason.TOKEN_REPLAYED, TokenState.SPENT)
+    assert CountingList.asked == 1
+    assert isinstance(await till.spend(token, charge, nonce=b"n" * 16), SpentToken)  # its own repeat is asked again
+    assert isinstance(await till.spend(till.token(), charge), SpentToken)
+    last = await till.spend(till.token(), charge)
+    assert isinstance(last, Rejection)
+    assert last.reason is Reason.BUDGET_EXHAUSTED
+
+
+async def test_a_budget_from_before_the_fence_says_that_the_store_forgot() -> None:
+    till = Till()
+    stale = budget(0, 10, keep_ms=2 * till.desk.clock.now_ms())
+    refused = await till.spend(till.token(), stale)
+    assert refused == Rejection(Reason.STORE_EPOCH, TokenState.UNKNOWN)
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in SpendOutcome if outcome is not SpendOutcome.FIRST_USE])
+async def test_every_outcome_but_the_first_use_is_a_refusal(outcome: SpendOutcome) -> None:
+    till = Till()
+    single_use = dataclasses.replace(till.single_use, used_list=AnsweringUsedList([outcome]), seen=SeenTokens())
+    till.single_use = single_use
+    refused = await till.spend(till.token(), rate(1, 1))
+    assert isinstance(refused, Rejection)
+    assert len(single_use.seen) == (outcome is SpendOutcome.ALREADY_USED), "only what is surely spent is remembered"

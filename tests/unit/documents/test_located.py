@@ -30,7 +30,7 @@ def test_yaml_1_1_surprises_stay_strings(text: str) -> None:
 def test_every_mistake_is_reported_with_its_place() -> None:
     assert problems("a: 1\na: 2\nb: &x [1]\nc: *x\n? [k]\n: v\n<<: {d: 1}\n") == [
         "f.yaml:2:1: a: this key stands twice",
-        "f.yaml:3:4: c: anchors and aliases are not supported; write the value out",
+        "f.yaml:4:4: c: anchors and aliases are not supported; write the value out",
         "f.yaml:5:3: a key must be a plain string",
         "f.yaml:7:1: a key must be a plain string",
     ]
@@ -66,3 +66,20 @@ def test_problems_sort_by_place_and_show_it() -> None:
     error = DocumentError([Problem("b", 0, 0, "", "two"), Problem("a", 3, 1, "x.y", "one")])
     assert str(error) == "a:3:1: x.y: one\nb: two"
     assert dotted(("routes", 2, "match")) == "routes[2].match"
+
+
+def test_a_mistaken_key_hides_no_later_mistake_and_swallows_only_its_own_value() -> None:
+    assert problems("? {a: [1, 2]}\n: {b: [3]}\nx: 1\nx: {y: [1]}\nz: &n [1]\nw: [*n]\n") == [
+        "f.yaml:1:3: a key must be a plain string",
+        "f.yaml:4:1: x: this key stands twice",
+        "f.yaml:6:5: w[0]: anchors and aliases are not supported; write the value out",
+    ]
+
+
+def test_places_are_found_for_every_path_and_for_no_other() -> None:
+    places = read_yaml("a: [x, {b: 1}]\n", "f.yaml").places
+    assert dict(places) == {
+        (): (1, 1), ("a",): (1, 4), ("a", 0): (1, 5), ("a", 1): (1, 8), ("a", 1, "b"): (1, 12)
+    }  # fmt: skip
+    for path in (("b",), ("a", 2), ("a", -1), ("a", "0"), ("a", 0, "x"), (0,)):
+        assert path not in places

@@ -168,3 +168,24 @@ def test_repr_of_an_order_shows_no_binding_and_no_session() -> None:
     shown = repr(replace(ORDER, sid="session-7"))
     assert "session-7" not in shown
     assert "thumbprint" not in shown
+
+
+def test_what_narrows_a_token_stands_in_it_as_ordered() -> None:
+    narrowing = {"htm": "POST", "authorization_details": [{"type": "mandate", "region": "EU"}]}
+    claims = part(minter()[0].mint(replace(ORDER, narrowing=narrowing)), 1)
+    assert {name: claims[name] for name in narrowing} == narrowing
+
+
+@pytest.mark.parametrize(
+    ("narrowing", "message"),
+    [
+        ({"sub": "admin"}, "sub: no claim that narrows"),
+        ({"exp": 9e9}, "exp: no claim that narrows"),
+        ({"htm": ""}, "htm: malformed"),
+        ({"authorization_details": []}, "authorization_details: malformed"),
+        ({"authorization_details": [{"type": "x"}]}, "does not know it"),
+    ],
+)
+def test_an_order_cannot_widen_or_garble_a_token(narrowing: dict[str, Any], message: str) -> None:
+    with pytest.raises(OrderError, match=message):
+        minter()[0].mint(replace(ORDER, narrowing=narrowing))

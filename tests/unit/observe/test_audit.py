@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from ott_extauthz.model.decision import Allow
 from ott_extauthz.model.facts import Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.observe.audit import MEANINGS, AuditFile
 from ott_extauthz.observe.metrics import Metrics
-from ott_extauthz.ports import AuditError
-from tests.fakes.desk import Desk
+from ott_extauthz.policy.document import policy_from
+from ott_extauthz.ports import AuditError, ShadowRecord
+from tests.fakes.desk import POLICY, Desk
 
 
 def count(metrics: Metrics, name: str) -> float:
@@ -86,3 +88,53 @@ async def test_a_line_after_a_torn_one_is_whole(tmp_path: Path, monkeypatch: pyt
 async def test_the_file_is_not_for_everybody(tmp_path: Path) -> None:
     await written(tmp_path)
     assert (tmp_path / "audit" / "a.jsonl").stat().st_mode & 0o007 == 0
+
+
+async def test_shadow_stands_in_fields_of_its_own(tmp_path: Path) -> None:
+    audit, metrics, desk = await written(tmp_path)
+    desk.policy = policy_from(POLICY.replace("    clients: [rgs]\n", "    clients: [rgs]\n    mode: shadow\n"), "p")
+    await desk.ask(desk.facts(("x-ott", desk.token(scope="x"))))
+    await desk.ask(desk.facts(("x-ott", desk.token())))
+    for record in desk.audit.records:
+        audit.write(record)
+        metrics.decided(record)
+    answer = desk.audit.records[0].decision
+    assert isinstance(answer, Allow)
+    assert answer.would_be is not None
+    shadow = ShadowRecord(
+        answer=answer, would_be=answer.would_be, facts=desk.facts(), host="wallet.api", path="/x", at_ms=0
+    )
+    audit.write_shadow(shadow)
+    metrics.shadowed(shadow)
+    refused, allowed, second = map(json.loads, (tmp_path / "audit" / "a.jsonl").read_text().splitlines())
+    assert (refused["outcome"], refused["shadow_outcome"], refused["shadow_reason"]) == (
+        "allow",
+        "deny",
+        "scope_missing",
+    )
+    assert (refused["client_id"], refused["token_state"], refused["reason"]) == ("rgs", "unspent", None)
+    assert (allowed["shadow_outcome"], allowed["shadow_policy_revision"], allowed["token_state"]) == (
+        "allow",
+        "r1",
+        None,
+    )
+    assert list(second) == list(MEANINGS)
+    assert (second["outcome"], second["shadow_outcome"], second["decision_id"]) == (None, "deny", answer.decision_id)
+    labels = {"route": "wallet-debit", "outcome": "deny", "code": "SCOPE_DENIED"}
+    value = metrics.registry.get_sample_value
+    assert value("ott_shadow_decisions_total", labels | {"by": "route"}) == 1
+    assert value("ott_shadow_decisions_total", labels | {"by": "policy"}) == 1
+    assert value("ott_shadow_disagreements_total", {"route": "wallet-debit", "outcome": "deny"}) == 1
+
+
+async def test_a_shadow_line_that_cannot_be_written_is_counted_and_raises_nothing(tmp_path: Path) -> None:
+    audit, metrics, desk = await written(tmp_path, required=True)
+    await desk.ask(desk.facts())
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, audit._file)
+    os.close(full)
+    decision = desk.audit.records[0].decision
+    audit.write_shadow(
+        ShadowRecord(answer=decision, would_be=decision, facts=desk.facts(), host=None, path=None, at_ms=0)
+    )
+    assert count(metrics, "ott_audit_failures_total") == 1

@@ -174,6 +174,7 @@ def test_any_other_credential_is_refused(word: str) -> None:
         "scopes: [x]",
         "max_auth_age: 5m",
         "from: {header: x-token}",
+        "mode: shadow",
     ],
 )
 def test_a_public_route_that_looks_guarded_is_refused(line: str) -> None:
@@ -284,7 +285,13 @@ def test_authorization_without_a_scheme_is_refused() -> None:
         ('"api.example:443"', "write it as 'api.example'"),
         ('"api.example:80"', "write it as 'api.example'"),
         ('"[::0001]"', "write it as '[::1]'"),
-        ('"*.example"', "not a host"),
+        ('"*.1.2.3.4"', "not a host"),
+        ('"*.[::1]"', "not a host"),
+        ('"*.*.example"', "not a host"),
+        ('"a.*.example"', "not a host"),
+        ('"*example"', "not a host"),
+        ('"*.Example."', "write it as '*.example'"),
+        ('"*.example:443"', "write it as '*.example'"),
         ('"*"', "not a host"),
         ('""', "not a host"),
         ('"https://api.example"', "not a host"),
@@ -351,7 +358,7 @@ def test_routes_that_the_order_tells_apart_live_together(one: str, other: str) -
 
 def test_a_name_stands_once() -> None:
     (line,) = problems(TWO.format(one="path: /a", other="path: /b").replace("name: b", "name: a"))
-    assert line == "p.yaml:7:11: routes[1].name: routes[0] has this name too"
+    assert line == "p.yaml:7:11: routes[1].name: routes[0] (a) has this name too"
 
 
 def test_messages_never_repeat_a_line_break_of_the_file() -> None:

@@ -39,7 +39,7 @@ def shared_server() -> Iterator[PostgresProcess]:
 @pytest.fixture
 def shared(shared_server: PostgresProcess) -> SqlStore:
     """A database without our tables.  For a test that does not stop or reconfigure its server."""
-    shared_server.sql("DROP TABLE IF EXISTS ott_used, ott_fence")
+    shared_server.sql("DROP TABLE IF EXISTS ott_used, ott_counters, ott_fence")
     return of_server(shared_server)
 
 

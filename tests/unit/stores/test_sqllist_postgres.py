@@ -66,7 +66,7 @@ async def test_a_used_token_is_refused_once_the_server_was(
     [
         "TRUNCATE ott_used",
         "DROP TABLE ott_used",
-        "DROP TABLE ott_used, ott_fence",
+        "DROP TABLE ott_used, ott_counters, ott_fence",
         "DELETE FROM ott_fence",
         "UPDATE ott_fence SET identity = 'rubbish'",
         "DROP TABLE ott_used; CREATE TABLE ott_used (key bytea PRIMARY KEY, nonce bytea, first_ms int8, keep_until_ms int8, witness bytea)",  # noqa: E501

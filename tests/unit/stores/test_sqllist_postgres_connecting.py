@@ -70,7 +70,7 @@ async def test_a_user_without_permission_is_named(shared: SqlStore) -> None:
         with pytest.raises(UsedListError) as caught:
             await poor.mark_used(a_use(), timeout=TIMEOUT)
         assert caught.value.token_state is TokenState.UNSPENT
-    shared.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ott_used, ott_fence TO nobody")
+    shared.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ott_used, ott_counters, ott_fence TO nobody")
     async with sql_listed(settings_for(f"postgresql://nobody@127.0.0.1:{shared.server.port}/postgres")) as granted:
         assert (await granted.health()).ready
         assert await granted.mark_used(shared.use_after_fence(), timeout=TIMEOUT) is FIRST

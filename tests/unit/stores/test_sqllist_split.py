@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -167,18 +167,18 @@ async def test_a_spend_that_was_given_up_before_its_commit_is_never_committed(
 ) -> None:
     """Its caller was told that the token is unspent, and may use it."""
     hold = asyncio.Event()
-    written = SqliteSession._written
+    spent = SqliteSession._spent
 
-    async def slow(self: SqliteSession, uses: Sequence[Use], seen: Seen) -> Any:
+    async def slow(self: SqliteSession, uses: list[Use], seen: Seen) -> Any:
         try:
-            return await written(self, uses, seen)
+            return await spent(self, uses, seen)
         finally:
             await hold.wait()
 
     async with sql_listed(settings_for(own_store.url, timeout="1s")) as used_list:
         assert await used_list.mark_used(a_use(), timeout=TIMEOUT) is FIRST
         use = a_use()
-        monkeypatch.setattr(SqliteSession, "_written", slow)
+        monkeypatch.setattr(SqliteSession, "_spent", slow)
         assert await outcome_of(used_list, use) == "UNSPENT"
         monkeypatch.undo()
         hold.set()

@@ -8,7 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 
 from ott_extauthz.authn.claims import token_from
 from ott_extauthz.model.challenge import Challenge
-from ott_extauthz.model.decision import Allow, Deny, SpentToken
+from ott_extauthz.model.decision import Allow, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.wire.encode import IDENTITY_HEADERS, last_resort, response_from
@@ -114,13 +114,32 @@ def test_an_allow_tells_the_upstream_who_called() -> None:
         "x-ott-scope": "wallet:debit",
         "x-ott-token-id": TOKEN.public_id,
         "x-ott-txn": "txn-1",
+        "x-ott-policy-revision": "r1",
     }
     assert TOKEN.id.jti not in str(headers)
 
 
 def test_a_public_route_carries_no_identity() -> None:
     headers = set_headers(response_from(replace(ALLOW, spent=None), is_grpc=False, expose_reason=False))
-    assert headers == {"x-ott-decision-id": "d1"}
+    assert headers == {"x-ott-decision-id": "d1", "x-ott-policy-revision": "r1"}
+
+
+@pytest.mark.parametrize("would_be", [deny(Reason.SCOPE_MISSING), replace(ALLOW, spent=None)])
+def test_a_route_in_shadow_carries_no_identity_and_tells_envoy_what_it_would_have_said(would_be: Decision) -> None:
+    response = response_from(replace(ALLOW, spent=None, would_be=would_be), is_grpc=False, expose_reason=True)
+    assert set(set_headers(response)) == {"x-ott-decision-id", "x-ott-policy-revision"}
+    assert {*IDENTITY_HEADERS, "x-ott"} - set(set_headers(response)) <= set(response.ok_response.headers_to_remove)
+    metadata = dict(response.dynamic_metadata)
+    assert metadata["shadow_outcome"] == ("deny" if isinstance(would_be, Deny) else "allow")
+    assert metadata.get("shadow_reason") == ("scope_missing" if isinstance(would_be, Deny) else None)
+    assert "subject" not in metadata
+
+
+@pytest.mark.parametrize("expose_reason", [False, True])
+def test_a_client_learns_the_revision_only_where_it_learns_the_reason(*, expose_reason: bool) -> None:
+    response = response_from(deny(Reason.SCOPE_MISSING), is_grpc=False, expose_reason=expose_reason)
+    assert set_headers(response).get("x-ott-policy-revision") == ("r1" if expose_reason else None)
+    assert dict(response.dynamic_metadata)["policy_revision"] == "r1"
 
 
 @pytest.mark.parametrize("text", ["a\r\nx-admin: 1", "ad\u200bmin", "jörg", "50%", "a b", " admin", "\x00", "\x7f"])

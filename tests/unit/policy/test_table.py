@@ -4,7 +4,10 @@ import pytest
 
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
-from ott_extauthz.policy.routes import CredentialKind, Match, Route, RouteTable
+from ott_extauthz.policy.conditions import Conditions
+from ott_extauthz.policy.paths import Node
+from ott_extauthz.policy.routes import CredentialKind, Match, Route
+from ott_extauthz.policy.table import RouteTable
 from ott_extauthz.policy.target import CanonicalTarget, canonical_target
 from ott_extauthz.policy.template import template_from
 
@@ -37,7 +40,7 @@ def target(path: str, *, host: str = "api", method: str = "GET", scheme: str = "
 
 def chosen(of: RouteTable, what: str, *, host: str = "api") -> str | Reason:
     method, _, path = what.partition(" ")
-    found = of.match(method, target(path, host=host, method=method))
+    found = of.match(method, target(path, host=host, method=method), {})
     return found.reason if isinstance(found, Rejection) else found.name
 
 
@@ -198,7 +201,7 @@ def test_the_asterisk_is_neither_the_root_nor_a_segment() -> None:
 def test_a_foreign_port_does_not_lead_from_a_known_host_to_the_routes_of_any_host(host: str) -> None:
     """Istio matches virtual hosts with the port ignored."""
     of = table(("* /debit", "debit", ("wallet",)), ("* /{x}", "public"))
-    found = of.match("GET", target("/debit", host=host, scheme="http"))
+    found = of.match("GET", target("/debit", host=host, scheme="http"), {})
     assert found == Rejection(Reason.PATH_AMBIGUOUS)
     assert chosen(of, "GET /open", host=host) == "public"
 
@@ -223,7 +226,7 @@ NAMED = (("* /public/{x**}", "files"), ("* /public/secret", "secret"), ("GET /ad
 
 
 def test_a_named_route_answers_for_its_own_match() -> None:
-    found = table(*NAMED).named("files", "GET", target("/public/a"))
+    found = table(*NAMED).named("files", "GET", target("/public/a"), {})
     assert isinstance(found, Route)
     assert found.name == "files"
 
@@ -241,7 +244,7 @@ def test_a_named_route_answers_for_its_own_match() -> None:
     ],
 )
 def test_a_name_never_widens_what_the_table_allows(name: str, method: str, path: str, reason: Reason) -> None:
-    assert table(*NAMED).named(name, method, target(path)) == Rejection(reason)
+    assert table(*NAMED).named(name, method, target(path), {}) == Rejection(reason)
 
 
 def test_routes_that_overlap_are_a_programmers_error_here() -> None:
@@ -251,3 +254,181 @@ def test_routes_that_overlap_are_a_programmers_error_here() -> None:
         table(("GET /a", "a"), ("POST /a/", "b"))
     with pytest.raises(ValueError, match="two routes named"):
         table(("GET /a", "a"), ("GET /b", "a"), ("GET /c", "c"))
+
+
+def by_headers(*rows: tuple[str, str, dict[str, str | None]], is_grpc: bool = False) -> RouteTable:
+    """Build a table from ``("GET /a", name, conditions)``."""
+    entries = []
+    for what, name, conditions in rows:
+        methods, _, path = what.partition(" ")
+        match = Match(
+            template=template_from(path),
+            methods=None if methods == "*" else tuple(methods.split(",")),
+            conditions=Conditions(tuple(sorted(conditions.items())), is_grpc),
+        )
+        entries.append((match, route(name)))
+    return RouteTable(entries)
+
+
+def with_headers(of: RouteTable, what: str, **headers: str | tuple[str, ...]) -> str | Reason:
+    method, _, path = what.partition(" ")
+    given = {name.replace("__", "-"): (value,) if isinstance(value, str) else value for name, value in headers.items()}
+    found = of.match(method, target(path, method=method), given)
+    return found.reason if isinstance(found, Rejection) else found.name
+
+
+TENANTS: tuple[tuple[str, str, dict[str, str | None]], ...] = (
+    ("GET /a", "acme", {"x-tenant": "acme"}),
+    ("GET /a", "beta", {"x-beta": "1", "x-tenant": "acme"}),
+    ("GET /a", "globex", {"x-tenant": "globex"}),
+    ("GET /a", "nobody", {}),
+    ("* /a", "any", {}),
+    ("GET /{x**}", "broad", {}),
+)
+
+
+def test_the_narrowest_condition_that_holds_answers() -> None:
+    of = by_headers(*TENANTS)
+    assert with_headers(of, "GET /a", x__tenant="acme") == "acme"
+    assert with_headers(of, "GET /a", x__tenant="acme", x__beta="1") == "beta"
+    assert with_headers(of, "GET /a", x__tenant="globex") == "globex"
+    assert with_headers(of, "GET /a", x__other="1") == "nobody"
+    assert with_headers(of, "POST /a", x__tenant="acme") == "any"
+
+
+@pytest.mark.parametrize("value", ["ACME", "acme ", "", "initech", "acme;globex", "acme\t"])
+def test_a_value_that_no_route_foresaw_reaches_neither_the_plain_route_nor_a_broader_one(value: str) -> None:
+    """Where the upstream reads `ACME` as `acme`, the plain route would let the tenant's call in unchecked."""
+    assert with_headers(by_headers(*TENANTS), "GET /a", x__tenant=value) is Reason.ROUTE_CONDITION_UNMET
+
+
+def test_a_header_that_another_route_names_does_not_ride_along() -> None:
+    of = by_headers(*TENANTS)
+    assert with_headers(of, "GET /a", x__tenant="acme", x__beta="2") is Reason.ROUTE_CONDITION_UNMET
+    assert with_headers(of, "GET /a", x__tenant="globex", x__beta="1") is Reason.ROUTE_CONDITION_UNMET
+    assert with_headers(of, "GET /a", x__beta="1") is Reason.ROUTE_CONDITION_UNMET
+
+
+@pytest.mark.parametrize("values", [("acme", "globex"), ("acme", "acme"), ("acme,globex",), ("globex", "acme")])
+def test_a_duplicated_or_joined_header_decides_nothing(values: tuple[str, ...]) -> None:
+    assert with_headers(by_headers(*TENANTS), "GET /a", x__tenant=values) is Reason.HEADER_DUPLICATED
+
+
+def test_an_underscore_does_not_smuggle_a_deciding_header() -> None:
+    assert with_headers(by_headers(*TENANTS), "GET /a", x_tenant="acme") is Reason.HEADER_LOOKALIKE
+
+
+def test_an_unmet_condition_opens_no_broader_path_host_or_method() -> None:
+    of = by_headers(("GET /a", "narrow", {"x-k": "1"}), ("* /a", "any", {}), ("GET /{x**}", "broad", {}))
+    assert with_headers(of, "GET /a", x__k="1") == "narrow"
+    assert with_headers(of, "GET /a") is Reason.ROUTE_CONDITION_UNMET
+    assert with_headers(of, "GET /a/", x__k="1") is Reason.PATH_AMBIGUOUS
+    assert with_headers(of, "GET /a;x", x__k="1") is Reason.PATH_AMBIGUOUS
+    assert with_headers(of, "GET /b") == "broad"
+
+
+def test_a_grpc_route_takes_grpc_alone() -> None:
+    of = by_headers(("POST /pkg.Service/Do", "do", {}), is_grpc=True)
+    assert with_headers(of, "POST /pkg.Service/Do", content__type="application/grpc") == "do"
+    assert with_headers(of, "POST /pkg.Service/Do", content__type="application/json") is Reason.ROUTE_CONDITION_UNMET
+    assert with_headers(of, "GET /pkg.Service/Do", content__type="application/grpc") is Reason.ROUTE_UNKNOWN
+    assert with_headers(of, "POST /pkg.Service/Other", content__type="application/grpc") is Reason.ROUTE_UNKNOWN
+
+
+def test_a_name_is_held_to_the_conditions_too() -> None:
+    of = by_headers(*TENANTS)
+    assert of.named("acme", "GET", target("/a"), {}) == Rejection(Reason.ROUTE_NAME_MISMATCH)
+    assert of.named("acme", "GET", target("/a"), {"x-tenant": ("ACME",)}) == Rejection(Reason.ROUTE_CONDITION_UNMET)
+    found = of.named("acme", "GET", target("/a"), {"x-tenant": ("acme",)})
+    assert isinstance(found, Route)
+
+
+def test_conditions_of_which_neither_is_narrower_are_a_programmers_error_here() -> None:
+    with pytest.raises(ValueError, match="match the same"):
+        by_headers(("GET /a", "a", {"x-a": "1"}), ("GET /a", "b", {"x-b": "1"}))
+    with pytest.raises(ValueError, match="match the same"):
+        by_headers(("GET /a", "a", {"x-a": "1"}), ("GET /a", "b", {"x-a": "1"}))
+
+
+SUFFIXES = (
+    ("* /{x**}", "exact", ("a.b.api",)),
+    ("* /{x**}", "longest", ("*.b.api",)),
+    ("* /{x**}", "short", ("*.api",)),
+    ("* /{x**}", "any"),
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("a.b.api", "exact"),
+        ("z.b.api", "longest"),
+        ("y.z.b.api", "longest"),
+        ("x.a.b.api", "longest"),
+        ("b.api", "short"),
+        ("z.api", "short"),
+        ("api", "any"),
+        ("zapi", "any"),
+        ("z.xb.api", "short"),
+        ("a.b.api.evil", "any"),
+        ("10.0.0.1", "any"),
+        ("[::1]", "any"),
+    ],
+)
+def test_the_exact_host_goes_before_the_longest_suffix_before_any(host: str, name: str) -> None:
+    assert chosen(table(*SUFFIXES), "GET /a", host=host) == name
+    if host != "[::1]":
+        assert chosen(table(*SUFFIXES), "GET /a", host=f"{host.upper()}.") == name
+
+
+def test_what_a_suffix_leaves_out_is_not_caught_by_any_host() -> None:
+    of = table(("POST /admin", "admin", ("*.api",)), ("* /{x**}", "public"))
+    assert chosen(of, "POST /admin", host="a.api") == "admin"
+    assert chosen(of, "GET /admin", host="a.api") is Reason.ROUTE_UNKNOWN
+    assert chosen(of, "POST /admin/", host="a.api") is Reason.PATH_AMBIGUOUS
+    assert chosen(of, "POST /admin", host="api") == "public"
+
+
+def test_a_foreign_port_does_not_lead_past_a_suffix() -> None:
+    of = table(("* /debit", "debit", ("*.api",)), ("* /debit", "other", ("*.api:8443",)), ("* /{x}", "public"))
+    assert chosen(of, "GET /debit", host="a.api") == "debit"
+    assert chosen(of, "GET /debit", host="a.api:8443") == "other"
+    assert chosen(of, "GET /debit", host="a.api:9999") is Reason.PATH_AMBIGUOUS
+    assert chosen(of, "GET /open", host="a.api:9999") == "public"
+
+
+class Counting(dict[str, Node]):
+    """A node's literals that count how often they are asked."""
+
+    looked_up = 0
+
+    def get(self, key: str, default: Node | None = None) -> Node | None:  # type: ignore[override]
+        Counting.looked_up += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("count", [100, 10_000])
+def test_a_match_visits_as_many_nodes_as_the_path_has_segments_however_many_routes_there_are(count: int) -> None:
+    of = table(*((f"GET /v1/op{index}/{{id}}/act", f"r{index}") for index in range(count)))
+    _count_below(of._by_host.at(None))
+    Counting.looked_up = 0
+    assert chosen(of, f"GET /v1/op{count - 1}/7/act") == f"r{count - 1}"
+    assert Counting.looked_up == 4
+
+
+def test_the_worst_table_costs_one_visit_for_each_of_its_nodes() -> None:
+    """Every segment may be taken by a literal and a parameter: 2^6 templates, and no more visits than nodes."""
+    templates = [
+        "".join(f"/{'a' if bits >> depth & 1 else '{p' + str(depth) + '}'}" for depth in range(6)) for bits in range(64)
+    ]
+    of = table(*((f"POST {path}", f"r{index}") for index, path in enumerate(templates)))
+    _count_below(of._by_host.at(None))
+    Counting.looked_up = 0
+    assert chosen(of, "GET /a/a/a/a/a/a") is Reason.ROUTE_UNKNOWN
+    assert Counting.looked_up == 2**6 - 1
+
+
+def _count_below(node: Node) -> None:
+    node.literals = Counting(node.literals)
+    for child in (*node.literals.values(), *([node.parameter] if node.parameter else [])):
+        _count_below(child)

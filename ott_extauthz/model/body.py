@@ -1,0 +1,21 @@
+"""What do we know of the request's body?  The bytes that Envoy buffered, and whether they are all of them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body as Envoy handed it on.
+
+    ``is_complete``: Envoy said so (``x-envoy-auth-partial-body: false``); without that word it may be a part, or
+    nothing of a body that the upstream will see whole.  ``is_binary_safe``: these are the bytes that were sent; Envoy
+    replaces what is not UTF-8 by ``!`` where it is not told ``pack_as_bytes``.
+    """
+
+    raw: bytes = field(repr=False)
+    is_complete: bool
+    is_binary_safe: bool = True
+
+
+NO_BODY = Body(b"", is_complete=False)
+"""Nothing was buffered: no body, or buffering is off."""

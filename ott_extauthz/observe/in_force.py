@@ -1,0 +1,97 @@
+"""What is in force?  For /readyz?verbose and the metrics, of this process or of all workers."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from ott_extauthz.policy.document import Policy
+from ott_extauthz.reload.source import InForce, Kind, Source
+
+MOST_LINES: Final = 200
+MOST_PROBLEMS: Final = 20
+_CHARACTERS: Final = 300
+
+
+class PolicyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy in force, for the metrics."""
+
+    policy: str
+    revision: str
+    since_ms: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process has in force: ``lines`` for people."""
+
+    policies: tuple[PolicyReport, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+def report_of(sources: Iterable[Source[Any]]) -> Report:
+    """Return what is in force now, bounded: it is one line of a worker's output, too."""
+    policies: list[PolicyReport] = []
+    lines: list[str] = []
+    for source in sources:
+        now = source.in_force
+        if isinstance(now.value, Policy):
+            policies.append(PolicyReport(policy=label(source.kind), revision=now.value.revision, since_ms=now.since_ms))
+        lines += _lines(source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}", now)
+    return Report(policies=tuple(policies), lines=tuple(lines[:MOST_LINES]))
+
+
+def label(kind: Kind) -> str:
+    """Return the metrics' name of a policy."""
+    return "shadow" if kind is Kind.SHADOW_POLICY else "enforced"
+
+
+def _lines(name: str, now: InForce[Any]) -> Iterator[str]:
+    if isinstance(now.value, Policy):
+        yield f"{name}: revision {now.value.revision}, {len(now.value.table.routes)} routes"
+    yield f"{name}: in force since {_instant(now.since_ms)}, sha256 {now.fingerprint}"
+    if now.failure is not None:
+        problems = now.failure.problems
+        yield f"{name}: a change was refused at {_instant(now.failure.at_ms)}, {len(problems)} problems"
+        yield from (f"{name}:   {str(problem)[:_CHARACTERS]}" for problem in problems[:MOST_PROBLEMS])
+
+
+def _instant(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+class PoliciesInForce(Collector):
+    """Gauges made at each scrape from what is in force, so that an old revision leaves no series behind."""
+
+    def __init__(self, reports: Callable[[], Iterable[Report]]) -> None:
+        self.reports = reports
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield both gauges: how many workers have a revision in force, and since when."""
+        workers: dict[tuple[str, str], int] = {}
+        since: dict[str, int] = {}
+        for report in self.reports():
+            for one in report.policies:
+                workers[one.policy, one.revision] = workers.get((one.policy, one.revision), 0) + 1
+                since[one.policy] = min(one.since_ms, since.get(one.policy, one.since_ms))
+        info = GaugeMetricFamily(
+            "ott_policy_info", "Workers that have this revision in force.", labels=["policy", "revision"]
+        )
+        for key, count in workers.items():
+            info.add_metric(key, count)
+        loaded = GaugeMetricFamily(
+            "ott_policy_loaded_timestamp_seconds",
+            "Since when; of several workers, the one that lags.",
+            labels=["policy"],
+        )
+        for policy, since_ms in since.items():
+            loaded.add_metric([policy], since_ms / 1000)
+        yield info
+        yield loaded
+
+
+def show_policies(registry: CollectorRegistry, reports: Callable[[], Iterable[Report]]) -> None:
+    """Have a registry show what is in force."""
+    registry.register(PoliciesInForce(reports))

@@ -1,0 +1,1 @@
+"""Does the request stay within its mandates?  One module a constraint; each refuses for its own reason."""

@@ -1,0 +1,58 @@
+"""Do the fields of one entry go together?
+
+- A key without a value is a mistake: ``clients:`` must not come to mean "any client".
+- A public route names no requirement: it would look guarded and not be.
+- An empty ``bound_to`` makes a bearer token; that takes the exact words ``unbound: accept the risk``.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ott_extauthz.documents.located import Path
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.policy.document.parts import Part, RouteEntry
+
+FOR_TOKENS_ONLY: Final = (
+    "audience", "bound_to", "unbound", "clients", "roles", "scopes", "max_auth_age", "from",
+    "brand", "amount", "constraints", "bound_to_request", "allow_unbuffered_empty", "mode", "when", "deny_when",
+)  # fmt: skip
+"""The keys of a route that mean something only where a token is asked for."""
+
+_RISK: Final = "an unbound token works for whoever holds it; where that is meant, write `unbound: accept the risk`"
+
+
+def field_problems(parts: Sequence[Part], routes: Sequence[RouteEntry]) -> Iterator[Problem]:
+    """Yield what the fields of each entry must not say together."""
+    for part in parts:
+        for path in _valueless(part.located.data, ()):
+            yield part.located.problem(path, "has no value; leave the key out, or give it one")
+    for route in routes:
+        yield from _within(route)
+
+
+def _valueless(data: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - whatever stood in the file
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in parts:
+        if value is None:
+            yield (*path, key)
+        elif isinstance(value, dict | list):
+            yield from _valueless(value, (*path, key))
+
+
+def _within(route: RouteEntry) -> Iterator[Problem]:
+    if route.is_public:
+        for name in FOR_TOKENS_ONLY:
+            if name in route.data:
+                yield route.problem((name,), f"a public route asks for no token, so {name} would guard nothing")
+    if route.data.get("credential") == "one_time_token":
+        yield from _of_token_route(route)
+
+
+def _of_token_route(route: RouteEntry) -> Iterator[Problem]:
+    if "audience" not in route.data:
+        yield route.problem(("audience",), "required: a token is for one audience")
+    is_empty = route.data.get("bound_to") == []
+    if is_empty and "unbound" not in route.data:
+        yield route.problem(("bound_to",), _RISK)
+    if "unbound" in route.data and not is_empty:
+        yield route.problem(("unbound",), "stands only beside `bound_to: []`; this route's tokens are bound")

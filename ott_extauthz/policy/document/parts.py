@@ -1,0 +1,98 @@
+"""What did the files say, entry by entry?  Plain data with its places, whether or not it fits the models.
+
+The checks between entries read these, so that a mistake elsewhere in a file hides nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ott_extauthz.documents.located import Located, Path
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.policy.document.match import MatchRule
+from ott_extauthz.policy.document.whole import PolicyDocument
+from ott_extauthz.policy.routes import Match
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file: its data, and the model where it fits."""
+
+    located: Located
+    document: PolicyDocument | None
+
+    def section(self, name: str) -> Any:  # noqa: ANN401 - whatever stood in the file
+        """Return what stands under a key of the file."""
+        return self.located.data.get(name) if isinstance(self.located.data, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One route or client of a file."""
+
+    part: Part
+    path: Path
+    data: dict[str, Any]
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return a problem at ``path`` within the entry."""
+        return self.part.located.problem((*self.path, *path), message)
+
+    def words(self, name: str) -> list[str]:
+        """Return the texts in a list of the entry, without what is no text."""
+        value = self.data.get(name)
+        return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+    def seen_from(self, other: "Entry") -> str:
+        """Name this entry in a problem of another one: ``routes[0] (health)``, with the place in another file."""
+        name = self.data.get("name")
+        text = f"{self.path[0]}[{self.path[1]}]" + (
+            f" ({name})" if isinstance(name, str) and name.isprintable() else ""
+        )
+        if self.part is other.part:
+            return text
+        line, _ = self.part.located.places.get(self.path, (0, 0))
+        return f"{self.part.located.source}:{line}: {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry(Entry):
+    """One route; ``match`` is None where it cannot be read."""
+
+    match: Match | None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it asks for nothing."""
+        return self.data.get("credential") == "public"
+
+
+def routes_of(parts: Sequence[Part]) -> list[RouteEntry]:
+    """Return every route that is a mapping, of every file."""
+    return [
+        RouteEntry(part, ("routes", index), data, _match(part, index, data))
+        for part in parts
+        for index, data in _mappings(part.section("routes"))
+    ]
+
+
+def clients_of(parts: Sequence[Part]) -> list[Entry]:
+    """Return every client that is a mapping, of every file."""
+    return [
+        Entry(part, ("clients", index), data) for part in parts for index, data in _mappings(part.section("clients"))
+    ]
+
+
+def _mappings(section: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - whatever stood in the file
+    for index, entry in enumerate(section if isinstance(section, list) else ()):
+        if isinstance(entry, dict):
+            yield index, entry
+
+
+def _match(part: Part, index: int, data: dict[str, Any]) -> Match | None:
+    if part.document is not None and part.document.routes is not None:
+        return part.document.routes[index].match.compiled()
+    try:
+        return MatchRule.model_validate(data.get("match")).compiled()
+    except ValueError:
+        return None

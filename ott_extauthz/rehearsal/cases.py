@@ -1,0 +1,185 @@
+"""What does a file of policy cases say?  A request, a caller, a token, a clock, a store, and what must come of it.
+
+The keys of ``defaults`` stand in for those that a case leaves out, one level at a time; ``token: none`` is a request
+without a token, whatever the defaults say.
+"""
+
+import difflib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
+
+from ott_extauthz.check.attempt import Step
+from ott_extauthz.documents.located import Located, read_yaml
+from ott_extauthz.documents.validated import Duration, Model, validated
+from ott_extauthz.model.reason import Code, Reason
+from ott_extauthz.settings import ClockBounds
+
+DEFAULT_AT: Final = "2026-01-01T12:00:00Z"
+ALLOWED: Final = "OK"
+_SECTIONS: Final = ("request", "peer", "token", "expect")
+
+
+def _instant_ms(value: Any) -> int:  # noqa: ANN401 - whatever stood in the file
+    try:
+        at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("an instant is written 2026-01-01T12:00:00Z") from None
+    if at.tzinfo is None:
+        raise ValueError("an instant names its zone: 2026-01-01T12:00:00Z")
+    return round(at.astimezone(UTC).timestamp() * 1000)
+
+
+Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def _one_of(what: str, names: Iterable[str]) -> AfterValidator:
+    known = sorted(map(str, names))
+
+    def checked(value: str) -> str:
+        if value not in known:
+            near = difflib.get_close_matches(value, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "the README lists them"
+            raise ValueError(f"no such {what}; {hint}")
+        return value
+
+    return AfterValidator(checked)
+
+
+class RequestCase(Model):
+    """A request as Envoy would describe it.  ``buffered`` is what Envoy did with the body."""
+
+    method: str = "GET"
+    scheme: str = "https"
+    host: str
+    path: str = "/"
+    headers: dict[str, str | list[str]] = Field(default={})
+    body: str | None = None
+    json_body: Annotated[JsonValue, Field(alias="json")] = None
+    buffered: Literal["complete", "partial", "no", "as_text"] = "complete"
+    extensions: dict[str, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _one_body(self) -> "RequestCase":
+        if self.body is not None and self.json_body is not None:
+            raise ValueError("either body or json")
+        return self
+
+
+class PeerCase(Model):
+    """The caller.  ``certificate`` is a name that stands for a certificate of its own; None: the caller has none."""
+
+    certificate: str | None = None
+    principal: str = ""
+    address: str = "192.0.2.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 40000
+
+
+class TokenCase(Model):
+    """A one-time token, minted ``age`` ago; ``bound_to`` names the certificate it is bound to.
+
+    What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp or cnf; a claim that is null
+    is left out.
+    """
+
+    claims: dict[str, JsonValue] = Field(default={})
+    bound_to: str | None = None
+    age: Duration = 1000
+    lifetime: Duration = 30_000
+    type: str = "ott+jwt"
+    signature: Literal["valid", "broken", "of_another_key", "of_an_unknown_issuer"] = "valid"
+    header: str | None = None
+
+
+class Expectation(Model):
+    """What must come of it; what is left out is not looked at.  ``headers`` are set for the upstream, or answered."""
+
+    code: Annotated[str, _one_of("code", [ALLOWED, *Code])] | None = None
+    reason: Annotated[str, _one_of("reason", Reason)] | None = None
+    status: int | None = None
+    route: str | None = None
+    step: Annotated[str, _one_of("step", Step)] | None = None
+    detail: str | None = None
+    headers: dict[str, str] = Field(default={})
+    removes: list[str] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> "Expectation":
+        if self.code is None and self.reason is None and self.status is None:
+            raise ValueError("say at least one of code, reason, status: a case that expects nothing cannot fail")
+        if self.code == ALLOWED and self.reason is not None:
+            raise ValueError("an allow has no reason")
+        return self
+
+
+Store = Literal["ready", "spent", "fenced", "clock_disagrees", "not_primary", "unsafe", "unavailable"]
+
+
+class Case(Model):
+    """One request and what must come of it.
+
+    ``earlier`` calls, just like this one but each with a token of its own, came before it in the same instant.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    at: Annotated[Instant, Field(validate_default=True)] = DEFAULT_AT  # type: ignore[assignment] # read like a file's
+    request: RequestCase
+    peer: PeerCase = PeerCase()
+    token: TokenCase | Literal["none"] = "none"
+    store: Store = "ready"
+    earlier: Annotated[int, Field(ge=0, le=10_000)] = 0
+    expect: Expectation
+
+
+class Suite(Model):
+    """The whole file.  ``policy`` is relative to it: a file, a folder, or a list of them."""
+
+    policy: Annotated[
+        list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
+    ]
+    region: str | None = None
+    clock: ClockBounds = ClockBounds()
+    cases: Annotated[list[Case], Field(min_length=1)]
+
+
+def suite_from(text: str, source: str) -> tuple[Suite, Located]:
+    """Read a file of cases.
+
+    Raises:
+        DocumentError: every problem at once, each with its place.
+    """
+    located = read_yaml(text, source)
+    merged = Located(source, _with_defaults(located.data), located.places)
+    suite = validated(merged, Suite)
+    return suite, merged
+
+
+def _with_defaults(data: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    if not isinstance(data, dict) or not isinstance(data.get("defaults", {}), dict):
+        return data
+    defaults, rest = data.get("defaults", {}), {key: value for key, value in data.items() if key != "defaults"}
+    cases = rest.get("cases")
+    if isinstance(cases, list):
+        rest["cases"] = [_filled(case, defaults) for case in cases]
+    return rest
+
+
+def _filled(case: Any, defaults: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever stood in the file
+    """Fill in what ``case`` leaves out; a section's keys are filled in, a claim's or header's too."""
+    if not isinstance(case, dict):
+        return case
+    filled = defaults | case
+    shared = [section for section in _SECTIONS if section in defaults and section in case]
+    return filled | {section: _merged(defaults[section], case[section]) for section in shared}
+
+
+def _merged(default: Any, value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    if not isinstance(default, dict) or not isinstance(value, dict):
+        return value
+    merged = default | value
+    for name in ("claims", "headers"):
+        if isinstance(default.get(name), dict) and isinstance(value.get(name), dict):
+            merged[name] = default[name] | value[name]
+    return merged

@@ -1,0 +1,144 @@
+"""Which recorded decisions would change under another policy?
+
+The audit does not hold tokens, headers or bodies, so not everything can be decided again.  Three answers are given:
+
+- ``same``: the request meets a route that asks for the same, or that asks for what the audit shows it has
+- ``changes``: it is certain: no route, another audience, a client that is no longer named, …
+- ``may change``: the routes differ in what the audit does not show; the fields are named
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.policy.target import canonical_target
+
+_NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
+_DECIDED_BEFORE_ROUTES: Final = frozenset(
+    {"request_malformed", "header_malformed", "header_lookalike", "header_duplicated", "host_malformed",
+     "path_malformed"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How one recorded decision fares; ``certain`` False: it may change, by what ``because`` names."""
+
+    decision_id: str
+    method: str
+    host: str
+    path: str
+    was: str
+    now: str
+    certain: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All recorded decisions: how many stay, which change or may, how many could not be looked at."""
+
+    same: int
+    unreadable: int
+    changes: tuple[Change, ...]
+
+
+def compared(old: Policy, new: Policy, lines: Iterable[Mapping[str, Any] | None]) -> Comparison:
+    """Compare what ``old`` and ``new`` say to every line of an audit; None is a line that could not be read."""
+    same = unreadable = 0
+    changes: list[Change] = []
+    for line in lines:
+        if line is None or not all(isinstance(line.get(name), str) for name in ("decision_id", "outcome")):
+            unreadable += 1
+            continue
+        change = _change(old, new, line)
+        if change is None:
+            same += 1
+        else:
+            changes.append(change)
+    return Comparison(same=same, unreadable=unreadable, changes=tuple(changes))
+
+
+def _change(old: Policy, new: Policy, line: Mapping[str, Any]) -> Change | None:
+    if line.get("reason") in _DECIDED_BEFORE_ROUTES or not isinstance(line.get("path"), str):
+        return None
+    before, after = _route(old, line), _route(new, line)
+    was = line.get("reason") or "allowed"
+    if before is None and after is None:
+        return None
+    if after is None:
+        return _told(line, was, "route_unknown", certain=was != "route_unknown", because="no route matches any more")
+    if before is None:
+        return _told(line, was, _outlook(after), certain=False, because=f"the new route {after.name} matches")
+    differing = [
+        field.name for field in dataclasses.fields(Route)
+        if field.name not in _NOT_ABOUT_ACCESS and getattr(before, field.name) != getattr(after, field.name)
+    ]  # fmt: skip
+    return _judged(line, was, before, after, differing) if differing else None
+
+
+def _judged(line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str]) -> Change | None:
+    if after.credential is CredentialKind.PUBLIC:
+        return _told(line, was, "allowed", certain=was != "allowed", because=f"{after.name} is public now")
+    if before.credential is CredentialKind.PUBLIC:
+        return _told(line, was, "a token is asked for", certain=True, because=f"{after.name} is not public any more")
+    if was != "allowed":
+        return _told(line, was, "unknown", certain=False, because=f"{after.name} differs in {', '.join(differing)}")
+    refused = _refusal(line, after)
+    if refused is not None:
+        return _told(line, was, refused, certain=True, because=f"{after.name} asks for more")
+    unknown = [name for name in differing if name not in _SHOWN]
+    if not unknown:
+        return None
+    return _told(line, was, "unknown", certain=False, because=f"{after.name} differs in {', '.join(unknown)}")
+
+
+_SHOWN: Final = frozenset({"audience", "clients", "scopes"})
+"""What of a route's demands the audit shows to be met."""
+
+
+def _refusal(line: Mapping[str, Any], route: Route) -> str | None:
+    if line.get("audience") != route.audience:
+        return "token_audience_mismatch"
+    if route.clients is not None and line.get("client_id") not in route.clients:
+        return "client_denied"
+    scope = line.get("scope")
+    if isinstance(scope, list) and not route.scopes <= {str(each) for each in scope}:
+        return "scope_missing"
+    return None
+
+
+def _outlook(route: Route) -> str:
+    return "allowed" if route.credential is CredentialKind.PUBLIC else "a token is asked for"
+
+
+def _route(policy: Policy, line: Mapping[str, Any]) -> Route | None:
+    """Return the route that takes the request; the audit holds the canonical host and path."""
+    method, host = str(line.get("method")), str(line.get("host"))
+    target = canonical_target(method, "https", host, str(line.get("path")))
+    if isinstance(target, Rejection):
+        return None
+    found = policy.table.match(method, target, {})
+    if not isinstance(found, Rejection):
+        return found
+    # Which of several routes a header chose is not in the audit, but the route's name is.
+    named = [route for route in policy.table.routes if route.name == line.get("route")]
+    return named[0] if named and found.reason is Reason.ROUTE_CONDITION_UNMET else None
+
+
+def _told(line: Mapping[str, Any], was: str, now: str, *, certain: bool, because: str) -> Change | None:
+    return Change(
+        decision_id=line["decision_id"],
+        method=str(line.get("method")),
+        host=str(line.get("host")),
+        path=str(line.get("path")),
+        was=was,
+        now=now,
+        certain=certain,
+        because=because,
+    )

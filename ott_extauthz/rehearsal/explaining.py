@@ -1,0 +1,215 @@
+"""Why was this decided?  Every step of a Check, what it looked at, and the first thing that refused.
+
+Values that a caller sent are shown as JSON text, so that no control character reaches a terminal; a token shows its
+claims and never its signature.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.authn.inspect import inspect_token
+from ott_extauthz.check.attempt import Step
+from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.model.facts import Facts, Malformed
+from ott_extauthz.model.reason import REASONS, Reason
+from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.rehearsal.stage import Rehearsed
+from ott_extauthz.wire.encode import answer_headers, response_from
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_UNTOLD_CLAIMS: Final = frozenset({"jti"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSeen:
+    """One step: what it looked at, and how it ended."""
+
+    step: Step
+    verdict: str
+    saw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The steps in their order, and the decision in words."""
+
+    outcome: str
+    reason: str | None
+    text: str
+    steps: tuple[StepSeen, ...]
+
+
+def explained(rehearsed: Rehearsed) -> Explanation:
+    """Tell how a rehearsed decision came about."""
+    decision, last = rehearsed.decision, rehearsed.attempt.step
+    steps = []
+    for step in Step:
+        if _is_skipped(step, rehearsed):
+            continue
+        if list(Step).index(step) > list(Step).index(last):
+            steps.append(StepSeen(step=step, verdict="not reached"))
+            continue
+        is_refusing = step is last and isinstance(decision, Deny)
+        saw = {name: value for name, value in _SAW[step](rehearsed).items() if value is not None}
+        steps.append(StepSeen(step=step, verdict=_refusal(decision) if is_refusing else "ok", saw=saw))
+    if isinstance(decision, Allow):
+        text = f"route {decision.route} lets it through"
+        return Explanation(outcome="allow", reason=None, text=text, steps=tuple(steps))
+    return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=tuple(steps))
+
+
+def _is_skipped(step: Step, rehearsed: Rehearsed) -> bool:
+    route = rehearsed.attempt.route
+    is_public = route is not None and route.credential is CredentialKind.PUBLIC
+    return is_public and step not in (Step.DECODE, Step.ROUTE, Step.ALLOW)
+
+
+def _refusal(decision: Allow | Deny) -> str:
+    if isinstance(decision, Allow):
+        return "ok"
+    by = f" by {decision.detail}" if decision.detail else ""
+    return f"REFUSED: {decision.reason}{by}"
+
+
+def _decode(rehearsed: Rehearsed) -> dict[str, Any]:
+    facts = rehearsed.facts
+    if isinstance(facts, Malformed):
+        return {}
+    body = facts.body
+    state = "complete" if body.is_complete else "not said to be complete"
+    return {
+        "method": facts.method,
+        "host": facts.host,
+        "path": facts.path,
+        "headers": sorted(facts.headers),
+        "body": f"{len(body.raw)} bytes, {state}" if body.raw else "none buffered",
+        "peer": facts.peer.principal or facts.peer.address,
+    }
+
+
+def _route(rehearsed: Rehearsed) -> dict[str, Any]:
+    attempt = rehearsed.attempt
+    target, route = attempt.target, attempt.route
+    saw: dict[str, Any] = {"policy revision": attempt.policy_revision}
+    if target is not None:
+        saw |= {"canonical host": target.host, "canonical path": target.path}
+    if route is not None:
+        return saw | {"route": route.name}
+    return saw | {"other methods": _other_methods(rehearsed)}
+
+
+def _other_methods(rehearsed: Rehearsed) -> list[str] | None:
+    """Return which methods this path does have a route for: the commonest reason for having none."""
+    target, facts = rehearsed.attempt.target, rehearsed.facts
+    if target is None or isinstance(facts, Malformed):
+        return None
+    table = rehearsed.attempt.policy.table
+    found = [(method, table.match(method, target, facts.headers)) for method in _METHODS]
+    return [f"{method}: {route.name}" for method, route in found if isinstance(route, Route)] or None
+
+
+def _credential(rehearsed: Rehearsed) -> dict[str, Any]:
+    route, facts = _found(rehearsed)
+    values = facts.headers.get(route.header, ())
+    return {
+        "wanted in": route.header if route.scheme is None else f"{route.header}: {route.scheme} …",
+        "found": f"{len(values)} value(s)" if values else "nothing",
+    }
+
+
+def _verify(rehearsed: Rehearsed) -> dict[str, Any]:
+    route, _ = _found(rehearsed)
+    inspected = inspect_token(rehearsed.presented or "", rehearsed.attempt.now_ms)
+    claims = inspected.claims or {}
+    return {
+        "wanted audience": route.audience,
+        "header": inspected.header,
+        "claims": {name: value for name, value in claims.items() if name not in _UNTOLD_CLAIMS},
+        "age in seconds": _age(claims, rehearsed.attempt.now_ms),
+        "wrong in form": list(inspected.problems) or None,
+    }
+
+
+def _age(claims: Mapping[str, Any], now_ms: int) -> float | None:
+    issued = claims.get("iat")
+    return round(now_ms / 1000 - issued, 3) if isinstance(issued, int | float) else None
+
+
+def _bind(rehearsed: Rehearsed) -> dict[str, Any]:
+    route, facts = _found(rehearsed)
+    token, certificate = rehearsed.attempt.token, facts.peer.certificate
+    bound_to = token.confirmation.x5t_s256 if token else None
+    return {
+        "route wants": sorted(route.bound_to) or "no binding",
+        "token is bound to": None if bound_to is None else encoded(bound_to),
+        "caller's certificate": certificate if isinstance(certificate, Reason) else encoded(certificate),
+        "caller's identity": facts.peer.principal or None,
+        "token's subject": token.subject if token else None,
+    }
+
+
+def _authorize(rehearsed: Rehearsed) -> dict[str, Any]:
+    route, _ = _found(rehearsed)
+    token = rehearsed.attempt.token
+    return {
+        "route's clients": None if route.clients is None else sorted(route.clients),
+        "token's client": token.client_id if token else None,
+        "route's scopes": sorted(route.scopes) or None,
+        "token's scopes": sorted(token.scope) if token else None,
+        "route's max_auth_age in seconds": None if route.max_auth_age_ms is None else route.max_auth_age_ms / 1000,
+        "not enforceable": list(token.restrictions) or None if token else None,
+    }
+
+
+def _spend(rehearsed: Rehearsed) -> dict[str, Any]:
+    token, decision = rehearsed.attempt.token, rehearsed.decision
+    state = decision.token_state if isinstance(decision, Deny) else "spent"
+    return {"token id": token.public_id if token else None, "token afterwards": state}
+
+
+def _allow(rehearsed: Rehearsed) -> dict[str, Any]:
+    to_set, to_remove = answer_headers(response_from(rehearsed.decision, is_grpc=False, expose_reason=False))
+    return {"headers set": to_set, "headers removed": sorted(to_remove)}
+
+
+_SAW: Final[Mapping[Step, Callable[[Rehearsed], dict[str, Any]]]] = {
+    Step.DECODE: _decode,
+    Step.ROUTE: _route,
+    Step.CREDENTIAL: _credential,
+    Step.VERIFY: _verify,
+    Step.BIND: _bind,
+    Step.AUTHORIZE: _authorize,
+    Step.SPEND: _spend,
+    Step.ALLOW: _allow,
+}
+
+
+def _found(rehearsed: Rehearsed) -> tuple[Route, Facts]:
+    """Return what every step after the route has."""
+    if rehearsed.attempt.route is None or isinstance(rehearsed.facts, Malformed):
+        raise ValueError("a step after the route without a route")
+    return rehearsed.attempt.route, rehearsed.facts
+
+
+def as_text(explanation: Explanation) -> str:
+    """Return an explanation for a terminal: a line for each step, and under it what it saw."""
+    lines = []
+    for number, seen in enumerate(explanation.steps, 1):
+        lines.append(f"{number} {seen.step:<11} {seen.verdict}")
+        lines += [f"    {name}: {_shown(value)}" for name, value in seen.saw.items()]
+    verb = "allowed" if explanation.outcome == "allow" else f"denied ({explanation.reason})"
+    return "\n".join([*lines, f"{verb}: {explanation.text}"])
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - whatever a step saw
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value)
+
+
+def meaning_of(reason: str) -> str:
+    """Return what a reason of the closed list means; a text saying so for one that this version does not know."""
+    return REASONS[Reason(reason)].text if reason in set(Reason) else "not a reason of this version"

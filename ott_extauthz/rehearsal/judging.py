@@ -1,0 +1,62 @@
+"""Did a case come out as expected?  Each difference, as it was expected and as it was seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ott_extauthz.model.decision import Allow
+from ott_extauthz.model.facts import Facts
+from ott_extauthz.rehearsal.cases import ALLOWED, Case, Expectation
+from ott_extauthz.rehearsal.stage import Rehearsed
+from ott_extauthz.wire.encode import answer_headers, response_from
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What was expected of ``what``, and what was seen; None is nothing at all."""
+
+    what: str
+    expected: str | None
+    seen: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A case's outcome; it passed when there is no difference."""
+
+    case: Case
+    rehearsed: Rehearsed
+    differences: tuple[Difference, ...]
+
+
+def verdict(case: Case, rehearsed: Rehearsed) -> Verdict:
+    """Compare what was expected with what was decided."""
+    differences = tuple(d for d in _compared(case.expect, rehearsed) if d.expected != d.seen)
+    return Verdict(case=case, rehearsed=rehearsed, differences=differences)
+
+
+def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]:
+    decision = rehearsed.decision
+    denied = None if isinstance(decision, Allow) else decision
+    seen: dict[str, str | None] = {
+        "code": ALLOWED if denied is None else denied.meaning.code,
+        "reason": None if denied is None else denied.reason,
+        "status": "200" if denied is None else str(denied.meaning.status),
+        "route": decision.route,
+        "step": rehearsed.attempt.step,
+        "detail": None if denied is None else denied.detail,
+    }
+    for name, value in seen.items():
+        expected = getattr(expect, name)
+        if expected is not None:
+            yield Difference(name, str(expected), value)
+    yield from _headers(expect, rehearsed)
+
+
+def _headers(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]:
+    is_grpc = isinstance(rehearsed.facts, Facts) and rehearsed.facts.is_grpc
+    to_set, to_remove = answer_headers(response_from(rehearsed.decision, is_grpc=is_grpc, expose_reason=False))
+    for name, value in expect.headers.items():
+        yield Difference(f"header {name}", value, to_set.get(name.lower()))
+    for name in expect.removes:
+        is_removed = name.lower() in to_remove
+        yield Difference(f"header {name}", "removed", "removed" if is_removed else "not removed")

@@ -1,0 +1,236 @@
+"""What does the Check decide here?  A real Checker, whose clock stands still and whose used-list does as told."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.model.body import NO_BODY, Body
+from ott_extauthz.model.decision import Decision
+from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.observe.audit import NoAudit
+from ott_extauthz.observe.listeners import Listeners
+from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.target import canonical_target
+from ott_extauthz.ports import (
+    FirstUse,
+    Spend,
+    SpendOutcome,
+    StoreHealth,
+    Use,
+    UsedList,
+    UsedListError,
+    UsedListFault,
+)
+from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Suite, TokenCase
+from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
+from ott_extauthz.settings import ClockBounds
+from ott_extauthz.stores.memory import MemoryUsedList
+from ott_extauthz.wire.headers import collected
+
+_DAY_MS: Final = 86_400_000
+_BUDGET_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StandingClock:
+    """An instant."""
+
+    at_ms: int
+
+    def now_ms(self) -> int:
+        """Return the instant."""
+        return self.at_ms
+
+    def monotonic(self) -> float:
+        """Return zero: no time passes."""
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToldUsedList:
+    """Answers every use alike."""
+
+    outcome: SpendOutcome | None
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - the port's; no wait here
+        """Answer as told, or fail where there is nothing to answer."""
+        del timeout
+        if self.outcome is None:
+            raise UsedListError(UsedListFault.CONNECT, TokenState.UNSPENT, "the case says so")
+        is_used = self.outcome is SpendOutcome.ALREADY_USED
+        return Spend(self.outcome, FirstUse(use.now_ms, b"") if is_used else None)
+
+    async def health(self) -> StoreHealth:
+        """Say that it is none."""
+        return StoreHealth(ready=False, detail="a rehearsal's")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+_TOLD: Final = {
+    "spent": SpendOutcome.ALREADY_USED,
+    "fenced": SpendOutcome.FENCED,
+    "clock_disagrees": SpendOutcome.CLOCK_DISAGREES,
+    "not_primary": SpendOutcome.NOT_PRIMARY,
+    "unsafe": SpendOutcome.UNSAFE,
+    "unavailable": None,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """A decision and how it came about; ``presented`` is the token that took part."""
+
+    facts: Facts | Malformed
+    attempt: Attempt
+    decision: Decision
+    presented: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What requests are decided under."""
+
+    policy: Policy
+    bounds: ClockBounds
+    region: str | None = None
+
+
+def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Mapping[str, TrustedIssuer]) -> Checker:
+    """Return a Checker whose clock stands at ``at_ms`` and who tells nobody."""
+    clock, listeners, bounds = StandingClock(at_ms), Listeners(on_broken=_unheard), around.bounds
+    count = itertools.count(1)
+    return Checker(
+        policy=lambda: around.policy,
+        verifier=OneTimeTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway),
+        single_use=SingleUse(
+            used_list=used_list,
+            clock=clock,
+            observer=listeners,
+            exp_leeway_ms=bounds.exp_leeway,
+            max_skew_ms=bounds.max_skew,
+        ),
+        audit=NoAudit(),
+        observer=listeners,
+        clock=clock,
+        entropy=lambda size: next(count).to_bytes(size, "big"),
+        region=around.region,
+    )
+
+
+def _unheard(_: str) -> None:
+    """Nobody listens, so nothing can break."""
+
+
+def fresh_used_list(at_ms: int, bounds: ClockBounds) -> UsedList:
+    """Return a used-list that has been there for a day and remembers nothing."""
+    return MemoryUsedList(clock=StandingClock(at_ms - _DAY_MS), iat_lead_ms=bounds.iat_lead)
+
+
+async def rehearse(case: Case, suite: Suite, policy: Policy) -> Rehearsed:
+    """Have one case decided, after the calls that came before it."""
+    mint = Mint()
+    used_list = _used_list(case, suite.clock)
+    issuer = ISSUER if case.token == "none" else case.token.claims.get("iss", ISSUER)
+    trust = {issuer: mint.trusted(issuer)} if isinstance(issuer, str) else {}
+    around = Surroundings(policy=policy, bounds=suite.clock, region=suite.region)
+    checker = checker_at(case.at, around, used_list, trust)
+    for _ in range(case.earlier):
+        await decided(checker, *_facts(case, policy, mint))
+    return await decided(checker, *_facts(case, policy, mint))
+
+
+async def decided(checker: Checker, facts: Facts | Malformed, presented: str | None) -> Rehearsed:
+    """Have ``facts`` decided by ``checker``."""
+    attempt = checker.begin()
+    try:
+        decision = await checker.decide(facts, attempt, checker.clock.monotonic() + _BUDGET_SECONDS)
+    except Exception as error:  # noqa: BLE001 - the server answers a fault of ours with this refusal, and so do we
+        decision = attempt.deny(Rejection(Reason.INTERNAL_ERROR, detail=type(error).__name__))
+    return Rehearsed(facts=facts, attempt=attempt, decision=decision, presented=presented)
+
+
+def _used_list(case: Case, bounds: ClockBounds) -> UsedList:
+    if case.store in _TOLD:
+        return ToldUsedList(_TOLD[case.store])
+    return fresh_used_list(case.at, bounds)
+
+
+def _facts(case: Case, policy: Policy, mint: Mint) -> tuple[Facts | Malformed, str | None]:
+    text = None if case.token == "none" else mint.token(case.token, case.at)
+    pairs = _header_pairs(case.request)
+    headers = collected(pairs)
+    if text is not None and isinstance(case.token, TokenCase) and not isinstance(headers, Reason):
+        headers = collected([*pairs, _credential(case.request, case.token, policy, headers, text)])
+    if isinstance(headers, Reason):
+        return Malformed(headers), text
+    request = case.request
+    return Facts(
+        method=request.method,
+        scheme=request.scheme,
+        host=request.host,
+        path=request.path,
+        headers=headers,
+        peer=_peer(case.peer),
+        stream_id="1",
+        started_at_us=case.at * 1000,
+        context_extensions=request.extensions,
+        body=_body(request),
+    ), text
+
+
+def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
+    pairs: list[tuple[str, str | None]] = []
+    for name, values in request.headers.items():
+        pairs += [(name.lower(), value) for value in ([values] if isinstance(values, str) else values)]
+    if request.json_body is not None and not any(name == "content-type" for name, _ in pairs):
+        pairs.append(("content-type", "application/json"))
+    return pairs
+
+
+def _credential(request: RequestCase, token: TokenCase, policy: Policy, headers: Headers, text: str) -> tuple[str, str]:
+    """Return the header that carries the token: the case's, else the one that the route takes it from."""
+    route = _route(request, policy, headers)
+    header = token.header or (route.header if route else "x-ott")
+    scheme = route.scheme if route and header == route.header else None
+    return header, text if scheme is None else f"{scheme} {text}"
+
+
+def _route(request: RequestCase, policy: Policy, headers: Headers) -> Route | None:
+    target = canonical_target(request.method, request.scheme, request.host, request.path)
+    if isinstance(target, Rejection):
+        return None
+    found = policy.table.match(request.method, target, headers)
+    return None if isinstance(found, Rejection) else found
+
+
+def _peer(case: PeerCase) -> Peer:
+    certificate = Reason.CERTIFICATE_MISSING if case.certificate is None else certificate_named(case.certificate)
+    return Peer(address=case.address, port=case.port, principal=case.principal, certificate=certificate)
+
+
+def _body(request: RequestCase) -> Body:
+    text = request.body if request.json_body is None else json.dumps(request.json_body)
+    if not text or request.buffered == "no":
+        return NO_BODY
+    whole = Body(text.encode(), is_complete=True)
+    if request.buffered == "partial":
+        return dataclasses.replace(whole, is_complete=False)
+    if request.buffered == "as_text":
+        return dataclasses.replace(whole, is_binary_safe=text.isascii() and "!" not in text)
+    return whole

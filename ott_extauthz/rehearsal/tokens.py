@@ -1,0 +1,66 @@
+"""What token does a case carry?  Made and signed here, with keys that live as long as the rehearsal and no longer.
+
+The Check then verifies it as it verifies any other: nothing of it is left out in a rehearsal.
+"""
+
+import hashlib
+import json
+from typing import Any, Final
+
+from nacl.signing import SigningKey
+
+from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
+from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.rehearsal.cases import TokenCase
+
+ISSUER: Final = "https://issuer.example"
+KID: Final = "rehearsal"
+
+
+def certificate_named(name: str) -> Thumbprint:
+    """Return the thumbprint of the certificate that a name stands for; of no real certificate."""
+    return Thumbprint(hashlib.sha256(b"rehearsal certificate " + name.encode()).digest())
+
+
+class Mint:
+    """Signs tokens, and is trusted as whatever issuer they name."""
+
+    def __init__(self) -> None:
+        self._key, self._other = SigningKey.generate(), SigningKey.generate()
+        self._count = 0
+
+    def trusted(self, issuer: str) -> TrustedIssuer:
+        """Return the trust in this mint under ``issuer``'s name."""
+        return TrustedIssuer(issuer, frozenset({"EdDSA"}), {KID: Ed25519Key(self._key.verify_key)})
+
+    def token(self, case: TokenCase, now_ms: int) -> str:
+        """Return the token of a case, a new one each time."""
+        self._count += 1
+        claims = self._claims(case, now_ms)
+        return self.signed(claims, type_=case.type, signature=case.signature)
+
+    def signed(self, claims: dict[str, Any], *, type_: str, signature: str = "valid") -> str:
+        """Return ``claims`` as a compact JWS; ``signature`` says how good it is."""
+        header = {"alg": "EdDSA", "kid": KID, "typ": type_}
+        signing_input = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
+        key = self._other if signature == "of_another_key" else self._key
+        made = key.sign(signing_input.encode()).signature
+        if signature == "broken":
+            made = made[:-1] + bytes([made[-1] ^ 1])
+        return f"{signing_input}.{encoded(made)}"
+
+    def _claims(self, case: TokenCase, now_ms: int) -> dict[str, Any]:
+        issued_ms = now_ms - case.age
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "jti": f"rehearsal-{self._count:016d}",
+            "iat": issued_ms / 1000,
+            "exp": (issued_ms + case.lifetime) / 1000,
+        }
+        if case.bound_to is not None:
+            claims["cnf"] = {"x5t#S256": encoded(certificate_named(case.bound_to))}
+        claims |= case.claims
+        if case.signature == "of_an_unknown_issuer":
+            claims["iss"] = f"{claims['iss']}/unknown"
+        return {name: value for name, value in claims.items() if value is not None}

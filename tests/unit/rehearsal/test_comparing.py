@@ -1,0 +1,72 @@
+"""Which recorded decisions does a new policy change?  Certain, possible, and none; never one left out."""
+
+from typing import Any
+
+import pytest
+
+from ott_extauthz.policy.document import Policy, policy_from
+from ott_extauthz.rehearsal.comparing import compared
+
+ROUTE = """
+  - name: debit
+    match: {{hosts: [wallet.api], methods: [{method}], path: "{path}"}}
+    credential: one_time_token
+    audience: {audience}
+    {more}
+"""
+
+
+def policy(*, method: str = "POST", path: str = "/debit", audience: str = "wallet.api", more: str = "") -> Policy:
+    route = ROUTE.format(method=method, path=path, audience=audience, more=more)
+    return policy_from(f"revision: r\nroutes:\n{route}", "policy.yaml")
+
+
+PUBLIC = "revision: r\nroutes:\n  - {name: debit, match: {methods: [POST], path: /debit}, credential: public}\n"
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    return {
+        "decision_id": "d1", "outcome": "allow", "method": "POST", "host": "wallet.api", "path": "/debit",
+        "audience": "wallet.api", "client_id": "rgs", "scope": ["a", "b"],
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "now", "certain"),
+    [
+        (policy(method="PUT"), "route_unknown", True),
+        (policy(audience="bank.api"), "token_audience_mismatch", True),
+        (policy(more="clients: [jackpot]"), "client_denied", True),
+        (policy(more="scopes: [c]"), "scope_missing", True),
+        (policy(more="max_auth_age: 5m"), "unknown", False),
+        (policy(more="bound_to: [workload]"), "unknown", False),
+    ],
+)
+def test_an_allowed_call_that_a_new_policy_refuses_or_may(new: Policy, now: str, *, certain: bool) -> None:
+    found = compared(policy(), new, [line()])
+    assert [(change.now, change.certain) for change in found.changes] == [(now, certain)]
+
+
+@pytest.mark.parametrize("new", [policy(), policy(more="clients: [rgs]"), policy(more="scopes: [a]")])
+def test_what_the_audit_shows_to_be_met_is_no_change(new: Policy) -> None:
+    assert compared(policy(), new, [line()]).changes == ()
+
+
+def test_a_route_that_becomes_public_lets_in_what_was_refused() -> None:
+    found = compared(policy(), policy_from(PUBLIC, "p"), [line(outcome="deny", reason="scope_missing")])
+    (change,) = found.changes
+    assert (change.was, change.now, change.certain) == ("scope_missing", "allowed", True)
+
+
+def test_a_new_route_for_what_had_none() -> None:
+    found = compared(policy(path="/other"), policy(), [line(outcome="deny", reason="route_unknown")])
+    assert [change.certain for change in found.changes] == [False]
+
+
+def test_a_refusal_before_the_routes_stays() -> None:
+    refused = line(outcome="deny", reason="path_malformed", path=None)
+    assert compared(policy(), policy(method="PUT"), [refused]).same == 1
+
+
+def test_lines_that_cannot_be_read_are_counted() -> None:
+    assert compared(policy(), policy(), [None, {"outcome": "allow"}, line()]).unreadable == 2

@@ -1,0 +1,164 @@
+"""Does an explanation name the step that refused?  One case for each way in which a call is refused."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ott_extauthz.policy.document import Policy, policy_from
+from ott_extauthz.rehearsal.cases import Suite, suite_from
+from ott_extauthz.rehearsal.explaining import Explanation, as_text, explained
+from ott_extauthz.rehearsal.stage import rehearse
+
+POLICY = """
+revision: "r1"
+routes:
+  - name: debit
+    match: {hosts: [wallet.api], methods: [POST], path: "/v1/wallets/{wallet}/debit"}
+    credential: one_time_token
+    audience: wallet.api
+    clients: [rgs]
+    scopes: ["wallet:debit"]
+    max_auth_age: 5m
+  - name: read
+    match: {hosts: [wallet.api], methods: [GET], path: "/v1/wallets/{wallet}"}
+    credential: one_time_token
+    audience: wallet.api
+    bound_to: [workload]
+    from: {header: authorization, scheme: Bearer}
+  - name: health
+    match: {methods: [GET], path: /healthz}
+    credential: public
+"""
+GOOD = """
+policy: policy.yaml
+defaults:
+  at: 2026-11-22T10:00:00Z
+  request: {method: POST, host: wallet.api, path: /v1/wallets/7/debit}
+  peer: {certificate: rgs, principal: "spiffe://bank.example/rgs"}
+  token:
+    bound_to: rgs
+    claims:
+      sub: "spiffe://bank.example/rgs"
+      client_id: rgs
+      aud: wallet.api
+      scope: "wallet:debit"
+      auth_time: 1795341500
+cases:
+"""
+THUMBPRINT = "4GjBJH144v-Sg8yJOLp_1owclMC8ixnR3WivIG8Uwh4"
+REFUSALS = [
+    ("request: {method: get}", "route", "request_malformed"),
+    ("request: {host: 'a b'}", "route", "host_malformed"),
+    ("request: {path: v1}", "route", "path_malformed"),
+    ("request: {path: /v1/../admin}", "route", "path_ambiguous"),
+    ("request: {path: /v1//x}", "route", "path_ambiguous"),
+    ("request: {method: DELETE}", "route", "route_unknown"),
+    ("request: {host: other.api}", "route", "route_unknown"),
+    ("request: {path: /v1/wallets/7/credit}", "route", "route_unknown"),
+    ("request: {extensions: {ott.route: debti}}", "route", "route_name_unknown"),
+    ("request: {extensions: {ott.route: read}}", "route", "route_name_mismatch"),
+    ("request: {headers: {x_ott_subject: me}}", "decode", "header_lookalike"),
+    ("request: {headers: {'bad name': x}}", "decode", "header_malformed"),
+    ("request: {headers: {content-type: [a/b, c/d]}}", "decode", "header_duplicated"),
+    ("token: none", "credential", "credential_missing"),
+    ("request: {headers: {x-ott: second}}", "credential", "credential_duplicated"),
+    ("{token: none, request: {method: GET, path: /v1/wallets/7, headers: {authorization: Basic eA}}}",
+     "credential", "credential_scheme_refused"),
+    ("{token: none, request: {headers: {x-ott: not-a-token}}}", "verify", "token_malformed"),
+    (f"{{token: none, request: {{headers: {{x-ott: {'a' * 8193}}}}}}}", "verify", "token_too_large"),
+    ("token: {type: JWT}", "verify", "token_type_refused"),
+    ("token: {signature: of_an_unknown_issuer}", "verify", "token_issuer_unknown"),
+    ("token: {signature: broken}", "verify", "token_signature_invalid"),
+    ("token: {signature: of_another_key}", "verify", "token_signature_invalid"),
+    ("token: {claims: {sub: null}}", "verify", "token_claims_invalid"),
+    ("token: {claims: {aud: bank.api}}", "verify", "token_audience_mismatch"),
+    ("token: {claims: {nbf: 1795342000}}", "verify", "token_not_yet_valid"),
+    ("token: {age: 60s}", "verify", "token_expired"),
+    ("token: {lifetime: 10m}", "verify", "token_lifetime_too_long"),
+    ("token: {bound_to: null}", "bind", "token_unbound"),
+    ("token: {claims: {cnf: {jkt: abc}}}", "bind", "binding_unsupported"),
+    ("peer: {certificate: null}", "bind", "certificate_missing"),
+    ("peer: {certificate: thief}", "bind", "certificate_mismatch"),
+    ("{request: {method: GET, path: /v1/wallets/7}, peer: {principal: 'spiffe://bank.example/other'}}",
+     "bind", "workload_mismatch"),
+    ("token: {claims: {client_id: jackpot}}", "authorize", "client_denied"),
+    ("token: {claims: {scope: 'wallet:read'}}", "authorize", "scope_missing"),
+    ("token: {claims: {auth_time: 1795330000}}", "authorize", "authentication_too_old"),
+    ("token: {claims: {auth_time: null}}", "authorize", "authentication_too_old"),
+    ("store: spent", "spend", "token_replayed"),
+    ("store: fenced", "spend", "store_epoch"),
+    ("store: clock_disagrees", "spend", "store_clock"),
+    ("store: not_primary", "spend", "store_not_primary"),
+    ("store: unsafe", "spend", "store_unsafe"),
+    ("store: unavailable", "spend", "store_unavailable"),
+]  # fmt: skip
+
+
+def about(case: str, policy: str = POLICY) -> tuple[Suite, Policy]:
+    """A suite of the one good case, changed as ``case`` says."""
+    changes = case if case.startswith("{") else f"{{{case}}}"
+    text = f"{GOOD}  - {{name: it, expect: {{code: OK}}, {changes[1:-1]}}}\n"
+    suite, _ = suite_from(text, "cases.yaml")
+    return suite, policy_from(policy, "policy.yaml")
+
+
+def explanation(case: str) -> Explanation:
+    suite, policy = about(case)
+    return explained(asyncio.run(rehearse(suite.cases[0], suite, policy)))
+
+
+def test_the_good_case_is_allowed_and_every_step_is_shown() -> None:
+    found = explanation("store: ready")
+    assert (found.outcome, [seen.verdict for seen in found.steps]) == ("allow", ["ok"] * 8)
+    assert found.steps[-1].saw["headers set"]["x-ott-client"] == "rgs"
+
+
+@pytest.mark.parametrize(("case", "step", "reason"), REFUSALS, ids=[f"{r}-{i}" for i, (_, _, r) in enumerate(REFUSALS)])
+def test_the_refusing_step_is_named(case: str, step: str, reason: str) -> None:
+    found = explanation(case)
+    assert (found.outcome, found.reason) == ("deny", reason)
+    refusing = [seen.step for seen in found.steps if seen.verdict.startswith("REFUSED")]
+    assert refusing == [step]
+    later = found.steps[[seen.step for seen in found.steps].index(refusing[0]) + 1 :]
+    assert {seen.verdict for seen in later} <= {"not reached"}
+    assert f"REFUSED: {reason}" in as_text(found)
+
+
+def test_a_public_route_asks_for_nothing() -> None:
+    found = explanation("{token: none, request: {method: GET, path: /healthz}}")
+    assert [seen.step for seen in found.steps] == ["decode", "route", "allow"]
+
+
+def test_a_path_without_this_method_tells_which_methods_it_has() -> None:
+    found = explanation("request: {method: DELETE}")
+    assert found.steps[1].saw["other methods"] == ["POST: debit"]
+
+
+def test_no_signature_and_no_jti_is_ever_shown() -> None:
+    suite, policy = about("peer: {certificate: thief}")
+    rehearsed = asyncio.run(rehearse(suite.cases[0], suite, policy))
+    text = as_text(explained(rehearsed))
+    assert rehearsed.presented is not None
+    assert rehearsed.presented.split(".")[2] not in text
+    assert "rehearsal-00" not in text
+
+
+def test_terminal_escapes_of_a_caller_are_written_out() -> None:
+    found = explanation(r'request: {path: "/v1/\e[2J"}')
+    assert "\x1b" not in as_text(found)
+
+
+def test_calls_before_this_one_do_not_change_what_a_single_token_may() -> None:
+    assert explanation("earlier: 3").outcome == "allow"
+
+
+def values(found: Explanation) -> dict[str, Any]:
+    """Everything that every step saw."""
+    return {name: value for seen in found.steps for name, value in seen.saw.items()}
+
+
+def test_a_refused_certificate_shows_both_thumbprints() -> None:
+    saw = values(explanation("peer: {certificate: thief}"))
+    assert saw["token is bound to"] == THUMBPRINT
+    assert saw["caller's certificate"] not in (THUMBPRINT, None)
