@@ -33,6 +33,14 @@ class TokenId:
         return hashlib.sha256(framed(self.issuer, self.jti)).digest()
 
 
+def account_of(issuer: str, client_id: str, subject: str) -> bytes:
+    """Return the name of an account: SHA-256 over its three parts, length-framed.
+
+    A token's key and its account's counters share a hash slot, a fence and a transaction.
+    """
+    return hashlib.sha256(framed(issuer, client_id, subject)).digest()
+
+
 def public_token_id(digest: bytes) -> str:
     """Return the name of a token that may be shown: 128 bits of its digest in base64url."""
     return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
@@ -73,12 +81,8 @@ class VerifiedToken:
 
     @property
     def account(self) -> bytes:
-        """Who is counted: SHA-256 over issuer, client and subject.
-
-        Every use of one token has one account, so that the token's key and the account's counters can share a hash
-        slot, a fence and a transaction.
-        """
-        return hashlib.sha256(framed(self.id.issuer, self.client_id, self.subject)).digest()
+        """Who is counted; every use of one token has one account."""
+        return account_of(self.id.issuer, self.client_id, self.subject)
 
     @property
     def public_id(self) -> str:

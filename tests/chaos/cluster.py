@@ -24,6 +24,7 @@ class Cluster:
     fresh, replays = 50.0, 500.0
     has_lists = has_clock = True
     races_may_be_lost = False
+    lease = LEASE
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._nodes = [

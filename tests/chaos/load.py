@@ -127,6 +127,7 @@ class ListDoor:
             issued_at_ms=token.issued_at_ms,
             keep_until_ms=token.expires_at_ms + KEEP_UNTIL_MS,
             now_ms=now,
+            account=token.account,
         )
         try:
             spend = await self._used_list.mark_used(use, timeout=PATIENCE)

@@ -24,6 +24,7 @@ class Quorum:
     fresh, replays = 50.0, 400.0
     has_lists = has_clock = True
     races_may_be_lost = True  # two attempts at once may leave no majority to either
+    lease = 0.0
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._nodes = [StoreProcess(engine, folder / f"node-{number}") for number in range(NODES)]

@@ -176,7 +176,7 @@ async def run(topology: Topology, folder: Path, plan: Plan) -> Report:
         happened,
         begin=begin,
         end=end,
-        settle=plan.settle,
+        settle=plan.settle + topology.lease,
         races_may_be_lost=topology.races_may_be_lost,
         starved=merged(watch.periods),
     )
@@ -237,7 +237,7 @@ async def _schedule(topology: Topology, workers: list[Worker], plan: Plan, dice:
     wanted = [fault for fault in faults if not plan.only or fault.name in plan.only]
     assert len(wanted) >= len(plan.only), "no such fault"
     happened: list[Happened] = []
-    await asyncio.sleep(plan.settle + plan.calm)
+    await asyncio.sleep(plan.settle + topology.lease + plan.calm)
     while True:
         for fault in dice.shuffled(wanted):
             await fault.prepare()

@@ -61,6 +61,7 @@ class Sentinels:
     fresh, replays = 50.0, 500.0
     has_lists = has_clock = True
     races_may_be_lost = False
+    lease = LEASE
 
     def __init__(self, engine: Engine, folder: Path, *, waits: bool) -> None:
         self.name = "redis+sentinel, wait: all" if waits else "redis+sentinel"

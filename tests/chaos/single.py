@@ -25,6 +25,7 @@ class OnePrimary:
     fresh, replays = 60.0, 600.0
     has_lists = has_clock = True
     races_may_be_lost = False
+    lease = 0.0
 
     def __init__(self, engine: Engine, folder: Path, *, appendonly: bool) -> None:
         self.name = f"redis-{engine.name.removesuffix('-server')}"
@@ -135,6 +136,7 @@ class Memory:
     fresh, replays = 100.0, 500.0
     has_lists = has_clock = False
     races_may_be_lost = False
+    lease = 0.0
 
     async def start(self) -> None:
         pass

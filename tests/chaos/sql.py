@@ -26,6 +26,7 @@ class Sqlite:
     has_lists = True
     has_clock = False
     races_may_be_lost = False
+    lease = 0.0
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "used.db"
@@ -86,6 +87,7 @@ class Postgres:
     fresh, replays = 25.0, 100.0
     has_lists = has_clock = True
     races_may_be_lost = False
+    lease = 0.0
 
     def __init__(self) -> None:
         self._ending = AsyncExitStack()

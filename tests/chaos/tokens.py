@@ -10,10 +10,14 @@ from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from nacl.signing import SigningKey
 
-from ott_extauthz.model.token import TokenId
+from ott_extauthz.model.token import TokenId, account_of
 from tests.chaos.clocks import system_ms
 
 ISSUER: Final = "https://issuer.chaos.example"
+CLIENT: Final = "rgs"
+ACCOUNTS: Final = 64
+"""Subjects who call: in a cluster their accounts lie in as many buckets."""
+
 POLICY: Final = """revision: "chaos"
 routes:
   - name: debit
@@ -40,6 +44,7 @@ class Token:
     issued_at_ms: int
     expires_at_ms: int
     key: bytes
+    account: bytes
     compact: str
 
 
@@ -64,12 +69,14 @@ class Mint:
         self._number += 1
         issued, jti = system_ms(), self.jti(self._number)
         expires = issued + lifetime_ms
-        compact = self._compact(jti, issued, expires) if self._signs else ""
-        return Token(self._number, issued, expires, TokenId(ISSUER, jti).digest, compact)
+        subject = f"player-{self._number % ACCOUNTS}"
+        compact = self._compact(jti, subject, issued, expires) if self._signs else ""
+        account = account_of(ISSUER, CLIENT, subject)
+        return Token(self._number, issued, expires, TokenId(ISSUER, jti).digest, account, compact)
 
-    def _compact(self, jti: str, issued: int, expires: int) -> str:
+    def _compact(self, jti: str, subject: str, issued: int, expires: int) -> str:
         claims = {
-            "iss": ISSUER, "sub": "player", "client_id": "rgs", "aud": "wallet.api", "jti": jti, "iat": issued / 1000,
+            "iss": ISSUER, "sub": subject, "client_id": CLIENT, "aud": "wallet.api", "jti": jti, "iat": issued / 1000,
             "exp": expires / 1000,
         }  # fmt: skip
         signing_input = f"{_HEADER}.{_b64(json.dumps(claims).encode())}"

@@ -21,6 +21,7 @@ class Topology(Protocol):
     """One store.  ``fresh`` and ``replays`` are tokens and tries a second that one load process puts to it.
 
     One that ``has_lists`` can be used by several processes; one that ``has_clock`` tells a caller's wrong clock.
+    ``lease`` is by how many seconds its fence's margin is longer, where others say who the primary is.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Topology(Protocol):
     has_lists: bool
     has_clock: bool
     races_may_be_lost: bool
+    lease: float
 
     async def start(self) -> None:
         """Start the store, empty."""
