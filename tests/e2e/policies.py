@@ -21,6 +21,15 @@ def _route(name: str, methods: list[str], path: str, **changes: object) -> dict[
     return {"name": name, "match": {"hosts": ["wallet.api"], "methods": methods, "path": path}, **_TOKEN, **changes}
 
 
+def _matching(name: str, match: dict[str, Any], **changes: object) -> dict[str, Any]:
+    return {"name": name, "match": match, **_TOKEN, **changes}
+
+
+def _tenant(headers: dict[str, str] | None) -> dict[str, Any]:
+    match: dict[str, Any] = {"hosts": ["wallet.api"], "methods": ["POST"], "path": "/v1/tenants"}
+    return match if headers is None else match | {"headers": headers}
+
+
 POLICY: Final[dict[str, Any]] = {
     "revision": REVISION,
     "routes": [
@@ -38,6 +47,20 @@ POLICY: Final[dict[str, Any]] = {
         _route("bound", ["POST"], "/v1/wallets/{wallet}/bound", bound_to_request=["method", "path", "body"]),
         _route("digest", ["POST"], "/v1/wallets/{wallet}/digest", allow_unbuffered_empty=True),
         _route("pay", ["POST"], "/v1/wallets/{wallet}/pay", amount={"value": "/amount", "currency": "/currency"}),
+        _route(
+            "rules",
+            ["POST"],
+            "/v1/rules/{wallet}",
+            when="request.path_params.wallet == token.sub && request.json.limit <= 10",
+            deny_when=['"x-test" in request.headers', '"debug" in request.query'],
+        ),
+        _route("limited", ["POST"], "/v1/limited", constraints={"rate_limit": {"count": 3, "per": "1h"}}),
+        _route("budgeted", ["POST"], "/v1/budgeted", amount={"value": "/amount", "currency_is": "EUR"}),
+        _route("in-shadow", ["POST"], "/v1/in-shadow", mode="shadow"),
+        _matching("suffix", {"hosts": ["*.shop.example"], "methods": ["POST"], "path": "/v1/basket"}),
+        _matching("tenant", _tenant({"x-tenant": "acme"}), scopes=["tenant:acme"]),
+        _matching("no-tenant", _tenant(None)),
+        _matching("grpc-wallet", {"hosts": ["wallet.api"], "grpc": {"service": "grpc.wallet.v1.Wallet"}}),
         _route("grpc-debit", ["POST"], "/grpc.wallet.v1.Wallet/Debit"),
         {
             **_TOKEN,

@@ -141,7 +141,7 @@ def test_http2_carries_the_same_rules(rig: Rig) -> None:
 
 
 @contextmanager
-def _channel(rig: Rig, authority: str = "wallet.api") -> Iterator[grpc.Channel]:
+def grpc_channel(rig: Rig, authority: str = "wallet.api") -> Iterator[grpc.Channel]:
     tls = rig.folder / "tls"
     credentials = grpc.ssl_channel_credentials(
         (tls / "ca.pem").read_bytes(), (tls / "rgs-key.pem").read_bytes(), (tls / "rgs.pem").read_bytes()
@@ -151,7 +151,7 @@ def _channel(rig: Rig, authority: str = "wallet.api") -> Iterator[grpc.Channel]:
         yield channel
 
 
-def _unary(channel: grpc.Channel, method: str, *metadata: tuple[str, str]) -> tuple[bytes, grpc.StatusCode, str]:
+def unary(channel: grpc.Channel, method: str, *metadata: tuple[str, str]) -> tuple[bytes, grpc.StatusCode, str]:
     call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
     try:
         return call(b"hello", metadata=metadata, timeout=10), grpc.StatusCode.OK, ""
@@ -163,24 +163,24 @@ GRPC_METHOD = "/grpc.wallet.v1.Wallet/Debit"
 
 
 def test_a_grpc_client_gets_a_grpc_status_and_a_short_message(rig: Rig) -> None:
-    with _channel(rig) as channel:
-        _, code, details = _unary(channel, GRPC_METHOD)
+    with grpc_channel(rig) as channel:
+        _, code, details = unary(channel, GRPC_METHOD)
         assert code is grpc.StatusCode.UNAUTHENTICATED
         assert "AUTH_FAILED" in details
         assert details.isascii()
         assert "{" not in details
-        _, code, details = _unary(channel, GRPC_METHOD, ("x-ott", rig.good(scope="x")))
+        _, code, details = unary(channel, GRPC_METHOD, ("x-ott", rig.good(scope="x")))
         assert (code, "SCOPE_DENIED" in details) == (grpc.StatusCode.PERMISSION_DENIED, True)
-        _, code, details = _unary(channel, GRPC_METHOD, ("x-ott", rig.good()), ("x-ott", rig.good()))
+        _, code, details = unary(channel, GRPC_METHOD, ("x-ott", rig.good()), ("x-ott", rig.good()))
         assert (code, "MALFORMED_REQUEST" in details) == (grpc.StatusCode.INTERNAL, True)
 
 
 def test_a_grpc_client_with_a_token_reaches_its_service_once(rig: Rig) -> None:
     token, case = rig.good(), token_hex(8)
-    with _channel(rig) as channel:
-        reply, code, _ = _unary(channel, GRPC_METHOD, ("x-ott", token), ("x-case", case), ("x-ott-subject", "admin"))
+    with grpc_channel(rig) as channel:
+        reply, code, _ = unary(channel, GRPC_METHOD, ("x-ott", token), ("x-case", case), ("x-ott-subject", "admin"))
         assert (reply, code) == (b"hello", grpc.StatusCode.OK)
-        _, code, details = _unary(channel, GRPC_METHOD, ("x-ott", token), ("x-case", case))
+        _, code, details = unary(channel, GRPC_METHOD, ("x-ott", token), ("x-case", case))
         assert (code, "TOKEN_REPLAYED" in details) == (grpc.StatusCode.UNAUTHENTICATED, True)
     [(method, metadata)] = [one for one in rig.grpc_upstream.deliveries if ("x-case", case) in one[1]]
     assert method == GRPC_METHOD
@@ -189,8 +189,8 @@ def test_a_grpc_client_with_a_token_reaches_its_service_once(rig: Rig) -> None:
 
 
 def test_an_http2_authority_with_a_comma_is_no_host(rig: Rig) -> None:
-    with _channel(rig, authority="wallet.api,evil.example") as channel:
-        _, code, _ = _unary(channel, GRPC_METHOD, ("x-ott", rig.good()))
+    with grpc_channel(rig, authority="wallet.api,evil.example") as channel:
+        _, code, _ = unary(channel, GRPC_METHOD, ("x-ott", rig.good()))
     assert code is not grpc.StatusCode.OK
 
 
