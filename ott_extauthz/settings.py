@@ -196,7 +196,7 @@ class Trust(Model):
 
 
 class ClockBounds(Model):
-    """How far clocks may differ.  The fence's margin follows from these (README, "Single use")."""
+    """How far clocks may differ.  The fence's margin follows from these (docs/single-use.md)."""
 
     max_skew: Duration = 500
     iat_lead: Duration = 500

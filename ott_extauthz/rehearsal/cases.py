@@ -41,7 +41,7 @@ def _one_of(what: str, names: Iterable[str]) -> AfterValidator:
     def checked(value: str) -> str:
         if value not in known:
             near = difflib.get_close_matches(value, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "the README lists them"
+            hint = f"did you mean {near[0]!r}?" if near else "docs/operations.md lists them"
             raise ValueError(f"no such {what}; {hint}")
         return value
 

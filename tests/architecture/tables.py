@@ -1,8 +1,7 @@
-"""The README's tables, made from the code they describe; `python -m tests.architecture.tables` writes them anew."""
+"""The manual's tables, made from the code they describe; `python -m tests.architecture.tables` writes them anew."""
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from ott_extauthz.model.reason import REASONS
@@ -10,8 +9,7 @@ from ott_extauthz.observe.audit import MEANINGS
 from ott_extauthz.observe.in_force import show_policies
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
-
-README: Final = Path(__file__).parents[2] / "README.md"
+from tests.architecture.documents import OPERATIONS
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -45,7 +43,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {"reasons": reasons, "metrics": me
 
 
 def with_tables(text: str) -> str:
-    """Return the README with every table as the code says it."""
+    """Return the page with every table as the code says it."""
     for name, make in TABLES.items():
         pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         found = re.search(pattern, text, flags=re.DOTALL)
@@ -55,4 +53,4 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    OPERATIONS.write_text(with_tables(OPERATIONS.read_text()))

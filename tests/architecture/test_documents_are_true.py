@@ -1,4 +1,4 @@
-"""What the README, the locks and the configurations say is what the code does."""
+"""What the README, the manual, the locks and the configurations say is what the code does."""
 
 import re
 import tomllib
@@ -11,14 +11,17 @@ from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.policy.document import policy_from
 from ott_extauthz.settings import load
 from ott_extauthz.wire.encode import IDENTITY_HEADERS
+from tests.architecture.documents import DOCUMENTS, OPERATIONS, README, ROOT, blocks
 from tests.architecture.tables import with_tables
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 
 
 def test_the_tables_are_the_codes_own() -> None:
-    assert with_tables(README) == README, "run: python -m tests.architecture.tables"
+    text = OPERATIONS.read_text()
+    assert with_tables(text) == text, "run: python -m tests.architecture.tables"
+
+
+def test_no_other_document_has_tables_that_nobody_renews() -> None:
+    assert [page.name for page in DOCUMENTS if "<!-- table:" in page.read_text()] == [OPERATIONS.name]
 
 
 def test_every_reason_has_a_meaning_and_a_refusing_status() -> None:
@@ -33,21 +36,15 @@ def test_every_reason_is_given_somewhere() -> None:
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in code] == []
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
 def test_the_readmes_configuration_loads(tmp_path: Path) -> None:
-    settings, policy, access, clients = blocks("yaml")
+    settings, policy = blocks(README, "yaml")
     (tmp_path / "ott.yaml").write_text(settings)
     assert load(tmp_path / "ott.yaml", {}).policy == [tmp_path / "policy.yaml"]
     assert len(policy_from(policy, "policy.yaml").table.routes) == 2
-    assert policy_from(access, "policy.yaml").warnings == ()
-    assert "tls_client_auth" in clients
 
 
-def test_the_readme_names_every_identity_header() -> None:
-    assert all(header in README for header in IDENTITY_HEADERS)
+def test_the_manual_names_every_identity_header() -> None:
+    assert all(header in OPERATIONS.read_text() for header in IDENTITY_HEADERS)
 
 
 @pytest.mark.parametrize("lock", ["service", "dev", "envoy"])
@@ -64,7 +61,7 @@ def test_every_dependency_is_locked_and_argued() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = [re.split(r"[\[><=~]", entry)[0] for entry in project["dependencies"]]
     lock = (ROOT / "requirements" / "service.lock").read_text().lower()
-    section = README.split("## Dependencies")[1].split("## Decisions")[0]
+    section = README.read_text().split("## Dependencies")[1].split("## Decisions")[0]
     for name in names:
         assert f"\n{name.lower()}==" in "\n" + lock, name
         assert name in section, name
@@ -72,3 +69,9 @@ def test_every_dependency_is_locked_and_argued() -> None:
 
 def test_the_tour_has_the_steps_it_promises() -> None:
     assert len(STEPS) >= 8
+
+
+def test_the_rooms_stand_as_the_import_rules_have_them() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    rooms = [f"({layer})" if "|" in layer else layer for layer in contracts[0]["layers"] if layer != "__main__"]
+    assert f"\n{' → '.join(rooms)}\n" in README.read_text()

@@ -279,7 +279,7 @@ def _no_folder(site: Site, _: ExitStack) -> Case:
         (_down, "Connection refused; mend store.url"),
         (_unknown_host, "its host is unknown (Name or service not known); mend store.url"),
         (_password, "the user or the password is refused; mend store.password_file, or the user in store.url"),
-        (_rights, "the user of store.url lacks a permission that the README lists: +time"),
+        (_rights, "the user of store.url lacks a permission that docs/stores.md lists: +time"),
         (_replica, "it is a replica; store.url must name the primary"),
         (_evicting, "set its maxmemory-policy to noeviction"),
         (_too_old, "Redis 6.2.14 is too old; Redis 7.0 or Valkey is needed; mend store.url"),

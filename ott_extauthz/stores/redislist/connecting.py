@@ -130,7 +130,7 @@ async def _load_script(connection: Connection) -> None:
     except exceptions.ResponseError as error:  # by now the user is known, and no secret was in what we sent
         told = f"{error.status_code or 'ERR'} {error}"
         if isinstance(error, exceptions.NoPermissionError):
-            told = f"the user of store.url lacks a permission that the README lists: +script|load ({told})"
+            told = f"the user of store.url lacks a permission that docs/stores.md lists: +script|load ({told})"
         raise ConnectError(f"the script is refused: {told}"[:LONGEST_DETAIL]) from None
 
 

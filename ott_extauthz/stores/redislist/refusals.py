@@ -17,7 +17,7 @@ _REPLICA: Final = frozenset({"READONLY", "MASTERDOWN"})
 
 _ADVICE: Final = {
     "NOAUTH": "the store wants a user; mend store.password_file, or the user in store.url",
-    "NOPERM": "the user of store.url lacks a permission that the README lists",
+    "NOPERM": "the user of store.url lacks a permission that docs/stores.md lists",
     "OOM": "the store's memory is full; raise its maxmemory",
     "MISCONF": "the store cannot persist and so refuses writes; see its log",
     "NOREPLICAS": "the store has fewer good replicas than its min-replicas-to-write",

@@ -1,4 +1,4 @@
-"""The least rights that the README grants: in every deployment they suffice, and whichever is missing is told."""
+"""The least rights that the manual grants: in every deployment they suffice, and whichever is missing is told."""
 
 import re
 import secrets
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.settings import Store
+from tests.architecture.documents import STORES
 from tests.deployed_lists import fresh, outcome_of
 from tests.deployments import Independent, Sharded, Watched, independent, replicated, sharded, watched
 from tests.processes import VALKEY, Engine, StoreProcess, running
@@ -17,7 +18,6 @@ from tests.used_lists import FIRST, USED, listed, replay_of, settings_for
 
 PASSWORD = secrets.token_hex(16)
 BASE = ["+evalsha", "+script|load", "+time", "+info", "+get", "+set"]
-README = Path(__file__).parents[3] / "README.md"
 
 Deployed = AbstractContextManager[Any]
 Build = Callable[[Engine, Path], Deployed]
@@ -85,7 +85,7 @@ async def test_another_database_needs_select(tmp_path: Path) -> None:
             assert "mend store.url, its user and database included" in (await used_list.health()).detail
 
 
-def test_the_readme_grants_these() -> None:
-    text = README.read_text().replace("\\|", "|")
+def test_the_manual_grants_these() -> None:
+    text = STORES.read_text().replace("\\|", "|")
     assert f"`{' '.join(BASE)}`" in text
     assert all(f"`{right}`" in text for right in ("+cluster|nodes", "+wait", "+select", "+sentinel|master"))

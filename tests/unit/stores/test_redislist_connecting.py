@@ -22,7 +22,7 @@ from tests.used_lists import BOUNDS, FIRST, USED, a_use, listed, replay_of, sett
 TIMEOUT = 4.0
 PASSWORD = secrets.token_hex(16)
 PERMISSIONS = ["+evalsha", "+script|load", "+time", "+info", "+get", "+set"]
-"""All that the service's user needs, on ``~ott:*``; the README says the same."""
+"""All that the service's user needs, on ``~ott:*``; docs/stores.md says the same."""
 
 
 async def spend(settings: Store) -> SpendOutcome:
