@@ -9,11 +9,12 @@ ONCE ?=
 STORE ?=
 ARGS ?=
 
-.PHONY: demo test test-fast lint fix bench chaos proto lock clean help
+.PHONY: demo test test-fast examples lint fix bench chaos proto lock clean help
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
 	@echo "make test    every test, against a real Envoy and real stores"
+	@echo "make examples   the policies of examples/, each against its cases"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
@@ -39,6 +40,9 @@ demo: .venv/ready .tools/envoy/ready
 
 test: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+examples: .venv/ready
+	@$(BIN)/ott-extauthz policy test examples/*/cases.yaml $(ARGS)
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

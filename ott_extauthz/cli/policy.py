@@ -14,6 +14,7 @@ from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.cli.options import BAD, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.observe.reloads import in_shadow
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.cases import Case, Suite
 from ott_extauthz.rehearsal.comparing import Change, Comparison, compared
@@ -59,6 +60,7 @@ def _checked(path: Path) -> dict[str, Any]:
         return {"file": str(path), "problems": problems, "warnings": [], "summary": None}
     summary = f"revision {policy.revision} with {len(policy.table.routes)} routes"
     warnings = [f"warning: {each}" for each in policy.warnings]
+    warnings += [f"warning: {path}: route {name} is in shadow and enforces nothing" for name in in_shadow(policy)]
     return {"file": str(path), "problems": [], "warnings": warnings, "summary": summary}
 
 

@@ -1,11 +1,12 @@
 """What does a file of policy cases say?  A request, a caller, a token, a clock, a store, and what must come of it.
 
 The keys of ``defaults`` stand in for those that a case leaves out, one level at a time; ``token: none`` is a request
-without a token, whatever the defaults say.
+without a token, whatever the defaults say.  A case ``like`` an earlier one takes from there whatever it leaves out, but
+not what is expected: an attack is the good call with one thing changed.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJson
 
 from ott_extauthz.check.attempt import Step
 from ott_extauthz.documents.located import Located, read_yaml
+from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.model.reason import Code, Reason
 from ott_extauthz.settings import ClockBounds
@@ -20,6 +22,8 @@ from ott_extauthz.settings import ClockBounds
 DEFAULT_AT: Final = "2026-01-01T12:00:00Z"
 ALLOWED: Final = "OK"
 _SECTIONS: Final = ("request", "peer", "token", "expect")
+_OWN: Final = ("name", "like", "expect")
+"""What a case never takes from the one that it is like."""
 
 
 def _instant_ms(value: Any) -> int:  # noqa: ANN401 - whatever stood in the file
@@ -49,13 +53,16 @@ def _one_of(what: str, names: Iterable[str]) -> AfterValidator:
 
 
 class RequestCase(Model):
-    """A request as Envoy would describe it.  ``buffered`` is what Envoy did with the body."""
+    """A request as Envoy would describe it; a header that is null is left out.
+
+    ``buffered`` is what Envoy did with the body.
+    """
 
     method: str = "GET"
     scheme: str = "https"
     host: str
     path: str = "/"
-    headers: dict[str, str | list[str]] = Field(default={})
+    headers: dict[str, str | list[str] | None] = Field(default={})
     body: str | None = None
     json_body: Annotated[JsonValue, Field(alias="json")] = None
     buffered: Literal["complete", "partial", "no", "as_text"] = "complete"
@@ -69,7 +76,10 @@ class RequestCase(Model):
 
 
 class PeerCase(Model):
-    """The caller.  ``certificate`` is a name that stands for a certificate of its own; None: the caller has none."""
+    """The caller.  ``certificate`` is a name that stands for a certificate of its own; None: the caller has none.
+
+    64 hexadecimal digits are the SHA-256 of a real one, as ``sha256`` of a policy's client has it.
+    """
 
     certificate: str | None = None
     principal: str = ""
@@ -80,12 +90,15 @@ class PeerCase(Model):
 class TokenCase(Model):
     """A one-time token, minted ``age`` ago; ``bound_to`` names the certificate it is bound to.
 
-    What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp or cnf; a claim that is null
-    is left out.
+    What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp, cnf, auth_time or digest; a
+    claim that is null is left out.  ``auth_age`` is how long before the instant of the case the user logged in;
+    ``digest_of`` is the body that the token is for, a text or JSON, whatever the request then carries.
     """
 
     claims: dict[str, JsonValue] = Field(default={})
     bound_to: str | None = None
+    auth_age: Duration | None = None
+    digest_of: JsonValue = None
     age: Duration = 1000
     lifetime: Duration = 30_000
     type: str = "ott+jwt"
@@ -121,14 +134,17 @@ class Case(Model):
     """One request and what must come of it.
 
     ``earlier`` calls, just like this one but each with a token of its own, came before it in the same instant.
+    ``region`` is the server's, where it is another than the file's.
     """
 
     name: Annotated[str, Field(min_length=1)]
+    like: str | None = None
     at: Annotated[Instant, Field(validate_default=True)] = DEFAULT_AT  # type: ignore[assignment] # read like a file's
     request: RequestCase
     peer: PeerCase = PeerCase()
     token: TokenCase | Literal["none"] = "none"
     store: Store = "ready"
+    region: str | None = None
     earlier: Annotated[int, Field(ge=0, le=10_000)] = 0
     expect: Expectation
 
@@ -151,19 +167,57 @@ def suite_from(text: str, source: str) -> tuple[Suite, Located]:
         DocumentError: every problem at once, each with its place.
     """
     located = read_yaml(text, source)
+    strangers = list(_strangers(located))
+    if strangers:
+        raise DocumentError(strangers)
     merged = Located(source, _with_defaults(located.data), located.places)
     suite = validated(merged, Suite)
     return suite, merged
+
+
+def _cases(data: Any) -> list[Any]:  # noqa: ANN401 - whatever stood in the file
+    cases = data.get("cases") if isinstance(data, dict) else None
+    return cases if isinstance(cases, list) else []
+
+
+def _strangers(located: Located) -> Iterator[Problem]:
+    """Yield a problem for every case that is like none of the cases above it, and for every name given twice."""
+    above: list[str] = []
+    for index, case in enumerate(_cases(located.data)):
+        if not isinstance(case, dict):
+            continue
+        like, name = case.get("like"), case.get("name")
+        if isinstance(like, str) and like not in above:
+            near = difflib.get_close_matches(like, above, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield located.problem(("cases", index, "like"), f"no case above has this name{hint}")
+        if name in above:
+            yield located.problem(("cases", index, "name"), "a case above has this name")
+        if isinstance(name, str):
+            above.append(name)
 
 
 def _with_defaults(data: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     if not isinstance(data, dict) or not isinstance(data.get("defaults", {}), dict):
         return data
     defaults, rest = data.get("defaults", {}), {key: value for key, value in data.items() if key != "defaults"}
-    cases = rest.get("cases")
-    if isinstance(cases, list):
-        rest["cases"] = [_filled(case, defaults) for case in cases]
-    return rest
+    by_name: dict[Any, dict[str, Any]] = {}
+    filled = []
+    for case in _cases(data):
+        found = _filled(case, _model_of(case, by_name, defaults))
+        filled.append(found)
+        if isinstance(case, dict) and isinstance(case.get("name"), str):
+            by_name[case["name"]] = found
+    return rest | {"cases": filled} if filled else rest
+
+
+def _model_of(case: Any, by_name: Mapping[Any, dict[str, Any]], defaults: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Return what stands in for the keys that a case leaves out."""
+    like = case.get("like") if isinstance(case, dict) else None
+    if not isinstance(like, str):
+        return defaults
+    taken = {key: value for key, value in by_name[like].items() if key not in _OWN}
+    return taken | ({"expect": defaults["expect"]} if "expect" in defaults else {})
 
 
 def _filled(case: Any, defaults: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever stood in the file
@@ -178,8 +232,13 @@ def _filled(case: Any, defaults: dict[str, Any]) -> Any:  # noqa: ANN401 - whate
 def _merged(default: Any, value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     if not isinstance(default, dict) or not isinstance(value, dict):
         return value
-    merged = default | value
+    merged = {name: part for name, part in default.items() if not _is_replaced(name, value)} | value
     for name in ("claims", "headers"):
         if isinstance(default.get(name), dict) and isinstance(value.get(name), dict):
             merged[name] = default[name] | value[name]
     return merged
+
+
+def _is_replaced(name: str, value: dict[str, Any]) -> bool:
+    """Whether the case brings the one that excludes this: a request has one body, however it is written."""
+    return (name == "json" and "body" in value) or (name == "body" and "json" in value)

@@ -7,18 +7,20 @@ The audit does not hold tokens, headers or bodies, so not everything can be deci
 - ``may change``: the routes differ in what the audit does not show; the fields are named
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ott_extauthz.authn.base64url import decoded
+from ott_extauthz.model.facts import Peer, Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.policy.clients import Caller
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
+from ott_extauthz.rehearsal.differing import differing_keys
 
-_NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
 _DECIDED_BEFORE_ROUTES: Final = frozenset(
     {"request_malformed", "header_malformed", "header_lookalike", "header_duplicated", "host_malformed",
      "path_malformed"}
@@ -75,11 +77,33 @@ def _change(old: Policy, new: Policy, line: Mapping[str, Any]) -> Change | None:
         return _told(line, was, "route_unknown", certain=was != "route_unknown", because="no route matches any more")
     if before is None:
         return _told(line, was, _outlook(after), certain=False, because=f"the new route {after.name} matches")
-    differing = [
-        field.name for field in dataclasses.fields(Route)
-        if field.name not in _NOT_ABOUT_ACCESS and getattr(before, field.name) != getattr(after, field.name)
-    ]  # fmt: skip
-    return _judged(line, was, before, after, differing) if differing else None
+    differing = list(differing_keys(before, after))
+    return _met_by_clients(old, new, line, before, after) or (
+        _judged(line, was, before, after, differing) if differing else None
+    )
+
+
+def _met_by_clients(old: Policy, new: Policy, line: Mapping[str, Any], before: Route, after: Route) -> Change | None:
+    """Return what the policies' own clients change; the audit has all that they are known by."""
+    if CredentialKind.PUBLIC in (before.credential, after.credential):
+        return None
+    was, then, now = line.get("reason") or "allowed", _client_fault(old, before, line), _client_fault(new, after, line)
+    if then == now:
+        return None
+    is_certain = was == "allowed" and now is not None
+    because = "the policy's clients and roles answer this caller otherwise"
+    return _told(line, was, now if is_certain and now else "unknown", certain=is_certain, because=because)
+
+
+def _client_fault(policy: Policy, route: Route, line: Mapping[str, Any]) -> Reason | None:
+    client_id = line.get("client_id")
+    if policy.clients is None or not isinstance(client_id, str):  # the token was not verified: no client was asked
+        return None
+    raw = decoded(str(line.get("peer_certificate")))
+    certificate = Reason.CERTIFICATE_MISSING if raw is None else Thumbprint(raw)
+    principal = line.get("peer_principal")
+    peer = Peer(address="", port=0, principal=principal if isinstance(principal, str) else "", certificate=certificate)
+    return policy.clients.fault(route, Caller(client_id=client_id, peer=peer, host=str(line.get("host"))))
 
 
 def _judged(line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str]) -> Change | None:

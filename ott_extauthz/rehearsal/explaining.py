@@ -160,8 +160,18 @@ def _authorize(rehearsed: Rehearsed) -> dict[str, Any]:
         "route's scopes": sorted(route.scopes) or None,
         "token's scopes": sorted(token.scope) if token else None,
         "route's max_auth_age in seconds": None if route.max_auth_age_ms is None else route.max_auth_age_ms / 1000,
+        "seconds since the login": _since_login(rehearsed) if route.max_auth_age_ms is not None else None,
+        "route's roles": sorted(route.roles) or None,
+        "route's conditions": {rule.name: rule.condition.text for rule in route.rules.conditions} or None,
         "not enforceable": list(token.restrictions) or None if token else None,
     }
+
+
+def _since_login(rehearsed: Rehearsed) -> float | str:
+    token = rehearsed.attempt.token
+    if token is None or token.auth_time_ms is None:
+        return "the token does not say"
+    return (rehearsed.attempt.now_ms - token.auth_time_ms) / 1000
 
 
 def _spend(rehearsed: Rehearsed) -> dict[str, Any]:

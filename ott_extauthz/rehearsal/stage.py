@@ -148,7 +148,7 @@ async def rehearse(case: Case, suite: Suite, policy: Policy) -> Rehearsed:
     used_list = _used_list(case, suite.clock)
     issuer = ISSUER if case.token == "none" else case.token.claims.get("iss", ISSUER)
     trust = {issuer: mint.trusted(issuer)} if isinstance(issuer, str) else {}
-    around = Surroundings(policy=policy, bounds=suite.clock, region=suite.region)
+    around = Surroundings(policy=policy, bounds=suite.clock, region=case.region or suite.region)
     checker = checker_at(case.at, around, used_list, trust)
     for _ in range(case.earlier):
         await decided(checker, *_facts(case, policy, mint))
@@ -197,7 +197,7 @@ def _facts(case: Case, policy: Policy, mint: Mint) -> tuple[Facts | Malformed, s
 def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
     pairs: list[tuple[str, str | None]] = []
     for name, values in request.headers.items():
-        pairs += [(name.lower(), value) for value in ([values] if isinstance(values, str) else values)]
+        pairs += [(name.lower(), value) for value in ([values] if isinstance(values, str) else values or ())]
     if request.json_body is not None and not any(name == "content-type" for name, _ in pairs):
         pairs.append(("content-type", "application/json"))
     return pairs

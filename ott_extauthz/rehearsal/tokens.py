@@ -5,9 +5,11 @@ The Check then verifies it as it verifies any other: nothing of it is left out i
 
 import hashlib
 import json
+import re
 from typing import Any, Final
 
 from nacl.signing import SigningKey
+from pydantic import JsonValue
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
@@ -16,10 +18,13 @@ from ott_extauthz.rehearsal.cases import TokenCase
 
 ISSUER: Final = "https://issuer.example"
 KID: Final = "rehearsal"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def certificate_named(name: str) -> Thumbprint:
-    """Return the thumbprint of the certificate that a name stands for; of no real certificate."""
+    """Return the thumbprint of the certificate that a name stands for: of no real one, or the SHA-256 that it is."""
+    if _SHA256.fullmatch(name):
+        return Thumbprint(bytes.fromhex(name))
     return Thumbprint(hashlib.sha256(b"rehearsal certificate " + name.encode()).digest())
 
 
@@ -60,7 +65,17 @@ class Mint:
         }
         if case.bound_to is not None:
             claims["cnf"] = {"x5t#S256": encoded(certificate_named(case.bound_to))}
+        if case.auth_age is not None:
+            claims["auth_time"] = (now_ms - case.auth_age) / 1000
+        if case.digest_of is not None:
+            claims["digest"] = _digest(case.digest_of)
         claims |= case.claims
         if case.signature == "of_an_unknown_issuer":
             claims["iss"] = f"{claims['iss']}/unknown"
         return {name: value for name, value in claims.items() if value is not None}
+
+
+def _digest(body: JsonValue) -> str:
+    """Return the digest of a body as a request of a case would bring it."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return encoded(hashlib.sha256(text.encode()).digest())

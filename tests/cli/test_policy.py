@@ -70,6 +70,12 @@ def test_check_tells_every_problem_of_every_file(offline: Folder) -> None:
     assert "missing.yaml: cannot be read" in done.stdout
 
 
+def test_check_names_every_route_that_enforces_nothing(offline: Folder) -> None:
+    (offline.path / "policy.yaml").write_text(f"{POLICY}    mode: shadow\n")
+    done = offline.run("policy", "check", "policy.yaml")
+    assert (done.returncode, "policy.yaml: route debit is in shadow and enforces nothing" in done.stdout) == (0, True)
+
+
 def test_explain_one_case_by_name(offline: Folder) -> None:
     done = offline.run("policy", "explain", "cases.yaml", "--case", "twice", "--json")
     (found,) = json.loads(done.stdout)

@@ -1,7 +1,7 @@
 """Is the condition true of this request?  Compiled once, evaluated for each; every doubt is an ERROR."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, NoReturn
 
@@ -63,15 +63,16 @@ class Condition:
     """One condition, ready to be evaluated by any thread.
 
     ``variables`` are the names that it reads, ``path_params`` the path parameters; None is any of them.
+    Two of one text are equal: all the rest follows from it.
     """
 
     text: str
-    variables: frozenset[str]
-    path_params: frozenset[str] | None
-    warnings: tuple[Hint, ...]
-    _words: frozenset[str]
-    _readers: tuple[tuple[str, Reader], ...]
-    _expression: cel.Expression
+    variables: frozenset[str] = field(compare=False)
+    path_params: frozenset[str] | None = field(compare=False)
+    warnings: tuple[Hint, ...] = field(compare=False)
+    _words: frozenset[str] = field(compare=False)
+    _readers: tuple[tuple[str, Reader], ...] = field(compare=False)
+    _expression: cel.Expression = field(compare=False)
 
     @property
     def needs_body(self) -> bool:

@@ -70,3 +70,57 @@ def test_a_refusal_before_the_routes_stays() -> None:
 
 def test_lines_that_cannot_be_read_are_counted() -> None:
     assert compared(policy(), policy(), [None, {"outcome": "allow"}, line()]).unreadable == 2
+
+
+def test_a_policy_with_conditions_differs_in_nothing_from_itself() -> None:
+    one, other = (policy(more=f"when: {text}") for text in ("token.sub == 'a'", "token.sub == 'b'"))
+    again = policy(more="when: token.sub == 'a'")
+    assert compared(one, again, [line()]).changes == ()
+    assert [change.because for change in compared(one, other, [line()]).changes] == ["debit differs in when"]
+
+
+def with_clients(clients: str, roles: str = "") -> Policy:
+    text = ROUTE.format(method="POST", path="/debit", audience="wallet.api", more="scopes: [a]")
+    return policy_from(f"revision: r\n{roles}clients:\n{clients}routes:\n{text}", "policy.yaml")
+
+
+RGS = "  - {client_id: rgs}\n  - {client_id: other}\n"
+KNOWN = "  - {client_id: rgs, spiffe_id: 'spiffe://bank.example/rgs'}\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "now"),
+    [
+        (with_clients("  - {client_id: other}\n"), "client_denied"),
+        (
+            with_clients("  - {client_id: rgs, may_call: {hosts: [bank.api]}}\n  - {client_id: other}\n"),
+            "may_call_denied",
+        ),
+        (
+            with_clients("  - {client_id: rgs, roles: []}\n  - {client_id: o, roles: [a]}\n", "roles: {a: [a]}\n"),
+            "role_missing",
+        ),
+        (with_clients(KNOWN), "client_denied"),
+    ],
+)
+def test_what_the_policys_own_clients_refuse_is_certain(new: Policy, now: str) -> None:
+    found = compared(with_clients(RGS), new, [line(peer_principal="spiffe://bank.example/web")])
+    assert [(change.now, change.certain) for change in found.changes] == [(now, True)]
+
+
+def test_a_caller_that_the_clients_still_know_stays() -> None:
+    caller = line(peer_principal="spiffe://bank.example/rgs", peer_certificate="A" * 43)
+    assert compared(with_clients(RGS), with_clients(KNOWN), [caller]).changes == ()
+    certificate = f"  - {{sha256: {'00' * 32}}}\n"
+    assert compared(with_clients(RGS), with_clients(certificate), [caller]).changes == ()
+
+
+def test_a_caller_that_the_clients_refused_and_no_longer_do_may_come() -> None:
+    refused = line(outcome="deny", reason="client_denied", client_id="new")
+    (change,) = compared(with_clients(RGS), with_clients(RGS + "  - {client_id: new}\n"), [refused]).changes
+    assert (change.was, change.certain) == ("client_denied", False)
+
+
+def test_a_refusal_before_the_token_was_verified_asks_no_client() -> None:
+    refused = line(outcome="deny", reason="credential_missing", client_id=None)
+    assert compared(with_clients(RGS), with_clients(KNOWN), [refused]).same == 1

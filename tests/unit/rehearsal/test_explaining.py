@@ -162,3 +162,13 @@ def test_a_refused_certificate_shows_both_thumbprints() -> None:
     saw = values(explanation("peer: {certificate: thief}"))
     assert saw["token is bound to"] == THUMBPRINT
     assert saw["caller's certificate"] not in (THUMBPRINT, None)
+
+
+def test_a_refused_authorization_shows_conditions_and_the_age_of_the_login() -> None:
+    policy = POLICY.replace("    max_auth_age: 5m", "    max_auth_age: 5m\n    when: token.sub == 'nobody'")
+    suite, changed = about("store: ready", policy)
+    saw = values(explained(asyncio.run(rehearse(suite.cases[0], suite, changed))))
+    assert saw["route's conditions"] == {"when": "token.sub == 'nobody'"}
+    assert saw["seconds since the login"] == 100
+    without = values(explanation("token: {claims: {auth_time: null}}"))
+    assert without["seconds since the login"] == "the token does not say"

@@ -1,0 +1,36 @@
+"""In which of the policy's keys do two routes differ, as far as they are about access?"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.rules import Rules
+
+_NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
+_KEYS: Final = {"max_auth_age_ms": "max_auth_age", "header": "from", "scheme": "from", "shadow": "mode"}
+"""The policy's key for a field that has another name."""
+
+
+def differing_keys(one: Route, other: Route) -> tuple[str, ...]:
+    """Return the keys, each once, in the order in which a route has them."""
+    return tuple(dict.fromkeys(_keys(one, other)))
+
+
+def _keys(one: Route, other: Route) -> Iterator[str]:
+    for name in _fields(one, other):
+        if name == "limits":
+            yield from _fields(one.limits, other.limits)
+        elif name == "rules":
+            yield from (key for key in ("when", "deny_when") if _texts(one.rules, key) != _texts(other.rules, key))
+        elif name not in _NOT_ABOUT_ACCESS:
+            yield _KEYS.get(name, name)
+
+
+def _fields(one: Any, other: Any) -> Iterator[str]:  # noqa: ANN401 - two values of one dataclass
+    names = (field.name for field in dataclasses.fields(one))
+    return (name for name in names if getattr(one, name) != getattr(other, name))
+
+
+def _texts(rules: Rules, key: str) -> list[str]:
+    return [rule.condition.text for rule in rules.conditions if rule.name.partition("[")[0] == key]
