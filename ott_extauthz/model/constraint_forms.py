@@ -5,9 +5,9 @@ read is never left out: a mandate would come out wider than it was written.
 """
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
+from ott_extauthz.model.addresses import Network, network_from
 from ott_extauthz.model.daily_hours import window_from
 from ott_extauthz.model.mandate import RateLimit, TimeOfDay
 
@@ -15,12 +15,10 @@ MOST_VALUES: Final = 64
 MOST_WINDOWS: Final = 16
 MAX_COUNT: Final = 10**9
 _NAME: Final = re.compile(r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,64}", re.ASCII)
-_NETWORK: Final = re.compile(r"[0-9a-fA-F.:]{2,45}(?:/[0-9]{1,3})?", re.ASCII)
 _PERIOD: Final = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)", re.ASCII)
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 31 * _UNITS_MS["d"]
 _MAX_ASN: Final = 2**32 - 1
-_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 def names_from(value: object) -> frozenset[str]:
@@ -31,9 +29,9 @@ def names_from(value: object) -> frozenset[str]:
     return frozenset(str(name) for name in names)
 
 
-def networks_from(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read one network or several; IPv4 written inside IPv6 becomes IPv4, so that an address has one spelling."""
-    return tuple(map(_network, _one_or_many(value)))
+def networks_from(value: object) -> tuple[Network, ...]:
+    """Read one network or several."""
+    return tuple(map(network_from, _one_or_many(value)))
 
 
 def numbers_from(value: object) -> frozenset[int]:
@@ -73,15 +71,3 @@ def _one_or_many(value: object, most: int = MOST_VALUES) -> list[object]:
     if not 1 <= len(values) <= most:
         raise ValueError(f"one value, or a list of 1 to {most}")
     return values
-
-
-def _network(value: object) -> IPv4Network | IPv6Network:
-    if not isinstance(value, str) or not _NETWORK.fullmatch(value):
-        raise ValueError("a network is written 10.0.0.0/8, 2001:db8::/32, or as one address")
-    try:
-        network = ip_network(value)
-    except ValueError:
-        raise ValueError("not a network: a bad address or length, or bits set behind the prefix") from None
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - _MAPPED.prefixlen))
-    return network

@@ -31,7 +31,7 @@ def window_from(value: object) -> TimeOfDay:
     start, end = _minutes("from", value["from"]), _DAY if end == "24:00" else _minutes("to", end)
     if start == end:
         raise ValueError('from and to are the same; a whole day is from: "00:00", to: "24:00"')
-    return TimeOfDay(start, end, _zone(value["zone"]))
+    return TimeOfDay(start, end, zone_from(value["zone"]))
 
 
 def is_within(window: TimeOfDay, now_ms: int) -> bool:
@@ -52,7 +52,12 @@ def _minutes(name: str, text: object) -> int:
     raise ValueError(f'{name}: a time is written "22:00"' + (', or "24:00" for the end of the day' * (name == "to")))
 
 
-def _zone(name: object) -> ZoneInfo:
+def zone_from(name: object) -> ZoneInfo:
+    """Read a zone's name.
+
+    Raises:
+        ValueError: what is wrong with it, in one line.
+    """
     if not isinstance(name, str) or not _ZONE.fullmatch(name):
         raise ValueError("zone: a name of the IANA time zone database, like Europe/Malta, or UTC")
     try:

@@ -16,7 +16,7 @@ def unheld(route: str, rules: Rules, request: Request) -> Rejection | None:
     if rules.needs_body:
         value = request.json
         if isinstance(value, Reason):
-            return Rejection(value, detail=rules.conditions[0].name)
+            return Rejection(value, detail=next(rule.name for rule in rules.conditions if rule.condition.needs_body))
         body = JsonBody(value)
     situation = situation_of(request.asked, route=route, parameters=rules.parameters, names=rules.names, body=body)
     found = (rule.refusal(situation) for rule in rules.conditions)

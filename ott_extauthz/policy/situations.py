@@ -1,25 +1,37 @@
 """What does a condition get to see?  One request with its token, in the words of the policy.
 
-What has two readings is absent, so that reading it is an error and never a guess: a header that came twice, a query
-that is not UTF-8, the amounts of two mandates.  What costs time is worked out only where a condition names it.
+What has two readings is UNCLEAR, so that reading it, or asking whether it is there, is an error and never a guess:
+
+- a header that came twice, or beside a twin that is spelled with ``_``
+- a path, or a parameter of it, that a server may read otherwise (``frozen;x``, ``%2566rozen``)
+- a query that is not UTF-8, or with ``;``, at which some servers split and others throw the pair away
+- what two mandates have
+
+What costs time is worked out only where a condition names it.
 """
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from ott_extauthz.model.addresses import Network, address_from
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.mandate import Constraints
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.asked import Asked
-from ott_extauthz.policy.constraints.address import address_from
 from ott_extauthz.policy.expressions import situation as seen
+from ott_extauthz.policy.expressions.situation import UNCLEAR, Unclear
 from ott_extauthz.policy.readings import decoded
+from ott_extauthz.policy.target import CanonicalTarget, other_readings
+
+T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SPIFFE: Final = "spiffe://"
+_TWO_READINGS: Final = re.compile(r";|%(?![0-9A-Fa-f]{2})")
 
 
 def situation_of(
@@ -30,9 +42,9 @@ def situation_of(
     request = seen.Request(
         method=facts.method,
         host=target.host,
-        path=target.path,
+        path=UNCLEAR if other_readings(target) else target.path,
         time=_instant(asked.now_ms),
-        path_params={name: _parameter(target.segments, place) for name, place in parameters.items()},
+        path_params={name: _parameter(target, place) for name, place in parameters.items()},
         query=_query(target.query) if "request.query" in names else {},
         headers=_headers(facts) if "request.headers" in names else {},
         source=_source(asked, needs_asn="request.source.asn" in names),
@@ -51,24 +63,28 @@ def _instant(at_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at_ms)
 
 
-def _parameter(segments: tuple[str, ...], place: int) -> str:
-    """Return a path parameter as a server decodes it; one that is not UTF-8 was refused with its path."""
-    return decoded(segments[place]).encode("latin-1").decode()
+def _parameter(target: CanonicalTarget, place: int) -> str | Unclear:
+    """Return a path parameter as every server decodes it; one that is not UTF-8 was refused with its path."""
+    readings = {decoded(segments[place]) for segments in (target.segments, *other_readings(target))}
+    return UNCLEAR if len(readings) > 1 else readings.pop().encode("latin-1").decode()
 
 
-def _headers(facts: Facts) -> dict[str, str]:
-    return {name: values[0] for name, values in facts.headers.items() if len(values) == 1}
+def _headers(facts: Facts) -> dict[str, str | Unclear]:
+    found = {name: values[0] if len(values) == 1 else UNCLEAR for name, values in facts.headers.items()}
+    return found | {name.replace("_", "-"): UNCLEAR for name in facts.headers if "_" in name}
 
 
-def _query(text: str) -> dict[str, list[str]] | None:
-    """Read a form-encoded query (WHATWG URL §5.1); None where a part is not UTF-8."""
+def _query(text: str) -> dict[str, list[str]] | Unclear:
+    """Read a form-encoded query (WHATWG URL §5.1)."""
+    if _TWO_READINGS.search(text):
+        return UNCLEAR
     found: dict[str, list[str]] = {}
     try:
         for part in filter(None, text.split("&")):
             name, _, value = part.partition("=")
             found.setdefault(_plain(name), []).append(_plain(value))
     except UnicodeDecodeError:
-        return None
+        return UNCLEAR
     return found
 
 
@@ -99,7 +115,7 @@ def _text(raw: bytes) -> str:
 
 
 def _token(token: VerifiedToken) -> seen.Token:
-    claims, mandate = token.claims, _only(token)
+    claims: Mapping[str, Any] = token.claims  # of another type than it should be, one is an error to whoever reads it
     return seen.Token(
         sub=token.subject,
         client_id=token.client_id,
@@ -109,52 +125,38 @@ def _token(token: VerifiedToken) -> seen.Token:
         scope=sorted(token.scope),
         txn=token.txn,
         auth_time=None if token.auth_time_ms is None else _instant(token.auth_time_ms),
-        acr=_of(claims, "acr", _is_text),
-        amr=_of(claims, "amr", _is_texts),
-        sid=_of(claims, "sid", _is_text),
-        act=_of(claims, "act", _is_object),
-        max_amount=None if mandate is None else mandate.max_amount,
+        acr=claims.get("acr"),
+        amr=claims.get("amr"),
+        sid=claims.get("sid"),
+        act=claims.get("act"),
+        max_amount=_one(token, lambda mandate: mandate.max_amount),
         claims=claims,
     )
 
 
-def _of(claims: Mapping[str, object], name: str, fits: Callable[[object], bool]) -> Any:  # noqa: ANN401 - a claim
-    """Return a claim of the right type; any other counts as absent."""
-    value = claims.get(name)
-    return value if fits(value) else None
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _only(token: VerifiedToken) -> Constraints | None:
-    return token.mandates[0] if len(token.mandates) == 1 else None
-
-
 def _mandate(token: VerifiedToken) -> seen.Mandate | None:
-    """Return the token's one mandate; of several nobody could say which is meant."""
-    found = _only(token)
-    if found is None:
+    if not token.mandates:
         return None
     return seen.Mandate(
-        identifier=found.identifier,
-        brand=_sorted(found.brand),
-        region=_sorted(found.region),
-        cidr=None if found.cidr is None else [str(network) for network in found.cidr],
-        asn=None if found.asn is None else sorted(found.asn),
-        max_amount=found.max_amount,
-        budget=None if found.budget is None else found.budget.amount,
+        identifier=_one(token, lambda mandate: mandate.identifier),
+        brand=_one(token, lambda mandate: _sorted(mandate.brand)),
+        region=_one(token, lambda mandate: _sorted(mandate.region)),
+        cidr=_one(token, lambda mandate: _texts(mandate.cidr)),
+        asn=_one(token, lambda mandate: _sorted(mandate.asn)),
+        max_amount=_one(token, lambda mandate: mandate.max_amount),
+        budget=_one(token, lambda mandate: None if mandate.budget is None else mandate.budget.amount),
     )
 
 
-def _sorted(names: frozenset[str] | None) -> list[str] | None:
-    return None if names is None else sorted(names)
+def _one(token: VerifiedToken, of: Callable[[Constraints], T | None]) -> T | Unclear | None:
+    """Return what one of the token's mandates has; where several have it, nobody could say which is meant."""
+    found = [value for value in map(of, token.mandates) if value is not None]
+    return UNCLEAR if len(found) > 1 else found[0] if found else None
+
+
+def _texts(networks: tuple[Network, ...] | None) -> list[str] | None:
+    return None if networks is None else [str(network) for network in networks]
+
+
+def _sorted(values: frozenset[Any] | None) -> list[Any] | None:
+    return None if values is None else sorted(values)

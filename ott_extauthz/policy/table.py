@@ -7,12 +7,14 @@ The order in which routes are tried, for one method, host and path:
 3. the exact method before any method; HEAD is not GET
 4. among routes that differ by their header conditions alone, the one with the narrowest that hold
 
-Four rules keep a request from slipping past a narrow route into a broad one:
+Five rules keep a request from slipping past a narrow route into a broad one:
 
 - A method that a path's own route leaves out is not caught by a broader path's any-method route, only by one that
   names the method: with ``GET /admin`` and a public ``/{x}``, ``HEAD /admin`` is refused.
 - ``/admin/`` and ``/admin`` are one path to many servers: where only the other spelling has a route, a broader
   route does not take it.
+- ``/ADMIN`` and ``/admin`` are one path to Express, ASP.NET and IIS: where only another case of a literal has a route,
+  a broader route does not take it.
 - Header conditions and ``grpc`` are looked at when host, path and method have found their routes: where none of these
   holds, the request is refused, and no broader path, host or any-method route takes it.
 - Every other reading of the path, and of a host that differs from a known one by its port only (Istio ignores ports),
@@ -84,11 +86,11 @@ class RouteTable:
             segments = segments[:-1]
         is_left_out = is_passed_by = False
         for root in self._by_host.tiers(host):
-            for end in ends_below(root, segments):
+            for end, is_exact in ends_below(root, segments):
                 slot = _slot(end, method, takes_any=not is_left_out)
                 if slot is None:
                     is_left_out = True
-                elif end.ends_in_slash is None or end.ends_in_slash == has_slash:
+                elif is_exact and (end.ends_in_slash is None or end.ends_in_slash == has_slash):
                     return _AMBIGUOUS if is_passed_by else slot.choose(headers)
                 else:
                     is_passed_by = True

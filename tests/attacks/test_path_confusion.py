@@ -57,6 +57,16 @@ def test_path_without_a_leading_slash_skips_interceptors_cve_2026_33186() -> Non
         assert isinstance(ask(path), Reason)
 
 
+def test_a_path_in_capitals_which_express_and_asp_net_take_for_the_guarded_one() -> None:
+    for path in ("/ADMIN", "/Admin/", "/%41dmin", "/admiN/x", "/ADMIN;x", "/ADMIN/x/y"):
+        assert ask(path) is Reason.PATH_AMBIGUOUS
+    for path in ("/V1/wallets/7/debit", "/v1/wallets/7/DEBIT"):
+        assert ask(path, method="POST", host="wallet.api") is Reason.PATH_AMBIGUOUS
+        assert ask(path, method="GET", host="wallet.api") is Reason.ROUTE_UNKNOWN
+    assert is_open(ask("/ADMINS"))
+    assert isinstance(ask("/v1/wallets/ADMIN/debit", method="POST", host="wallet.api"), Route)
+
+
 def test_double_slash_read_as_an_authority_cve_2026_26205() -> None:
     """opa-envoy-plugin took `//admin/x` for host `admin` and path `/x`."""
     assert ask("//admin/x") is Reason.PATH_AMBIGUOUS

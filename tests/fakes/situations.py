@@ -54,7 +54,7 @@ def situation(**changes: Any) -> Situation:
         "request": request(),
         "mesh": Mesh(policy_revision="r1", route="wallet-debit", region="EU"),
         "token": token(),
-        "peer": Peer(spiffe_id="spiffe://bank.example/rgs", trust_domain="bank.example", dns=["rgs.bank.example"]),
+        "peer": Peer(spiffe_id="spiffe://bank.example/rgs", trust_domain="bank.example"),
         "mandate": Mandate(brand=["A"], cidr=["10.0.0.0/8", "2001:db8::/32"], asn=[64500]),
     }
     return Situation(**(fields | changes))

@@ -15,7 +15,17 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.expressions.condition import Condition, Outcome, Truth, compiled
 from ott_extauthz.policy.expressions.faults import ExpressionError
 from ott_extauthz.policy.expressions.money import money_from
-from ott_extauthz.policy.expressions.situation import JsonBody, Mandate, Mesh, Peer, Request, Situation, Source, Token
+from ott_extauthz.policy.expressions.situation import (
+    UNCLEAR,
+    JsonBody,
+    Mandate,
+    Mesh,
+    Peer,
+    Request,
+    Situation,
+    Source,
+    Token,
+)
 from ott_extauthz.policy.expressions.variables import VARIABLES
 
 CONDITIONS = (
@@ -54,7 +64,7 @@ def bodies(draw: st.DrawFn) -> JsonBody | None:
 
 
 def built(kind: type, fields: tuple[str, ...], **always: Any) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **(dict.fromkeys(fields, anything) | always))
+    return st.builds(kind, **(dict.fromkeys(fields, anything | st.just(UNCLEAR)) | always))
 
 
 situations = st.builds(
@@ -74,7 +84,7 @@ situations = st.builds(
         claims=mapping,
         max_amount=st.none() | st.just(money_from("10", "EUR")),
     ),
-    peer=st.none() | built(Peer, ("spiffe_id", "dns")),
+    peer=st.none() | built(Peer, ("spiffe_id", "thumbprint")),
     mandate=st.none() | built(Mandate, ("brand", "cidr", "asn")),
 )
 

@@ -18,7 +18,9 @@ from ott_extauthz.policy.template import template_from
 HOSTS = ["a", "b.a", "c.b.a", "a:8", "b.a:8", "c.b.a:9", "z"]
 PATTERNS = [None, None, None, "*.a", "*.a", *HOSTS, "*.a", "*.b.a", "*.a:8", "*.b.a:9"]
 PATHS = ["/", "/x", "/x/", "/{p}", "/{p}/", "/x/y", "/x/{p}", "/{p}/y", "/{p}/{q}", "/{r**}", "/x/{r**}", "/{p}/{r**}"]
+PATHS += ["/X", "/x/Y"]
 ASKED = ["/", "/x", "/x/", "/y", "/y/", "/x/y", "/x/y/", "/x/z", "/z/y", "/z/z", "/x/y/z", "/z/y/x/"]
+ASKED += ["/X", "/X/y", "/x/Y/", "/z/Y"]
 VALUES = [("1",), ("2",), ("",), ("1", "1"), ("1,2",), ("x 1",)]
 
 
@@ -92,17 +94,27 @@ def kinds(path: str) -> list[str]:
 
 
 def takes(path: str, asked: str) -> bool:
-    """Whether the template takes the path, a trailing slash aside."""
-    wanted, found = kinds(path), asked.rstrip("/").split("/")[1:] or [""]
+    """Whether the template takes the path, a trailing slash and the case of letters aside."""
+    wanted, found = kinds(path), parts(asked)
     if wanted[-1] == "rest" and len(found) >= len(wanted):
         wanted = wanted[:-1] + ["{"] * (len(found) - len(wanted) + 1)
     return len(wanted) == len(found) and all(
-        part != "" if kind == "{" else part == kind for kind, part in zip(wanted, found, strict=True)
+        part != "" if kind == "{" else part.lower() == kind.lower() for kind, part in zip(wanted, found, strict=True)
     )
 
 
-def path_order(path: str) -> list[int]:
-    return [{"{": 1, "rest": 2}.get(kind, 0) for kind in kinds(path)]
+def parts(asked: str) -> list[str]:
+    return asked.rstrip("/").split("/")[1:] or [""]
+
+
+EXACT, OTHER_CASE, PARAMETER, REST = range(4)
+
+
+def path_order(path: str, asked: str) -> list[int]:
+    return [
+        {"{": PARAMETER, "rest": REST}.get(kind, EXACT if kind == part else OTHER_CASE)
+        for kind, part in zip(kinds(path), parts(asked), strict=False)
+    ]
 
 
 def by_headers(of: list[Row], headers: Headers) -> str | Reason:
@@ -126,14 +138,16 @@ def selected(of: list[Row], method: str, host: str, asked: str, headers: Headers
     matching = [row for row in of if covers(row.host, host) and takes(row.path, asked)]
     groups: dict[tuple[tuple[int, int], tuple[int, ...]], list[Row]] = {}
     for row in matching:
-        groups.setdefault((host_order(row.host), tuple(path_order(row.path))), []).append(row)
+        groups.setdefault((host_order(row.host), tuple(path_order(row.path, asked))), []).append(row)
     is_left_out = is_passed_by = False
-    for _, group in sorted(groups.items()):
+    for (_, order), group in sorted(groups.items()):
         answering = [row for row in group if row.method == method]
         answering = answering or [row for row in group if row.method is None and not is_left_out]
         if not answering:
             is_left_out = True
-        elif "**" in group[0].path or asked == "/" or group[0].path.endswith("/") == asked.endswith("/"):
+        elif OTHER_CASE not in order and (
+            "**" in group[0].path or asked == "/" or group[0].path.endswith("/") == asked.endswith("/")
+        ):
             return Reason.PATH_AMBIGUOUS if is_passed_by else by_headers(answering, headers)
         else:
             is_passed_by = True

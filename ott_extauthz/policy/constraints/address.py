@@ -1,7 +1,6 @@
 """Does the call come from these networks?  The peer's address as Envoy saw it, by CIDR and by autonomous system."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
+from ott_extauthz.model.addresses import address_from
 from ott_extauthz.model.mandate import Constraints
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.constraints.request import Request
@@ -25,14 +24,3 @@ def asn_fault(constraints: Constraints, request: Request) -> Reason | None:
     if address is None or asn_of is None or asn_of(address) not in constraints.asn:
         return Reason.NETWORK_DENIED
     return None
-
-
-def address_from(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; IPv4 inside IPv6 (``::ffff:192.0.2.1``) is the IPv4 address, a scope (``%eth0``) is none."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        return None if address.scope_id is not None else address.ipv4_mapped or address
-    return address

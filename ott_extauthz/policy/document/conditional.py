@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from ott_extauthz.policy.constraints.document import LimitedRoute
+from ott_extauthz.policy.document.words import is_header_name
 from ott_extauthz.policy.expressions.condition import Condition, compiled
 from ott_extauthz.policy.expressions.faults import ExpressionError
 from ott_extauthz.policy.rules import NO_RULES, ConditionRule, Rules, rules_of
@@ -60,6 +61,14 @@ class ConditionalRoute(LimitedRoute):
                     near = difflib.get_close_matches(name, known, n=1)
                     hint = f"; did you mean {near[0]!r}?" if near else ""
                     raise ValueError(f"{rule.name}: match.path has no parameter {name!r} of one segment{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_headers_that_there_can_be(self) -> "ConditionalRoute":
+        for rule in self._conditions():
+            for name in sorted(rule.condition.headers or ()):
+                if not is_header_name(name):  # never there: a `deny_when` would never see it
+                    raise ValueError(f"{rule.name}: no request has a header {name!r}; write request.headers['x-name']")
         return self
 
     def rules(self) -> Rules:

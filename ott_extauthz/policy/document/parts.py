@@ -66,6 +66,16 @@ class RouteEntry(Entry):
         """Whether it asks for nothing."""
         return self.data.get("credential") == "public"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests go on that bring nothing: it is public, or in shadow."""
+        return self.is_public or self.data.get("mode") == "shadow"
+
+    @property
+    def openness(self) -> str:
+        """Say which of the two, for a problem of an open route."""
+        return "public" if self.is_public else "in shadow"
+
 
 def routes_of(parts: Sequence[Part]) -> list[RouteEntry]:
     """Return every route that is a mapping, of every file."""

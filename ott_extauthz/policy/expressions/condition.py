@@ -1,6 +1,6 @@
 """Is the condition true of this request?  Compiled once, evaluated for each; every doubt is an ERROR."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, NoReturn
@@ -11,7 +11,7 @@ from ott_extauthz.policy.expressions import local_time
 from ott_extauthz.policy.expressions.environment import environment
 from ott_extauthz.policy.expressions.faults import ExpressionError, Hint, ValueFault, explanation, refusal
 from ott_extauthz.policy.expressions.hints import hints
-from ott_extauthz.policy.expressions.members import members_read
+from ott_extauthz.policy.expressions.members import members_read, names_read, refuse_twins
 from ott_extauthz.policy.expressions.presence import with_presence
 from ott_extauthz.policy.expressions.rewriting import LOCAL_TIME, rewrite
 from ott_extauthz.policy.expressions.rules import check
@@ -22,6 +22,7 @@ from ott_extauthz.policy.expressions.variables import HAS, VARIABLES
 MAX_CHARACTERS: Final = 4096
 """A longer text is a program; it is refused unread."""
 
+BODY: Final = "request.json"
 _MAX_ERROR_CHARACTERS: Final = 200
 
 Reader = Callable[[Situation], Any]
@@ -62,13 +63,14 @@ _FALSE: Final = Outcome(Truth.FALSE)
 class Condition:
     """One condition, ready to be evaluated by any thread.
 
-    ``variables`` are the names that it reads, ``path_params`` the path parameters; None is any of them.
-    Two of one text are equal: all the rest follows from it.
+    ``variables`` are the names that it reads, ``path_params`` the path parameters and ``headers`` the headers; None is
+    any of them.  Two of one text are equal: all the rest follows from it.
     """
 
     text: str
     variables: frozenset[str] = field(compare=False)
     path_params: frozenset[str] | None = field(compare=False)
+    headers: frozenset[str] | None = field(compare=False)
     warnings: tuple[Hint, ...] = field(compare=False)
     _words: frozenset[str] = field(compare=False)
     _readers: tuple[tuple[str, Reader], ...] = field(compare=False)
@@ -77,7 +79,7 @@ class Condition:
     @property
     def needs_body(self) -> bool:
         """Whether the request's body must be read for it."""
-        return "request.json" in self.variables
+        return BODY in self.variables
 
     @property
     def needs_asn(self) -> bool:
@@ -125,11 +127,10 @@ def compiled(text: str, *, denies: bool = False) -> Condition:
         text=text,
         variables=frozenset(map(_variable, names)) & VARIABLES.keys(),
         path_params=members_read(tree, "request.path_params"),
+        headers=members_read(tree, "request.headers"),
         warnings=warnings,
         _words=words,
-        _readers=tuple(
-            (name, reader) for name in sorted(names) if (reader := _reader(name, members_read(tree, name))) is not None
-        ),
+        _readers=tuple((name, reader) for name in sorted(names) if (reader := _reader(name, tree)) is not None),
         _expression=tree.planned(),
     )
 
@@ -144,14 +145,25 @@ def _variable(name: str) -> str:
     return "request.time" if name.startswith(LOCAL_TIME) else name.removeprefix(HAS)
 
 
-def _reader(name: str, members: frozenset[str] | None) -> Reader | None:
+def _reader(name: str, tree: Tree) -> Reader | None:
     if name in VARIABLES:
-        return VARIABLES[name].reader(members)
+        read = VARIABLES[name].reader(members_read(tree, name))
+        return _without_twins(read, names_read(tree)) if name == BODY else read
     if name.startswith(HAS) and name.removeprefix(HAS) in VARIABLES:
-        read = VARIABLES[name.removeprefix(HAS)].reader()
-        return lambda situation: read(situation) is not None
+        fetch = VARIABLES[name.removeprefix(HAS)].reader()
+        return lambda situation: fetch(situation) is not None
     if name.startswith(LOCAL_TIME):
         _, field, zone_name = name.split(" ")
         zone = local_time.zone_from(zone_name)
         return lambda situation: local_time.read(field, zone, situation.request.time)
     return None
+
+
+def _without_twins(read: Reader, names: Mapping[str, frozenset[str]]) -> Reader:
+    def reader(situation: Situation) -> Any:  # noqa: ANN401 - JSON
+        body = situation.request.json
+        if body is not None:
+            refuse_twins(body.value, names)
+        return read(situation)
+
+    return reader

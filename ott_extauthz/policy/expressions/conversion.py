@@ -13,7 +13,7 @@ from typing import Any, Final
 from ott_extauthz.model.json_body import MAX_DEPTH
 from ott_extauthz.policy.expressions.faults import ValueFault
 from ott_extauthz.policy.expressions.money import encoded
-from ott_extauthz.policy.expressions.situation import JsonBody
+from ott_extauthz.policy.expressions.situation import UNCLEAR, JsonBody
 
 INT64: Final = range(-(2**63), 2**63)
 """What an integer may be."""
@@ -23,6 +23,8 @@ Converter = Callable[[Any], Any]
 
 def text(value: Any) -> str:  # noqa: ANN401 - a caller may hand over anything
     """Return a text that the engine reads whole."""
+    if value is UNCLEAR:
+        raise ValueFault("has two readings")
     if not isinstance(value, str):
         raise ValueFault("is not a text")
     if "\0" in value:
@@ -33,13 +35,13 @@ def text(value: Any) -> str:  # noqa: ANN401 - a caller may hand over anything
 
 
 def texts(value: Any) -> list[str]:  # noqa: ANN401
-    """Return a list of texts; a single text is none."""
-    if isinstance(value, str):
+    """Return a list of texts; a single text is none, nor is a map."""
+    if not isinstance(value, list | tuple):
         raise ValueFault("is not a list")
     return [text(item) for item in value]
 
 
-def text_map(value: Mapping[str, str]) -> dict[str, str]:
+def text_map(value: Mapping[str, Any]) -> dict[str, str]:
     """Return a map of texts."""
     return {text(name): text(item) for name, item in value.items()}
 

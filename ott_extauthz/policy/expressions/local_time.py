@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ott_extauthz.model import daily_hours
 from ott_extauthz.policy.expressions.faults import ValueFault
 
 FIELDS: Final = {
@@ -21,8 +22,8 @@ def zone_from(name: str) -> ZoneInfo:
         ValueFault: no such zone.
     """
     try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
+        return daily_hours.zone_from(name)
+    except ValueError:
         raise ValueFault("no such time zone (IANA name, such as Europe/Berlin)") from None
 
 

@@ -1,14 +1,23 @@
 """What may a condition look at?  The values of one Check, as they are; nothing is converted before it is asked for.
 
-None means absent: ``has()`` is false and reading it is an error, never an empty text that something might equal.
+- None means absent: ``has()`` is false and reading it is an error, never an empty text that something might equal.
+- UNCLEAR means two readings: ``has()`` is an error too.  Were it absent, a caller who sends a thing twice would get
+  around every condition that refuses where the thing is there.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ott_extauthz.model.mandate import Money
+
+
+class Unclear:
+    """What can be read in two ways; to ask for it, or whether it is there, is an error."""
+
+
+UNCLEAR: Final = Unclear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +37,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The request: ``method``, ``host`` and ``path`` canonical, header names in lower case, ``time`` with its zone.
-
-    A header that came more than once belongs into no map of single values: leave it out, and reading it is an error.
-    """
+    """The request: ``method``, ``host`` and ``path`` canonical, header names in lower case, ``time`` with its zone."""
 
     method: str
     host: str
-    path: str
+    path: str | Unclear
     time: datetime
-    path_params: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, Sequence[str]] | None = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    path_params: Mapping[str, str | Unclear] = field(default_factory=dict)
+    query: Mapping[str, Sequence[str]] | Unclear | None = field(default_factory=dict)
+    headers: Mapping[str, str | Unclear] = field(default_factory=dict, repr=False)
     source: Source = Source()
     json: JsonBody | None = field(default=None, repr=False)
 
@@ -60,7 +66,7 @@ class Token:
     amr: Sequence[str] | None = None
     sid: str | None = None
     act: Mapping[str, Any] | None = None
-    max_amount: Money | None = None
+    max_amount: Money | Unclear | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -70,21 +76,20 @@ class Peer:
 
     spiffe_id: str | None = None
     thumbprint: str | None = None
-    dns: Sequence[str] | None = None
     trust_domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mandate:
-    """The constraints of the mandate that came with the call, each only where the mandate has it."""
+    """The constraints of the mandates that came with the call, each where one of them has it; UNCLEAR where several."""
 
-    identifier: str | None = None
-    brand: Sequence[str] | None = None
-    region: Sequence[str] | None = None
-    cidr: Sequence[str] | None = None
-    asn: Sequence[int] | None = None
-    max_amount: Money | None = None
-    budget: Money | None = None
+    identifier: str | Unclear | None = None
+    brand: Sequence[str] | Unclear | None = None
+    region: Sequence[str] | Unclear | None = None
+    cidr: Sequence[str] | Unclear | None = None
+    asn: Sequence[int] | Unclear | None = None
+    max_amount: Money | Unclear | None = None
+    budget: Money | Unclear | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

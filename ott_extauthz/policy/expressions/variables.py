@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ott_extauthz.policy.expressions.conversion import CONVERTERS
 from ott_extauthz.policy.expressions.faults import ValueFault
-from ott_extauthz.policy.expressions.situation import JsonBody, Situation
+from ott_extauthz.policy.expressions.situation import UNCLEAR, JsonBody, Situation
 
 HAS: Final = "has."
 """Before a variable's name: the variable that says whether it is there (see :mod:`.presence`)."""
@@ -25,7 +25,7 @@ _STRINGS: Final = (
 )
 _TABLE: Final = {
     "string": _STRINGS,
-    "list(string)": "token.scope token.amr? peer.dns? mandate.brand? mandate.region? mandate.cidr?",
+    "list(string)": "token.scope token.amr? mandate.brand? mandate.region? mandate.cidr?",
     "map(string, string)": "request.path_params request.headers",
     "map(string, list(string))": "request.query?",
     "map(string, dyn)": "token.act? token.claims",
@@ -55,6 +55,8 @@ class Variable:
             value = None if holder is None else fetch(holder)
             if value is None:
                 return None
+            if value is UNCLEAR:
+                raise ValueFault(f"{self.name} has two readings")
             try:
                 return convert(value if members is None else _narrowed(value, members))
             except ValueFault as fault:
@@ -78,7 +80,7 @@ def _reach(path: str) -> Callable[[Any], Any]:
 
     def reach(holder: Any) -> Any:  # noqa: ANN401
         inner = fetch(holder)
-        return None if inner is None else fetch_rest(inner)
+        return inner if inner is None or inner is UNCLEAR else fetch_rest(inner)
 
     return reach
 

@@ -164,6 +164,30 @@ def test_what_a_public_route_takes_beside_a_narrower_protected_one_is_a_warning(
     assert warnings(policy(guarded, f"match: {{methods: [GET], path: /healthz}}, {PUBLIC}")) == []
 
 
+@pytest.mark.parametrize(
+    ("shadow", "guarded", "complaint"),
+    [
+        ("path: '/{x**}', hosts: [api]", "path: /admin", "in shadow, and comes before routes[1] (r1) where both match"),
+        (f"{A}, headers: {{x-probe: '1'}}", A, "in shadow or routes[1] (r1) would be decided by headers"),
+        (A, f"{A}, headers: {{x-tenant: acme}}", "headers that every caller chooses"),
+    ],
+)
+def test_a_route_in_shadow_that_takes_the_requests_of_an_enforced_one_is_an_error(
+    shadow: str, guarded: str, complaint: str
+) -> None:
+    (line,) = problems(policy(f"match: {{{shadow}}}, {TOKEN}, mode: shadow", f"match: {{{guarded}}}, {TOKEN}"))
+    assert complaint in line
+
+
+def test_a_route_in_shadow_within_an_enforced_one_is_a_warning_since_it_opens_a_hole() -> None:
+    guarded = f"match: {{path: '/admin/{{x**}}'}}, {TOKEN}"
+    shadow = f"match: {{path: /admin/users}}, {TOKEN}, mode: shadow"
+    (line,) = warnings(policy(guarded, shadow))
+    assert line == "routes[1].match: in shadow, also takes requests of routes[0] (r0)"
+    assert warnings(policy(f"{guarded}, mode: shadow", shadow)) == []
+    assert warnings(policy(guarded, f"match: {{path: /other}}, {TOKEN}, mode: shadow")) == []
+
+
 def test_a_warning_names_a_few_and_counts_the_others() -> None:
     guarded = [f"match: {{path: /admin{index}}}, {TOKEN}" for index in range(9)]
     (line,) = warnings(policy(*guarded, f"match: {{path: '/{{r**}}'}}, {PUBLIC}"))

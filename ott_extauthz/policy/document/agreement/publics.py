@@ -1,13 +1,13 @@
-"""Does a public route open what a protected one guards?
+"""Does an open route let in what a protected one guards?  Open is what is public, and what is in shadow.
 
 An error, because nobody can mean it:
 
-- A public route that comes before a protected one on requests that both match, and is not wholly within it.  One that
+- An open route that comes before a protected one on requests that both match, and is not wholly within it.  One that
   is (``/admin/health`` within ``/admin/{x}``) is a plain exception.
-- A public and a protected route that differ by header conditions alone: every caller chooses its headers.
+- An open and a protected route that differ by header conditions alone: every caller chooses its headers.
 
-A warning, because it may be meant: a public route that comes after a protected one, yet takes methods that one leaves
-out, or paths right below its own.
+A warning, because it may be meant: an open route that comes after a protected one, yet takes methods that one leaves
+out, or paths right below its own; and a route in shadow wholly within a protected one, for a dry run looks harmless.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,47 +25,50 @@ _NAMED: Final = 3
 
 
 def public_problems(routes: Sequence[RouteEntry]) -> Iterator[Problem]:
-    """Yield every public route that a protected one would have to come before, naming both."""
-    for public, match, guarded, theirs in _meetings(routes):
+    """Yield every open route that a protected one would have to come before, naming both."""
+    for route, match, guarded, theirs in _meetings(routes):
+        other = guarded.seen_from(route)
         if _differ_by_headers(match, theirs):
             message = "would be decided by headers that every caller chooses; one of the two must go"
-            yield public.problem(("match",), f"public or {guarded.seen_from(public)} {message}")
+            yield route.problem(("match",), f"{route.openness} or {other} {message}")
         elif _both(match, theirs) and _comes_first(match, theirs) and not _is_within(match, theirs):
-            yield public.problem(("match",), f"public, and comes before {guarded.seen_from(public)} where both match")
+            yield route.problem(("match",), f"{route.openness}, and comes before {other} where both match")
 
 
 def public_warnings(routes: Sequence[RouteEntry]) -> Iterator[Problem]:
-    """Yield one warning for each public route that takes what a narrower protected one misses."""
-    missed: dict[int, tuple[RouteEntry, list[str]]] = {}
-    for public, match, guarded, theirs in _meetings(routes):
-        found = None if _comes_first(match, theirs) else _missed(match, theirs)
+    """Yield one warning for each open route that takes what a protected one misses, or in shadow what one has."""
+    taken: dict[int, tuple[RouteEntry, list[str]]] = {}
+    for route, match, guarded, theirs in _meetings(routes):
+        found = _taken(route, match, theirs)
         if found is not None:
-            missed.setdefault(id(public), (public, []))[1].append(f"{found} of {guarded.seen_from(public)}")
-    for public, examples in missed.values():
+            taken.setdefault(id(route), (route, []))[1].append(f"{found} of {guarded.seen_from(route)}")
+    for route, examples in taken.values():
         more = f", and {len(examples) - _NAMED} more" if len(examples) > _NAMED else ""
-        yield public.problem(("match",), f"public, also takes {', '.join(examples[:_NAMED])}{more}")
+        yield route.problem(("match",), f"{route.openness}, also takes {', '.join(examples[:_NAMED])}{more}")
 
 
-def _missed(public: Match, guarded: Match) -> str | None:
-    if public.methods is not None and guarded.methods is not None and may_meet(public.template, guarded.template):
-        methods = sorted(set(public.methods) - set(guarded.methods) - {"OPTIONS"})
+def _taken(route: RouteEntry, match: Match, guarded: Match) -> str | None:
+    if _comes_first(match, guarded):
+        return "requests" if not route.is_public and _both(match, guarded) else None
+    if match.methods is not None and guarded.methods is not None and may_meet(match.template, guarded.template):
+        methods = sorted(set(match.methods) - set(guarded.methods) - {"OPTIONS"})
         if methods:
             return " ".join(methods)
-    if public.template.takes_rest and not guarded.template.takes_rest and _methods_meet(public, guarded):
+    if match.template.takes_rest and not guarded.template.takes_rest and _methods_meet(match, guarded):
         return "paths below that"
     return None
 
 
 def _meetings(routes: Sequence[RouteEntry]) -> Iterator[tuple[RouteEntry, Match, RouteEntry, Match]]:
-    """Yield every public and protected route whose hosts and paths meet."""
+    """Yield every open and protected route whose hosts and paths meet."""
     guarded: dict[str | None, Crossings] = {}
     for index, route in enumerate(routes):
-        if route.match is not None and not route.is_public:
+        if route.match is not None and not route.is_open:
             for host in route.match.hosts or (None,):
                 guarded.setdefault(host, Crossings()).add(route.match.template, index)
     for route in routes:
         match = route.match
-        if match is None or not route.is_public:
+        if match is None or not route.is_open:
             continue
         patterns = {pattern for host in match.hosts or (None,) for pattern in _meeting(host, guarded)}
         for index in sorted({index for pattern in patterns for index in guarded[pattern].near(match.template)}):

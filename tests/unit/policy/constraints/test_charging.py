@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.model.mandate import Constraints, RateLimit
+from ott_extauthz.model.money import MAX_MINOR_UNITS
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.constraints.charging import BUDGET_MARGIN_MS
@@ -44,6 +45,22 @@ def test_a_budget_of_amount_and_of_count_are_two_charges() -> None:
     for charge in (amount, count):
         assert (charge.since_ms, charge.keep_until_ms) == (NOW_MS - 60_000, NOW_MS + 60_000 + BUDGET_MARGIN_MS)
     assert amount.key != count.key
+
+
+def test_the_most_that_a_token_may_say_is_still_a_charge_and_no_fault_of_ours() -> None:
+    """What a store could not count is refused with the token's claims; a Charge that cannot be built would be a 503."""
+    budget = {
+        "amount": {"value": "9999999999999.99", "currency": "EUR"},
+        "count": 10**9,
+        "since": 0.001,
+        "until": 253_402_300_799.999,
+    }
+    details = mandate(budget=budget, rate_limit={"count": 10**9, "per": "31d"})
+    rate, amount, count = charges(details, AMOUNT, body=whole(b'{"amount": 9999999999999.99}'))
+    assert amount.cost == amount.limit == MAX_MINOR_UNITS
+    assert (rate.limit, count.limit, amount.since_ms) == (10**9, 10**9, 1)
+    found = constrained("debit", Request(asked(details, body=whole(b'{"amount": 1%s}' % (b"0" * 60))), AMOUNT))
+    assert found == Rejection(Reason.BUDGET_EXHAUSTED, detail="authorization_details[0].budget")
 
 
 def test_no_two_counters_are_one() -> None:

@@ -383,7 +383,7 @@ def test_what_is_not_named_is_not_converted() -> None:
         "request.method == 'POST' && request.host == 'wallet.api' && request.path.startsWith('/v1/')",
         "'b' in request.query['tag'] && request.headers['x-brand'] in mandate.brand",
         "'wallet:debit' in token.scope && token.client_id == 'rgs' && token.aud == 'wallet.api'",
-        "peer.spiffe_id == 'spiffe://bank.example/rgs' && peer.dns.exists(name, name.endsWith('.bank.example'))",
+        "peer.spiffe_id == 'spiffe://bank.example/rgs' && mandate.brand.exists(name, name.endsWith('A'))",
         "request.source.asn in mandate.asn && ip(request.source.ip) in cidr(mandate.cidr)",
         "mesh.region == 'EU' && mesh.route == 'wallet-debit' && mesh.policy_revision == 'r1'",
         "token.claims.tier >= 3 && request.time > timestamp('2026-01-01T00:00:00Z')",
