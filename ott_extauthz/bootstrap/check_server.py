@@ -144,6 +144,7 @@ async def serve(
         OSError: the admin address cannot be listened on.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(on_hangup(app.reloader.ask))  # first: while the store is looked for, it would end us
         stack.callback(app.audit.close)
         stack.push_async_callback(app.used_list.close)
         await app.used_list.start()
@@ -156,7 +157,6 @@ async def serve(
         app.reloads.on_change = lambda: on_report(app.report())
         app.reloader.start()
         stack.callback(app.reloader.stop)
-        stack.enter_context(on_hangup(app.reloader.ask))
         on_serving()
         await until.wait()
 

@@ -6,7 +6,9 @@
 - A file that two names lead to is read once, under the first; a ``.yml`` file would be overlooked, so it is a problem.
 """
 
+import errno
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Final
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy, policy_from_files
+from ott_extauthz.reload.looks import MOST_BYTES
 
 _SNAPSHOT: Final = "..data"
 
@@ -30,7 +33,7 @@ def read_policy(paths: Sequence[Path]) -> Policy:
     for shown, real in _files(paths, problems):
         try:
             if real not in texts:
-                texts[real] = (real.read_text(encoding="utf-8"), str(shown))
+                texts[real] = (bounded(real).decode(), str(shown))
         except (OSError, UnicodeDecodeError) as error:
             problems.append(unreadable(shown, error))
     try:
@@ -41,6 +44,19 @@ def read_policy(paths: Sequence[Path]) -> Policy:
     if problems:
         raise DocumentError(problems)
     return policy
+
+
+def bounded(path: Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        OSError: it cannot be read, or has more than MOST_BYTES (a device may have no end).
+    """
+    with path.open("rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return raw
 
 
 def policy_files(paths: Sequence[Path]) -> list[Path]:
@@ -56,7 +72,8 @@ def _files(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Pat
                 yield from _of_folder(path, problems)
             else:
                 yield path, path.resolve(strict=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        # RuntimeError: links in a circle, before Python 3.13.  ValueError: a NUL in the name.
+        except (OSError, RuntimeError, ValueError) as error:
             problems.append(unreadable(path, error))
 
 

@@ -11,7 +11,8 @@ import typer
 
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import check_inputs
-from ott_extauthz.bootstrap.policy_files import read_policy
+from ott_extauthz.bootstrap.policy_files import bounded, read_policy
+from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.cli.options import BAD, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.observe.reloads import in_shadow
@@ -24,6 +25,7 @@ from ott_extauthz.rehearsal.from_audit import line_of, told
 from ott_extauthz.rehearsal.judging import Verdict, verdict
 from ott_extauthz.rehearsal.recorded import rehearse_recorded
 from ott_extauthz.rehearsal.reports import data_of, junit_of, text_of
+from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed, Surroundings, rehearse
 from ott_extauthz.settings import ClientCertificate, ClockBounds
 from ott_extauthz.wire.recorded import RecordingError, recorded_facts
@@ -118,7 +120,7 @@ def explain(
     """Show every step of a decision, what it saw, and the first thing that refused."""
     try:
         if decision is not None:
-            _explain_decision(decision, audit, policy)
+            _explain_decision(decision, audit, policy, as_json=as_json)
         elif source is None:
             raise typer.BadParameter("name a file of cases, a recorded CheckRequest, or --decision with --audit")
         elif policy is None and config is None:
@@ -131,13 +133,14 @@ def explain(
         fail(error)
 
 
-def _explain_decision(decision: str, audit: Path | None, policy: Path | None) -> None:
+def _explain_decision(decision: str, audit: Path | None, policy: Path | None, *, as_json: bool) -> None:
     if audit is None:
         raise typer.BadParameter("a decision is looked up in an --audit")
     line = line_of(decision, audit_lines(audit))
     if line is None:
         fail(f"{audit}: no decision {decision}")
-    typer.echo(told(line, None if policy is None else read_policy([policy])))
+    text = told(line, None if policy is None else read_policy([policy]))
+    typer.echo(json.dumps({"decision": line, "told": text.splitlines()}) if as_json else text)
 
 
 def _chosen(suite: Suite, name: str | None) -> list[Case]:
@@ -160,14 +163,14 @@ def _recorded(source: Path, policy: Path | None, config: Path | None, at: str | 
         inputs, certificates = check_inputs(settings, str(config)), settings.client_certificate
         trust = inputs.trust
         chosen = inputs.policy if policy is None else read_policy([policy])
-        around = Surroundings(policy=chosen, bounds=settings.clock, region=settings.region)
+        around = Surroundings(policy=chosen, bounds=settings.clock, region=settings.region, asn_of=inputs.asn_of)
     try:
-        raw = source.read_bytes()
+        raw = bounded(source)
     except OSError as error:
-        fail(f"{source}: {error.strerror}")
+        fail(str(unreadable(source, error)))
     wanted_ms = _instant(at)
     facts, recorded_ms = recorded_facts(raw, certificates)
-    at_ms = wanted_ms or recorded_ms or SystemClock().now_ms()
+    at_ms = next(at for at in (wanted_ms, recorded_ms, SystemClock().now_ms()) if at is not None)
     if trust is None:
         typer.echo("no --config: signatures are not verified, the claims are taken as they stand", err=True)
     return asyncio.run(rehearse_recorded(facts, at_ms, around, trust))
@@ -228,4 +231,4 @@ def _comparison(comparison: Comparison) -> str:
 def _line(change: Change) -> str:
     verb = "changes" if change.certain else "may change"
     asked = f"{change.method} {change.host}{change.path}"
-    return f"{change.decision_id} {verb}: {asked}: {change.was} -> {change.now} ({change.because})"
+    return plain(f"{change.decision_id} {verb}: {asked}: {change.was} -> {change.now} ({change.because})")

@@ -13,6 +13,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 _DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_MS: Final = 10_000 * 365 * 86_400_000
 
 
 class Model(BaseModel):
@@ -25,7 +26,10 @@ def _milliseconds(value: Any) -> int:  # noqa: ANN401 - whatever stood in the fi
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("a duration is a number with a unit: 500ms, 2s, 5m, 1h")
-    return round(float(found[1]) * _UNITS_MS[found[2]])
+    milliseconds = float(found[1]) * _UNITS_MS[found[2]]
+    if milliseconds > _LONGEST_MS:
+        raise ValueError("a duration is at most 10000 years")
+    return round(milliseconds)
 
 
 Duration = Annotated[

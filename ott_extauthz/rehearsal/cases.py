@@ -33,7 +33,10 @@ def _instant_ms(value: Any) -> int:  # noqa: ANN401 - whatever stood in the file
         raise ValueError("an instant is written 2026-01-01T12:00:00Z") from None
     if at.tzinfo is None:
         raise ValueError("an instant names its zone: 2026-01-01T12:00:00Z")
-    return round(at.astimezone(UTC).timestamp() * 1000)
+    try:
+        return round(at.astimezone(UTC).timestamp() * 1000)
+    except OverflowError:
+        raise ValueError("an instant of the years 1 to 9999") from None
 
 
 Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -78,13 +81,15 @@ class RequestCase(Model):
 class PeerCase(Model):
     """The caller.  ``certificate`` is a name that stands for a certificate of its own; None: the caller has none.
 
-    64 hexadecimal digits are the SHA-256 of a real one, as ``sha256`` of a policy's client has it.
+    64 hexadecimal digits are the SHA-256 of a real one, as ``sha256`` of a policy's client has it.  ``asn`` is what the
+    server's table of networks would say of the address.
     """
 
     certificate: str | None = None
     principal: str = ""
     address: str = "192.0.2.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 40000
+    asn: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
 
 
 class TokenCase(Model):
@@ -107,7 +112,11 @@ class TokenCase(Model):
 
 
 class Expectation(Model):
-    """What must come of it; what is left out is not looked at.  ``headers`` are set for the upstream, or answered."""
+    """What must come of it; what is left out is not looked at.  ``headers`` are set for the upstream, or answered.
+
+    A route in shadow lets everything on, so that ``would_be`` is what it is held to: a reason, a code, or OK, which it
+    is where it is left out.
+    """
 
     code: Annotated[str, _one_of("code", [ALLOWED, *Code])] | None = None
     reason: Annotated[str, _one_of("reason", Reason)] | None = None
@@ -115,13 +124,14 @@ class Expectation(Model):
     route: str | None = None
     step: Annotated[str, _one_of("step", Step)] | None = None
     detail: str | None = None
+    would_be: Annotated[str, _one_of("reason or code", [ALLOWED, *Code, *Reason])] | None = None
     headers: dict[str, str] = Field(default={})
     removes: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _expects_something(self) -> "Expectation":
-        if self.code is None and self.reason is None and self.status is None:
-            raise ValueError("say at least one of code, reason, status: a case that expects nothing cannot fail")
+        if self.code is None and self.reason is None and self.status is None and self.would_be is None:
+            raise ValueError("one of code, reason, status, would_be is needed: a case that expects nothing cannot fail")
         if self.code == ALLOWED and self.reason is not None:
             raise ValueError("an allow has no reason")
         return self

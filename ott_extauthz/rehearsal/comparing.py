@@ -7,6 +7,7 @@ The audit does not hold tokens, headers or bodies, so not everything can be deci
 - ``may change``: the routes differ in what the audit does not show; the fields are named
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,8 +56,10 @@ def compared(old: Policy, new: Policy, lines: Iterable[Mapping[str, Any] | None]
     same = unreadable = 0
     changes: list[Change] = []
     for line in lines:
-        if line is None or not all(isinstance(line.get(name), str) for name in ("decision_id", "outcome")):
+        if line is None or not _is_readable(line):
             unreadable += 1
+            continue
+        if line.get("outcome") is None:  # the word of a shadow policy, which decided nothing
             continue
         change = _change(old, new, line)
         if change is None:
@@ -66,10 +69,17 @@ def compared(old: Policy, new: Policy, lines: Iterable[Mapping[str, Any] | None]
     return Comparison(same=same, unreadable=unreadable, changes=tuple(changes))
 
 
+def _is_readable(line: Mapping[str, Any]) -> bool:
+    """Whether the line has the audit's form, as far as it is looked at."""
+    is_decision = isinstance(line.get("outcome"), str) or line.get("shadow_outcome") is not None
+    has_texts = all(isinstance(line.get(name), str | None) for name in _TEXTS)
+    return is_decision and has_texts and isinstance(line.get("decision_id"), str)
+
+
 def _change(old: Policy, new: Policy, line: Mapping[str, Any]) -> Change | None:
     if line.get("reason") in _DECIDED_BEFORE_ROUTES or not isinstance(line.get("path"), str):
         return None
-    before, after = _route(old, line), _route(new, line)
+    before, after, by_headers = _routes(old, new, line)
     was = line.get("reason") or "allowed"
     if before is None and after is None:
         return None
@@ -78,55 +88,61 @@ def _change(old: Policy, new: Policy, line: Mapping[str, Any]) -> Change | None:
     if before is None:
         return _told(line, was, _outlook(after), certain=False, because=f"the new route {after.name} matches")
     differing = list(differing_keys(before, after))
-    return _met_by_clients(old, new, line, before, after) or (
-        _judged(line, was, before, after, differing) if differing else None
+    refused = _fault(new, after, line)
+    if refused != _fault(old, before, line):
+        differing.append(_CLIENTS)
+    if not differing:
+        return None
+    change = _judged(line, was, before, after, differing, by_clients=refused)
+    return dataclasses.replace(change, certain=False) if change and by_headers else change
+
+
+def _fault(policy: Policy, route: Route, line: Mapping[str, Any]) -> Reason | None:
+    """Return what the policy's list of clients says to the caller that the audit names."""
+    client, certificate = line.get("client_id"), line.get("peer_certificate")
+    if policy.clients is None or route.credential is CredentialKind.PUBLIC or client is None:
+        return None
+    raw = None if certificate is None else decoded(certificate)
+    peer = Peer(
+        address=line.get("peer_address") or "",
+        port=0,
+        principal=line.get("peer_principal") or "",
+        certificate=Reason.CERTIFICATE_MISSING if raw is None else Thumbprint(raw),
     )
+    return policy.clients.fault(route, Caller(client_id=client, peer=peer, host=str(line.get("host"))))
 
 
-def _met_by_clients(old: Policy, new: Policy, line: Mapping[str, Any], before: Route, after: Route) -> Change | None:
-    """Return what the policies' own clients change; the audit has all that they are known by."""
-    if CredentialKind.PUBLIC in (before.credential, after.credential):
-        return None
-    was, then, now = line.get("reason") or "allowed", _client_fault(old, before, line), _client_fault(new, after, line)
-    if then == now:
-        return None
-    is_certain = was == "allowed" and now is not None
-    because = "the policy's clients and roles answer this caller otherwise"
-    return _told(line, was, now if is_certain and now else "unknown", certain=is_certain, because=because)
-
-
-def _client_fault(policy: Policy, route: Route, line: Mapping[str, Any]) -> Reason | None:
-    client_id = line.get("client_id")
-    if policy.clients is None or not isinstance(client_id, str):  # the token was not verified: no client was asked
-        return None
-    raw = decoded(str(line.get("peer_certificate")))
-    certificate = Reason.CERTIFICATE_MISSING if raw is None else Thumbprint(raw)
-    principal = line.get("peer_principal")
-    peer = Peer(address="", port=0, principal=principal if isinstance(principal, str) else "", certificate=certificate)
-    return policy.clients.fault(route, Caller(client_id=client_id, peer=peer, host=str(line.get("host"))))
-
-
-def _judged(line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str]) -> Change | None:
+def _judged(  # noqa: PLR0913 - both sides of the comparison, and what was found of it
+    line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str], *, by_clients: Reason | None
+) -> Change | None:
     if after.credential is CredentialKind.PUBLIC:
         return _told(line, was, "allowed", certain=was != "allowed", because=f"{after.name} is public now")
     if before.credential is CredentialKind.PUBLIC:
         return _told(line, was, "a token is asked for", certain=True, because=f"{after.name} is not public any more")
     if was != "allowed":
         return _told(line, was, "unknown", certain=False, because=f"{after.name} differs in {', '.join(differing)}")
-    refused = _refusal(line, after)
+    refused = _refusal(line, after) or by_clients
     if refused is not None:
         return _told(line, was, refused, certain=True, because=f"{after.name} asks for more")
-    unknown = [name for name in differing if name not in _SHOWN]
+    is_shown = line.get("client_id") is not None
+    unknown = [name for name in differing if not is_shown or name not in _SHOWN]
     if not unknown:
         return None
     return _told(line, was, "unknown", certain=False, because=f"{after.name} differs in {', '.join(unknown)}")
 
 
-_SHOWN: Final = frozenset({"audience", "clients", "scopes"})
-"""What of a route's demands the audit shows to be met."""
+_CLIENTS: Final = "the policy's clients"
+_SHOWN: Final = frozenset({"audience", "clients", "scopes", "roles", _CLIENTS})
+"""What of a route's demands the audit of an allowed call shows to be met."""
+_TEXTS: Final = (
+    "outcome", "reason", "method", "host", "path", "route", "client_id", "audience", "peer_address", "peer_principal",
+    "peer_certificate",
+)  # fmt: skip
 
 
 def _refusal(line: Mapping[str, Any], route: Route) -> str | None:
+    if line.get("client_id") is None:  # let on by a route in shadow: the audit holds no token
+        return None
     if line.get("audience") != route.audience:
         return "token_audience_mismatch"
     if route.clients is not None and line.get("client_id") not in route.clients:
@@ -141,6 +157,19 @@ def _outlook(route: Route) -> str:
     return "allowed" if route.credential is CredentialKind.PUBLIC else "a token is asked for"
 
 
+def _routes(old: Policy, new: Policy, line: Mapping[str, Any]) -> tuple[Route | None, Route | None, bool]:
+    """Return the route of either policy, and whether headers chose it, which the audit does not hold."""
+    before, after = _route(old, line), _route(new, line)
+    decided, decides = _named(old, line), _named(new, line)
+    if before is None or decided is None or before is decided:
+        return before, after, False
+    return decided, decides or after, True
+
+
+def _named(policy: Policy, line: Mapping[str, Any]) -> Route | None:
+    return next((route for route in policy.table.routes if route.name == line.get("route")), None)
+
+
 def _route(policy: Policy, line: Mapping[str, Any]) -> Route | None:
     """Return the route that takes the request; the audit holds the canonical host and path."""
     method, host = str(line.get("method")), str(line.get("host"))
@@ -151,8 +180,7 @@ def _route(policy: Policy, line: Mapping[str, Any]) -> Route | None:
     if not isinstance(found, Rejection):
         return found
     # Which of several routes a header chose is not in the audit, but the route's name is.
-    named = [route for route in policy.table.routes if route.name == line.get("route")]
-    return named[0] if named and found.reason is Reason.ROUTE_CONDITION_UNMET else None
+    return _named(policy, line) if found.reason is Reason.ROUTE_CONDITION_UNMET else None
 
 
 def _told(line: Mapping[str, Any], was: str, now: str, *, certain: bool, because: str) -> Change | None:

@@ -14,12 +14,15 @@ from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Facts, Malformed
-from ott_extauthz.model.reason import REASONS, Reason
+from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
+from ott_extauthz.rehearsal.weighing import weighed
 from ott_extauthz.wire.encode import answer_headers, response_from
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_FAR: Final = 10**12
 _UNTOLD_CLAIMS: Final = frozenset({"jti"})
 
 
@@ -34,31 +37,42 @@ class StepSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The steps in their order, and the decision in words."""
+    """The steps in their order, and the decision in words; ``would_be`` is that of a route in shadow."""
 
     outcome: str
     reason: str | None
     text: str
     steps: tuple[StepSeen, ...]
+    would_be: str | None = None
 
 
 def explained(rehearsed: Rehearsed) -> Explanation:
     """Tell how a rehearsed decision came about."""
-    decision, last = rehearsed.decision, rehearsed.attempt.step
-    steps = []
-    for step in Step:
-        if _is_skipped(step, rehearsed):
-            continue
-        if list(Step).index(step) > list(Step).index(last):
-            steps.append(StepSeen(step=step, verdict="not reached"))
-            continue
-        is_refusing = step is last and isinstance(decision, Deny)
-        saw = {name: value for name, value in _SAW[step](rehearsed).items() if value is not None}
-        steps.append(StepSeen(step=step, verdict=_refusal(decision) if is_refusing else "ok", saw=saw))
-    if isinstance(decision, Allow):
-        text = f"route {decision.route} lets it through"
-        return Explanation(outcome="allow", reason=None, text=text, steps=tuple(steps))
-    return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=tuple(steps))
+    decision = rehearsed.decision
+    steps = tuple(_seen(step, rehearsed) for step in Step if not _is_skipped(step, rehearsed))
+    if isinstance(decision, Deny):
+        return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=steps)
+    text, would_be = f"route {decision.route} lets it through", decision.would_be
+    if would_be is None:
+        return Explanation(outcome="allow", reason=None, text=text, steps=steps)
+    if isinstance(would_be, Allow):
+        text += ", for it is in shadow; enforced it would, too, unless the used-list refuses"
+        return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be="allow")
+    text += f", for it is in shadow; enforced it would refuse ({would_be.reason}): {would_be.meaning.text}"
+    return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be=would_be.reason)
+
+
+def _seen(step: Step, rehearsed: Rehearsed) -> StepSeen:
+    """Tell one step; on a route in shadow the last one is as far as its word goes, and the request is let on."""
+    decision, order, last = rehearsed.decision, list(Step), rehearsed.attempt.step
+    would_be = decision.would_be if isinstance(decision, Allow) else None
+    if order.index(step) > order.index(last) and not (would_be is not None and step is Step.ALLOW):
+        return StepSeen(step=step, verdict="not reached" if would_be is None else "left out: the route is in shadow")
+    saw = {name: value for name, value in _SAW[step](rehearsed).items() if value is not None}
+    judged = would_be or decision
+    if step is not last or isinstance(judged, Allow):
+        return StepSeen(step=step, verdict="ok", saw=saw)
+    return StepSeen(step=step, verdict=_refusal(judged, "REFUSED" if would_be is None else "WOULD REFUSE"), saw=saw)
 
 
 def _is_skipped(step: Step, rehearsed: Rehearsed) -> bool:
@@ -67,11 +81,9 @@ def _is_skipped(step: Step, rehearsed: Rehearsed) -> bool:
     return is_public and step not in (Step.DECODE, Step.ROUTE, Step.ALLOW)
 
 
-def _refusal(decision: Allow | Deny) -> str:
-    if isinstance(decision, Allow):
-        return "ok"
+def _refusal(decision: Deny, verb: str) -> str:
     by = f" by {decision.detail}" if decision.detail else ""
-    return f"REFUSED: {decision.reason}{by}"
+    return f"{verb}: {decision.reason}{by}"
 
 
 def _decode(rehearsed: Rehearsed) -> dict[str, Any]:
@@ -83,11 +95,17 @@ def _decode(rehearsed: Rehearsed) -> dict[str, Any]:
     return {
         "method": facts.method,
         "host": facts.host,
-        "path": facts.path,
+        "path": _without_query(facts.path),
         "headers": sorted(facts.headers),
         "body": f"{len(body.raw)} bytes, {state}" if body.raw else "none buffered",
         "peer": facts.peer.principal or facts.peer.address,
     }
+
+
+def _without_query(path: str) -> str:
+    """A query may hold what nobody should read in a build's log."""
+    bare, mark, query = path.partition("?")
+    return f"{bare}{mark}" + (f"… ({len(query)} characters)" if query else "")
 
 
 def _route(rehearsed: Rehearsed) -> dict[str, Any]:
@@ -135,7 +153,9 @@ def _verify(rehearsed: Rehearsed) -> dict[str, Any]:
 
 def _age(claims: Mapping[str, Any], now_ms: int) -> float | None:
     issued = claims.get("iat")
-    return round(now_ms / 1000 - issued, 3) if isinstance(issued, int | float) else None
+    if not isinstance(issued, int | float) or not abs(issued) < _FAR:
+        return None
+    return round(now_ms / 1000 - issued, 3)
 
 
 def _bind(rehearsed: Rehearsed) -> dict[str, Any]:
@@ -153,7 +173,7 @@ def _bind(rehearsed: Rehearsed) -> dict[str, Any]:
 
 def _authorize(rehearsed: Rehearsed) -> dict[str, Any]:
     route, _ = _found(rehearsed)
-    token = rehearsed.attempt.token
+    token, asked = rehearsed.attempt.token, rehearsed.asked
     return {
         "route's clients": None if route.clients is None else sorted(route.clients),
         "token's client": token.client_id if token else None,
@@ -162,9 +182,8 @@ def _authorize(rehearsed: Rehearsed) -> dict[str, Any]:
         "route's max_auth_age in seconds": None if route.max_auth_age_ms is None else route.max_auth_age_ms / 1000,
         "seconds since the login": _since_login(rehearsed) if route.max_auth_age_ms is not None else None,
         "route's roles": sorted(route.roles) or None,
-        "route's conditions": {rule.name: rule.condition.text for rule in route.rules.conditions} or None,
         "not enforceable": list(token.restrictions) or None if token else None,
-    }
+    } | ({} if asked is None else weighed(route, asked))
 
 
 def _since_login(rehearsed: Rehearsed) -> float | str:
@@ -215,11 +234,4 @@ def as_text(explanation: Explanation) -> str:
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - whatever a step saw
-    if isinstance(value, str) and value.isprintable():
-        return value
-    return json.dumps(value)
-
-
-def meaning_of(reason: str) -> str:
-    """Return what a reason of the closed list means; a text saying so for one that this version does not know."""
-    return REASONS[Reason(reason)].text if reason in set(Reason) else "not a reason of this version"
+    return plain(value) if isinstance(value, str) else json.dumps(value)

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from ott_extauthz.bootstrap.policy_files import read_policy
+from ott_extauthz.bootstrap.policy_files import bounded, read_policy
+from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.cases import Suite, suite_from
 
-AUDIT_PATTERN = "*.jsonl"
+AUDIT_PATTERN: Final = "*.jsonl"
+LONGEST_LINE: Final = 1024 * 1024
+"""Many times what the audit writes."""
 
 
 def text_at(path: Path) -> str:
@@ -20,10 +23,11 @@ def text_at(path: Path) -> str:
         DocumentError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not UTF-8"
-        raise DocumentError([Problem(str(path), 0, 0, "", f"cannot be read: {why}")]) from None
+        return bounded(path).decode()
+    except UnicodeDecodeError:
+        raise DocumentError([Problem(str(path), 0, 0, "", "cannot be read: not UTF-8")]) from None
+    except OSError as error:
+        raise DocumentError([unreadable(path, error)]) from None
 
 
 def suite_at(path: Path) -> tuple[Suite, Policy]:
@@ -39,18 +43,24 @@ def suite_at(path: Path) -> tuple[Suite, Policy]:
 def audit_lines(path: Path) -> Iterator[dict[str, Any] | None]:
     """Yield every line of an audit, a file or a folder of them; None for one that is no JSON object.
 
+    An audit may be larger than memory, and one torn line, in whatever bytes, costs no other.
+
     Raises:
         DocumentError: nothing can be read there.
     """
-    files = sorted(path.glob(AUDIT_PATTERN)) if path.is_dir() else [path]
-    if not files:
-        raise DocumentError([Problem(str(path), 0, 0, "", f"no audit here: no {AUDIT_PATTERN}")])
-    for file in files:
-        for line in text_at(file).splitlines():
-            yield _object(line) if line else None
+    try:
+        files = sorted(path.glob(AUDIT_PATTERN)) if path.is_dir() else [path]
+        if not files:
+            raise DocumentError([Problem(str(path), 0, 0, "", f"no audit here: no {AUDIT_PATTERN}")])
+        for file in files:
+            with file.open("rb") as lines:
+                while line := lines.readline(LONGEST_LINE):
+                    yield _object(line)
+    except OSError as error:
+        raise DocumentError([unreadable(path, error)]) from None
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.policy.document import Policy
+from ott_extauthz.rehearsal.shown import plain
 
 _ABOUT: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.DECODE: ("at", "method", "peer_address", "peer_principal"),
@@ -25,13 +26,15 @@ def line_of(decision_id: str, lines: Iterable[Mapping[str, Any] | None]) -> Mapp
 def told(line: Mapping[str, Any], policy: Policy | None) -> str:
     """Return what is known of a decision, step by step, for a terminal."""
     reason = line.get("reason")
-    parts = [f"decision {line['decision_id']}: {line.get('outcome')}{f' ({reason})' if reason else ''}"]
+    outcome = f"{plain(line.get('outcome'))}{f' ({plain(reason)})' if reason else ''}"
+    parts = [f"decision {plain(line['decision_id'])}: {outcome}"]
     for step, names in _ABOUT.items():
-        known = [f"    {name}: {_plain(line[name])}" for name in names if line.get(name) is not None]
+        known = [f"    {name}: {plain(line[name])}" for name in names if line.get(name) is not None]
         if known:
             parts += [step, *known]
     if reason:
-        parts.append(f"{reason}: {REASONS[Reason(reason)].text if reason in set(Reason) else 'not known here'}")
+        is_known = isinstance(reason, str) and reason in set(Reason)
+        parts.append(f"{plain(reason)}: {REASONS[Reason(reason)].text if is_known else 'not known here'}")
     if policy is not None:
         parts += _route_now(line, policy)
     return "\n".join(parts)
@@ -49,9 +52,3 @@ def _route_now(line: Mapping[str, Any], policy: Policy) -> list[str]:
         f"    clients: {'any' if route.clients is None else ', '.join(sorted(route.clients))}",
         f"    scopes: {', '.join(sorted(route.scopes)) or 'none'}",
     ]
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401 - JSON
-    """No control character of what a caller sent reaches a terminal."""
-    text = value if isinstance(value, str) else ascii(value)
-    return text if text.isprintable() else ascii(text)

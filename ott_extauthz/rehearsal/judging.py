@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ott_extauthz.model.decision import Allow
+from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.reason import Code
 from ott_extauthz.rehearsal.cases import ALLOWED, Case, Expectation
 from ott_extauthz.rehearsal.stage import Rehearsed
 from ott_extauthz.wire.encode import answer_headers, response_from
@@ -49,7 +50,19 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
         expected = getattr(expect, name)
         if expected is not None:
             yield Difference(name, str(expected), value)
+    would_be = decision.would_be if isinstance(decision, Allow) else None
+    if would_be is not None or expect.would_be is not None:
+        yield Difference("would_be", expect.would_be or ALLOWED, _would_be(expect.would_be, would_be))
     yield from _headers(expect, rehearsed)
+
+
+def _would_be(expected: str | None, seen: Decision | None) -> str | None:
+    """Name what a route in shadow would have answered in the way in which it was expected."""
+    if seen is None:
+        return None
+    if isinstance(seen, Allow):
+        return ALLOWED
+    return seen.meaning.code if expected in set(Code) else seen.reason
 
 
 def _headers(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]:

@@ -7,7 +7,7 @@ are taken as they stand, and said to be.  The used-list is a fresh one: whether 
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.authn.keys import TrustedIssuer
@@ -22,27 +22,12 @@ async def rehearse_recorded(
     facts: Facts | Malformed, at_ms: int, around: Surroundings, trust: Mapping[str, TrustedIssuer] | None
 ) -> Rehearsed:
     """Have a recorded request decided as of ``at_ms``; without ``trust`` signatures are not verified."""
-    presented = _token_in(facts)
-    if trust is None:
-        mint = Mint()
-        facts, trust = _believed(facts, mint)
-    return await decided(checker_at(at_ms, around, fresh_used_list(at_ms, around.bounds), trust), facts, presented)
+    judged, trusted = (facts, trust) if trust is not None else _believed(facts, Mint())
+    rehearsed = await decided(checker_at(at_ms, around, fresh_used_list(around.bounds), trusted), judged, around)
+    return dataclasses.replace(rehearsed, facts=facts)
 
 
-def _token_in(facts: Facts | Malformed) -> str | None:
-    """Return the first thing in any header that looks like a token; only to show its claims."""
-    if isinstance(facts, Malformed):
-        return None
-    found = (_COMPACT.search(value) for values in facts.headers.values() for value in values)
-    return next((match[0] for match in found if match and _claims(match[0])), None)
-
-
-def _claims(text: str) -> dict[str, Any] | None:
-    claims = inspect_token(text, 0).claims
-    return None if claims is None else dict(claims)
-
-
-def _believed(facts: Facts | Malformed, mint: Mint) -> tuple[Facts | Malformed, dict[str, TrustedIssuer]]:
+def _believed(facts: Facts | Malformed, mint: Mint) -> tuple[Facts | Malformed, Mapping[str, TrustedIssuer]]:
     """Sign every token anew with a key that is trusted, so that the signature alone is not judged."""
     trust: dict[str, TrustedIssuer] = {}
     if isinstance(facts, Malformed):

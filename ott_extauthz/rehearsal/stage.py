@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.attempt import Attempt
@@ -19,10 +20,12 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.observe.audit import NoAudit
 from ott_extauthz.observe.listeners import Listeners
+from ott_extauthz.policy.asked import Asked
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.policy.target import canonical_target
 from ott_extauthz.ports import (
+    AsnLookup,
     FirstUse,
     Spend,
     SpendOutcome,
@@ -36,9 +39,9 @@ from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Suite, Tok
 from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
+from ott_extauthz.wire.decode import MAX_TARGET_CHARACTERS
 from ott_extauthz.wire.headers import collected
 
-_DAY_MS: Final = 86_400_000
 _BUDGET_SECONDS: Final = 1.0
 
 
@@ -94,12 +97,38 @@ _TOLD: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """A decision and how it came about; ``presented`` is the token that took part."""
+    """A decision and how it came about; ``facts`` are as they came, with the token that took part."""
 
-    facts: Facts | Malformed
+    facts: Facts | Malformed = field(repr=False)
     attempt: Attempt
     decision: Decision
-    presented: str | None = field(default=None, repr=False)
+    around: "Surroundings"
+
+    @property
+    def presented(self) -> str | None:
+        """The credential, as the route takes it; None where there is none, or none was looked for."""
+        route = self.attempt.route
+        if route is None or isinstance(self.facts, Malformed):
+            return None
+        found = presented_in(self.facts.headers, header=route.header, scheme=route.scheme)
+        return None if isinstance(found, Rejection) else found.text
+
+    @property
+    def asked(self) -> Asked | None:
+        """What the policy was asked; None where the Check did not come so far."""
+        attempt, facts = self.attempt, self.facts
+        if attempt.token is None or attempt.target is None or isinstance(facts, Malformed):
+            return None
+        return Asked(
+            facts=facts,
+            target=attempt.target,
+            token=attempt.token,
+            now_ms=attempt.now_ms,
+            policy_revision=attempt.policy_revision,
+            region=self.around.region,
+            clients=attempt.policy.clients,
+            asn_of=self.around.asn_of,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +138,7 @@ class Surroundings:
     policy: Policy
     bounds: ClockBounds
     region: str | None = None
+    asn_of: AsnLookup | None = None
 
 
 def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Mapping[str, TrustedIssuer]) -> Checker:
@@ -130,6 +160,7 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
         clock=clock,
         entropy=lambda size: next(count).to_bytes(size, "big"),
         region=around.region,
+        asn_of=around.asn_of,
     )
 
 
@@ -137,9 +168,9 @@ def _unheard(_: str) -> None:
     """Nobody listens, so nothing can break."""
 
 
-def fresh_used_list(at_ms: int, bounds: ClockBounds) -> UsedList:
-    """Return a used-list that has been there for a day and remembers nothing."""
-    return MemoryUsedList(clock=StandingClock(at_ms - _DAY_MS), iat_lead_ms=bounds.iat_lead)
+def fresh_used_list(bounds: ClockBounds) -> UsedList:
+    """Return a used-list that has always been there, also since the oldest of budgets began, and remembers nothing."""
+    return MemoryUsedList(clock=StandingClock(0), iat_lead_ms=bounds.iat_lead)
 
 
 async def rehearse(case: Case, suite: Suite, policy: Policy) -> Rehearsed:
@@ -148,38 +179,41 @@ async def rehearse(case: Case, suite: Suite, policy: Policy) -> Rehearsed:
     used_list = _used_list(case, suite.clock)
     issuer = ISSUER if case.token == "none" else case.token.claims.get("iss", ISSUER)
     trust = {issuer: mint.trusted(issuer)} if isinstance(issuer, str) else {}
-    around = Surroundings(policy=policy, bounds=suite.clock, region=case.region or suite.region)
+    region = case.region or suite.region
+    around = Surroundings(policy=policy, bounds=suite.clock, region=region, asn_of=lambda _: case.peer.asn)
     checker = checker_at(case.at, around, used_list, trust)
     for _ in range(case.earlier):
-        await decided(checker, *_facts(case, policy, mint))
-    return await decided(checker, *_facts(case, policy, mint))
+        await decided(checker, _facts(case, policy, mint), around)
+    return await decided(checker, _facts(case, policy, mint), around)
 
 
-async def decided(checker: Checker, facts: Facts | Malformed, presented: str | None) -> Rehearsed:
-    """Have ``facts`` decided by ``checker``."""
+async def decided(checker: Checker, facts: Facts | Malformed, around: Surroundings) -> Rehearsed:
+    """Have ``facts`` decided by ``checker``, which was made of ``around``."""
     attempt = checker.begin()
     try:
         decision = await checker.decide(facts, attempt, checker.clock.monotonic() + _BUDGET_SECONDS)
     except Exception as error:  # noqa: BLE001 - the server answers a fault of ours with this refusal, and so do we
         decision = attempt.deny(Rejection(Reason.INTERNAL_ERROR, detail=type(error).__name__))
-    return Rehearsed(facts=facts, attempt=attempt, decision=decision, presented=presented)
+    return Rehearsed(facts=facts, attempt=attempt, decision=decision, around=around)
 
 
 def _used_list(case: Case, bounds: ClockBounds) -> UsedList:
     if case.store in _TOLD:
         return ToldUsedList(_TOLD[case.store])
-    return fresh_used_list(case.at, bounds)
+    return fresh_used_list(bounds)
 
 
-def _facts(case: Case, policy: Policy, mint: Mint) -> tuple[Facts | Malformed, str | None]:
+def _facts(case: Case, policy: Policy, mint: Mint) -> Facts | Malformed:
     text = None if case.token == "none" else mint.token(case.token, case.at)
     pairs = _header_pairs(case.request)
     headers = collected(pairs)
     if text is not None and isinstance(case.token, TokenCase) and not isinstance(headers, Reason):
         headers = collected([*pairs, _credential(case.request, case.token, policy, headers, text)])
-    if isinstance(headers, Reason):
-        return Malformed(headers), text
     request = case.request
+    if len(request.path) + len(request.host) > MAX_TARGET_CHARACTERS:
+        return Malformed(Reason.REQUEST_MALFORMED)
+    if isinstance(headers, Reason):
+        return Malformed(headers)
     return Facts(
         method=request.method,
         scheme=request.scheme,
@@ -191,13 +225,15 @@ def _facts(case: Case, policy: Policy, mint: Mint) -> tuple[Facts | Malformed, s
         started_at_us=case.at * 1000,
         context_extensions=request.extensions,
         body=_body(request),
-    ), text
+    )
 
 
 def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
     pairs: list[tuple[str, str | None]] = []
     for name, values in request.headers.items():
-        pairs += [(name.lower(), value) for value in ([values] if isinstance(values, str) else values or ())]
+        # As Envoy hands them on: names in lower case, values as bytes, which are read as latin-1.
+        each = [values] if isinstance(values, str) else values or ()
+        pairs += [(name.lower(), value.encode().decode("latin-1")) for value in each]
     if request.json_body is not None and not any(name == "content-type" for name, _ in pairs):
         pairs.append(("content-type", "application/json"))
     return pairs
@@ -206,7 +242,7 @@ def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
 def _credential(request: RequestCase, token: TokenCase, policy: Policy, headers: Headers, text: str) -> tuple[str, str]:
     """Return the header that carries the token: the case's, else the one that the route takes it from."""
     route = _route(request, policy, headers)
-    header = token.header or (route.header if route else "x-ott")
+    header = (token.header or (route.header if route else "x-ott")).lower()
     scheme = route.scheme if route and header == route.header else None
     return header, text if scheme is None else f"{scheme} {text}"
 

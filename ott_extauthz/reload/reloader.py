@@ -46,7 +46,9 @@ class Reloader:
         while not self._stopped.is_set():
             self._wake.wait(self._every)
             self._wake.clear()
-            is_asked, self._is_asked = self._is_asked, False
+            is_asked = self._is_asked
+            if is_asked:  # written only then: a question that comes right now must not be taken back unheard
+                self._is_asked = False
             for source in self._sources:
                 if not self._stopped.is_set():
                     self._look(source, is_asked=is_asked)

@@ -127,7 +127,7 @@ class Source(Generic[T]):
             self._conclude(replace(before, failure=None), look, Result.UNCHANGED)
             return True
         problems, value = self._loaded(look)
-        if look_at(self.files()).digest != look.digest:
+        if look_at(self.files()).matter != look.matter:
             self._alike = 0
             return False
         if value is None:

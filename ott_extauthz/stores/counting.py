@@ -31,8 +31,10 @@ def counter_name(charge: Charge) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """How far a counter has counted: a sum; or an instant in ms, and in ``part`` what of ``limit`` parts to the next.
+    """How far a counter has counted.
 
+    Of a rate: an instant in ms, and in ``part`` what of ``limit`` parts to the next.  Of a budget: a sum, and in
+    ``part`` its latest end, for a store that cannot read its own expiry.
     From ``keep_until_ms`` on it need not be kept.  A counter that nobody has touched is the default.
     """
 
@@ -92,7 +94,8 @@ class Counters:
             return Spend(SpendOutcome.EXPIRED)
         if not charge.bounded_cost <= charge.limit - before.level:
             return Spend(SpendOutcome.BUDGET_EXHAUSTED)
-        return Counter(before.level + charge.bounded_cost, 0, max(before.keep_until_ms, charge.keep_until_ms))
+        ends_ms = max(before.keep_until_ms, charge.keep_until_ms)
+        return Counter(before.level + charge.bounded_cost, ends_ms, ends_ms)
 
 
 def _rank(refusal: Spend) -> tuple[int, int]:

@@ -1,4 +1,10 @@
-"""Which CheckRequest was recorded?  As protobuf's JSON, or as the bytes that went over the wire."""
+"""Which CheckRequest was recorded?  As protobuf's JSON, or as the bytes that went over the wire.
+
+What is wrong with one is told by field names alone: protobuf's own messages repeat values, and one may be a token.
+"""
+
+import re
+from typing import Final
 
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.json_format import Parse, ParseError
@@ -7,6 +13,11 @@ from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.settings import ClientCertificate
 from ott_extauthz.wire.decode import facts_from, request_or_none
 from ott_extauthz.wire.peer import PeerCertificates
+
+_NO_JSON: Final = "Failed to load JSON: "
+_FIELD: Final = re.compile(r"Failed to parse (\w{1,40}) field: ")
+_UNKNOWN: Final = re.compile(r'has no field named "([A-Za-z_]{1,40})"')
+_LONGEST: Final = 200
 
 
 class RecordingError(ValueError):
@@ -37,4 +48,9 @@ def _parsed(raw: bytes) -> CheckRequest:
 
 
 def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200] if isinstance(error, ParseError) else type(error).__name__
+    text = str(error).partition("\n")[0] if isinstance(error, ParseError) else type(error).__name__
+    if text.startswith(_NO_JSON) or not isinstance(error, ParseError):
+        return text[:_LONGEST]
+    unknown = _UNKNOWN.search(text)
+    why = f"no field is named {unknown[1]}" if unknown else "the value does not fit"
+    return ": ".join([".".join(_FIELD.findall(text)) or "the message", why])

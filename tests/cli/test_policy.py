@@ -5,7 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from typer.testing import CliRunner
 
+from ott_extauthz.cli import app
 from tests.cli.conftest import Folder
 
 POLICY = """revision: "r1"
@@ -122,3 +124,59 @@ def test_usage_mistakes_exit_with_2(offline: Folder) -> None:
     assert offline.run("policy", "explain").returncode == 2
     assert offline.run("policy", "explain", "--decision", "abc").returncode == 2
     assert offline.run("policy", "explain", "cases.yaml", "--policy", "policy.yaml", "--at", "now").returncode == 2
+
+
+BAD_CASES = {
+    "empty": b"",
+    "binary": bytes(range(256)),
+    "latin": "policy: é".encode("latin-1"),
+    "deep": b"policy: " + b"[" * 100_000,
+    "no policy": CASES.partition("\n")[2].encode(),
+    "nothing": b"cases: []\n",
+    "nul": CASES.replace("policy.yaml", '"a\\0b"').encode(),
+    "itself": CASES.replace("policy.yaml", "cases.yaml").encode(),
+    "a folder without a policy": CASES.replace("policy.yaml", "empty").encode(),
+    "a circle": CASES.replace("policy.yaml", "circle").encode(),
+    "no end": CASES.replace("policy.yaml", "/dev/zero").encode(),
+}
+
+
+def test_no_bad_input_is_a_traceback(offline: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process: what would be a traceback is an exception here, and forty processes would take minutes."""
+    monkeypatch.chdir(offline.path)
+    (offline.path / "empty").mkdir()
+    (offline.path / "circle").symlink_to("circle")
+    for name, content in BAD_CASES.items():
+        (offline.path / "bad.yaml").write_bytes(content)
+        assert (name, *said("policy", "test", "bad.yaml", "--json", "--junit", "out.xml")) == (name, 1, True)
+    for what in ("empty", "circle", "missing", "/dev/zero"):
+        for command in (
+            ("test", what), ("explain", what), ("check", what), ("explain", what, "--policy", "policy.yaml"),
+            ("diff", what, "policy.yaml", "--recorded", "policy.yaml"),
+        ):  # fmt: skip
+            assert (command, *said("policy", *command)) == (command, 1, True)
+    for what in ("empty", "circle", "missing"):
+        command = ("explain", "--decision", "abc", "--audit", what)
+        assert (command, *said("policy", *command)) == (command, 1, True)
+
+
+def said(*command: str) -> tuple[int, bool]:
+    """Return how a command ended, and whether it said anything."""
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, SystemExit), (command, done.exception)
+    return done.exit_code, bool(done.output.strip())
+
+
+def test_torn_lines_cost_no_other_line_of_an_audit(offline: Folder) -> None:
+    line = {"decision_id": "abc", "outcome": "allow", "method": "POST", "host": "wallet.api", "path": "/debit"}
+    whole = json.dumps(line).encode()
+    torn = [b"\xc3", whole[:-9], b"", b"[" * 100_000, b"[]", b"x" * 3_000_000, b'{"decision_id": "\xe2\x80']
+    (offline.path / "audit.jsonl").write_bytes(b"\n".join([whole, *torn, whole]))
+    done = offline.run("policy", "diff", "policy.yaml", "policy.yaml", "--recorded", "audit.jsonl")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2 stay, 0 change, 0 may change, ")
+    told = offline.run("policy", "explain", "--decision", "abc", "--audit", "audit.jsonl", "--json")
+    assert json.loads(told.stdout)["decision"] == line
+    (offline.path / "audit.jsonl").write_text(json.dumps(line | {"reason": ["\x1b[2J"], "outcome": "\x1b[2J"}))
+    told = offline.run("policy", "explain", "--decision", "abc", "--audit", "audit.jsonl", "--policy", "policy.yaml")
+    assert (told.returncode, "\x1b" in told.stdout) == (0, False)

@@ -280,6 +280,16 @@ async def test_one_counter_charged_twice_by_one_use_counts_both(desk: Desk) -> N
     assert await desk.taken(charge) == 4
 
 
+async def test_a_charge_that_ends_earlier_does_not_have_the_budget_forgotten(desk: Desk) -> None:
+    """An issuer that renews a mandate under its name, with another end: the old one must not open the budget again."""
+    since, key = desk.fresh_ms(), a_key()
+    soon = desk.now_ms() + 1000
+    assert await desk.outcome(budget(since, 2, key=key)) is FIRST
+    assert await desk.outcome(budget(since, 2, key=key, until_ms=soon)) is FIRST
+    await desk.wait(1500)
+    assert await desk.outcome(budget(since, 2, key=key)) is EXHAUSTED
+
+
 async def test_accounts_and_kinds_do_not_share_a_counter(desk: Desk) -> None:
     key = a_key()
     assert await desk.outcome(budget(desk.fresh_ms(), 1, key=key), rate(1, 3_600_000, key=key)) is FIRST

@@ -4,7 +4,7 @@ All of them must hold; the first that does not is the refusal, and names where i
 the spend to charge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ott_extauthz.model.mandate import Constraints
@@ -42,9 +42,8 @@ def constrained(route: str, request: Request) -> tuple[Charge, ...] | Rejection:
     fault = request_fault(limits, asked)
     if fault is not None:
         return fault
-    sources = token.mandates if limits.constraints is None else (*token.mandates, limits.constraints)
     charges: list[Charge] = []
-    for constraints in sources:
+    for constraints in narrowing(request):
         found = _held(constraints, request, route)
         if isinstance(found, Rejection):
             return found
@@ -52,9 +51,20 @@ def constrained(route: str, request: Request) -> tuple[Charge, ...] | Rejection:
     return tuple(charges)
 
 
-def _held(constraints: Constraints, request: Request, route: str) -> tuple[Charge, ...] | Rejection:
+def narrowing(request: Request) -> tuple[Constraints, ...]:
+    """Return everything that narrows a call: the token's mandates, then the route's own constraints."""
+    mandates, own = request.asked.token.mandates, request.limits.constraints
+    return mandates if own is None else (*mandates, own)
+
+
+def verdicts(constraints: Constraints, request: Request) -> Iterator[tuple[str, Reason | None]]:
+    """Judge one after the other what can be judged without a counter; None holds."""
     for name, judge in _JUDGES:
-        reason = judge(constraints, request)
+        yield name, judge(constraints, request)
+
+
+def _held(constraints: Constraints, request: Request, route: str) -> tuple[Charge, ...] | Rejection:
+    for name, reason in verdicts(constraints, request):
         if reason is not None:
             return Rejection(reason, detail=f"{constraints.origin}.{name}")
     charges = charges_of(constraints, request, route)

@@ -16,7 +16,7 @@ its neighbours alone.  The steps, each repeated at its line of the script:
    and nothing else (Valkey 9 answers "one replica" to a connection that wrote nothing while that replica stands still).
 7. Between finding nothing and writing, a use's charges are judged as ``counting.py`` has it, on counters in the bucket
    of the used key.  They are written first: a use that could not be written after them has cost too much, never too
-   little.
+   little.  A budget keeps its end in ``part``, so that no charge that ends earlier can have it forgotten too soon.
 
 Steps 2 and 3 speak of the server and of this one instant, so they are done once a call, at the first use that passes
 step 1: a caller whose clock is off must not set a fence.  INFO alone costs the store twice what the rest of a use does.
@@ -87,7 +87,8 @@ local function budgeted(held, limit, cost, granted, keep_until)
   if not (number(granted) > since + margin) then return 'fenced' end
   if not (number(keep_until) > now) then return 'expired' end
   if not (cost <= limit - held.level) then return 'exhausted' end
-  return nil, {level = held.level + cost, part = 0, keep_until = number(keep_until)}
+  local ends = math.max(held.part, number(keep_until))
+  return nil, {level = held.level + cost, part = ends, keep_until = ends}
 end
 
 local function rated(held, limit, period)

@@ -120,3 +120,10 @@ def test_the_garbage_collector_is_back_afterwards(tmp_path: Path) -> None:
     with pytest.raises(DocumentError):
         read_policy([write(tmp_path / "a.yaml", "a a")])
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "/dev/zero"])
+def test_what_has_no_end_or_no_name_is_a_problem_and_no_crash(name: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_policy([Path(name)])
+    assert "cannot be read" in str(caught.value)

@@ -33,6 +33,9 @@ def problems(text: str) -> str:
         ("    expect: {code: OK}\n    request: {host: a, body: x, json: {}}\n", "this key stands twice"),
         ("    expect: {code: OK}\n    token: nothing\n", "cases[0].token"),
         ("    expect: {code: OK}\n    store: broken\n", "cases[0].store"),
+        ("    expect: {code: OK}\n    at: 0001-01-01T00:00:00+14:00\n", "cases[0].at: an instant of the years"),
+        (f"    expect: {{code: OK}}\n    token: {{age: {'9' * 12}d}}\n", "a duration is at most"),
+        ("    expect: {would_be: token_replaid}\n", "did you mean 'token_replayed'?"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, told: str) -> None:

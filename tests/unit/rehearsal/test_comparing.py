@@ -124,3 +124,72 @@ def test_a_caller_that_the_clients_refused_and_no_longer_do_may_come() -> None:
 def test_a_refusal_before_the_token_was_verified_asks_no_client() -> None:
     refused = line(outcome="deny", reason="credential_missing", client_id=None)
     assert compared(with_clients(RGS), with_clients(KNOWN), [refused]).same == 1
+
+
+CONDITION = "when: 'request.path == \"/debit\"'"
+CLIENTS = "\nclients:\n  - {client_id: rgs, spiffe_id: 'spiffe://b/rgs'}\n"
+
+
+def with_section(text: str) -> Policy:
+    route = ROUTE.format(method="POST", path="/debit", audience="wallet.api", more="")
+    return policy_from(f"revision: r{text}\nroutes:\n{route}", "policy.yaml")
+
+
+def test_a_condition_that_stays_is_no_change_and_another_one_may_be() -> None:
+    other = "when: 'request.path == \"/other\"'"
+    assert compared(policy(more=CONDITION), policy(more=CONDITION), [line()]).changes == ()
+    (change,) = compared(policy(more=CONDITION), policy(more=other), [line()]).changes
+    assert (change.certain, change.because) == (False, "debit differs in when")
+
+
+@pytest.mark.parametrize(
+    ("principal", "changes"), [("spiffe://b/rgs", []), ("spiffe://b/other", [("client_denied", True)])]
+)
+def test_a_list_of_clients_that_shuts_a_caller_out_is_a_change(principal: str, changes: list[tuple[str, bool]]) -> None:
+    found = compared(policy(), with_section(CLIENTS), [line(peer_principal=principal)])
+    assert [(change.now, change.certain) for change in found.changes] == changes
+
+
+def test_a_list_of_clients_that_lets_a_refused_caller_in_may_be_a_change() -> None:
+    refused = line(outcome="deny", reason="client_denied", peer_principal="spiffe://b/other")
+    (change,) = compared(with_section(CLIENTS), policy(), [refused]).changes
+    assert (change.now, change.certain, change.because) == ("unknown", False, "debit differs in the policy's clients")
+
+
+def test_a_route_that_headers_chose_is_compared_by_its_name_and_never_for_certain() -> None:
+    two = """
+revision: r
+routes:
+  - name: debit
+    match: {hosts: [wallet.api], methods: [POST], path: /debit}
+    credential: one_time_token
+    audience: wallet.api
+  - name: vip
+    match: {hosts: [wallet.api], methods: [POST], path: /debit, headers: {x-vip: "1"}}
+    credential: one_time_token
+    audience: wallet.api
+    clients: [%s]
+"""
+    old, new = (policy_from(two % client, "p") for client in ("rgs", "jackpot"))
+    assert compared(old, new, [line(route="debit")]).changes == ()
+    (change,) = compared(old, new, [line(route="vip")]).changes
+    assert (change.now, change.certain) == ("client_denied", False)
+
+
+def test_a_call_that_a_route_in_shadow_let_on_shows_no_token_and_so_nothing_is_certain() -> None:
+    let_on = line(audience=None, client_id=None, scope=None, shadow_outcome="allow")
+    assert compared(policy(), policy(), [let_on]).changes == ()
+    (change,) = compared(policy(more="mode: shadow"), policy(), [let_on]).changes
+    assert (change.now, change.certain) == ("unknown", False)
+
+
+def test_the_word_of_a_shadow_policy_is_no_decision() -> None:
+    found = compared(policy(), policy(method="PUT"), [line(outcome=None, shadow_outcome="deny")])
+    assert (found.same, found.unreadable, found.changes) == (0, 0, ())
+
+
+@pytest.mark.parametrize(
+    "name", ["reason", "method", "host", "path", "route", "client_id", "audience", "peer_principal"]
+)
+def test_a_line_in_which_a_text_is_no_text_is_unreadable(name: str) -> None:
+    assert compared(policy(), policy(more="clients: [rgs]"), [line(**{name: ["x"]})]).unreadable == 1

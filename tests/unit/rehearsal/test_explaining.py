@@ -1,6 +1,8 @@
 """Does an explanation name the step that refused?  One case for each way in which a call is refused."""
 
 import asyncio
+import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +10,10 @@ import pytest
 from ott_extauthz.policy.document import Policy, policy_from
 from ott_extauthz.rehearsal.cases import Suite, suite_from
 from ott_extauthz.rehearsal.explaining import Explanation, as_text, explained
-from ott_extauthz.rehearsal.stage import rehearse
+from ott_extauthz.rehearsal.recorded import rehearse_recorded
+from ott_extauthz.rehearsal.stage import Surroundings, rehearse
+from ott_extauthz.rehearsal.tokens import Mint
+from ott_extauthz.settings import ClockBounds
 
 POLICY = """
 revision: "r1"
@@ -98,7 +103,8 @@ REFUSALS = [
 def about(case: str, policy: str = POLICY) -> tuple[Suite, Policy]:
     """A suite of the one good case, changed as ``case`` says."""
     changes = case if case.startswith("{") else f"{{{case}}}"
-    text = f"{GOOD}  - {{name: it, expect: {{code: OK}}, {changes[1:-1]}}}\n"
+    expect = "" if "expect:" in changes else "expect: {code: OK}, "
+    text = f"{GOOD}  - {{name: it, {expect}{changes[1:-1]}}}\n"
     suite, _ = suite_from(text, "cases.yaml")
     return suite, policy_from(policy, "policy.yaml")
 
@@ -168,7 +174,82 @@ def test_a_refused_authorization_shows_conditions_and_the_age_of_the_login() -> 
     policy = POLICY.replace("    max_auth_age: 5m", "    max_auth_age: 5m\n    when: token.sub == 'nobody'")
     suite, changed = about("store: ready", policy)
     saw = values(explained(asyncio.run(rehearse(suite.cases[0], suite, changed))))
-    assert saw["route's conditions"] == {"when": "token.sub == 'nobody'"}
+    assert saw["when"] == "false: token.sub == 'nobody'"
     assert saw["seconds since the login"] == 100
     without = values(explanation("token: {claims: {auth_time: null}}"))
     assert without["seconds since the login"] == "the token does not say"
+
+
+WEIGHED = """
+revision: "r1"
+roles: {payer: ["wallet:debit"]}
+clients:
+  - {client_id: rgs, roles: [payer], may_call: {routes: [other]}}
+  - {client_id: jackpot, roles: [payer]}
+routes:
+  - name: debit
+    match: {hosts: [wallet.api], methods: [POST], path: "/v1/wallets/{wallet}/debit"}
+    credential: one_time_token
+    audience: wallet.api
+    amount: {value: /amount, currency: /currency}
+    constraints: {region: [EU], asn: [64500], rate_limit: {count: 3, per: 1m}}
+    when: 'request.path_params.wallet == "7"'
+    deny_when:
+      - 'request.headers["x-risk"] == "high"'
+      - 'request.source.asn == 64500'
+  - name: other
+    match: {hosts: [wallet.api], methods: [GET], path: /other}
+    credential: one_time_token
+    audience: wallet.api
+"""
+MANDATE = (
+    "{request: {json: {amount: 5, currency: EUR}}, peer: {asn: 64500}, token: {claims: {authorization_details: "
+    "[{type: mandate, identifier: m1, max_amount: {value: '3', currency: EUR}, "
+    "budget: {amount: {value: '10', currency: EUR}, since: 1780000000, until: 1800000000}}]}}}"
+)
+
+
+def test_every_mandate_constraint_and_condition_is_shown_with_its_truth() -> None:
+    suite, policy = about(MANDATE, WEIGHED)
+    found = explained(asyncio.run(rehearse(suite.cases[0], suite, policy)))
+    saw = next(seen.saw for seen in found.steps if seen.step == "authorize")
+    assert saw["policy's clients"] == "may_call_denied"
+    assert saw["authorization_details[0].max_amount"] == "amount_exceeded"
+    assert saw["authorization_details[0].charges"] == "budget 500 of 1000"
+    assert saw["constraints.region"] == "region_denied"
+    assert saw["constraints.asn"] == "holds"
+    assert saw["constraints.charges"] == "rate 1 of 3 per 60000 ms"
+    assert saw["when"] == 'true: request.path_params.wallet == "7"'
+    assert saw["deny_when[0]"].startswith("error (")
+    assert saw["deny_when[1]"] == "true: request.source.asn == 64500"
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["outcome"] == "deny"
+
+
+def test_a_body_that_cannot_be_read_leaves_its_conditions_unasked() -> None:
+    policy = POLICY.replace('    scopes: ["wallet:debit"]\n', "    when: 'request.json.amount < 7'\n", 1)
+    suite, compiled = about("request: {body: '{', headers: {content-type: application/json}}", policy)
+    saw = values(explained(asyncio.run(rehearse(suite.cases[0], suite, compiled))))
+    assert saw["when"] == "not asked, body_malformed: request.json.amount < 7"
+
+
+def test_the_query_is_not_shown() -> None:
+    found = explanation('request: {path: "/v1/wallets/7/debit?access_token=S3CRET"}')
+    assert "S3CRET" not in as_text(found) + json.dumps(dataclasses.asdict(found))
+
+
+def test_an_instant_beyond_all_numbers_is_no_crash() -> None:
+    text = Mint().signed({"iss": "i", "iat": 10**400}, type_="ott+jwt")
+    assert "token_" in str(explanation(f"{{token: none, request: {{headers: {{x-ott: {text}}}}}}}").reason)
+
+
+def test_the_token_that_is_shown_is_the_one_that_the_route_takes() -> None:
+    """Not the first in any header: a session's cookie is nobody's business here."""
+    suite, policy = about("store: ready")
+    claims = {"iss": "https://i", "session": "S3CRET"}
+    cookie = Mint().signed(claims, type_="JWT")
+    told = about(f"request: {{headers: {{cookie: {cookie}}}}}")[0].cases[0]
+    facts = asyncio.run(rehearse(told, suite, policy)).facts
+    around = Surroundings(policy=policy, bounds=ClockBounds())
+    found = explained(asyncio.run(rehearse_recorded(facts, told.at, around, None)))
+    assert (found.outcome, values(found)["claims"]["client_id"]) == ("allow", "rgs")
+    assert "S3CRET" not in as_text(found)

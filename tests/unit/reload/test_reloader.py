@@ -11,7 +11,7 @@ import pytest
 
 from ott_extauthz.reload.manners import TURN_SECONDS
 from ott_extauthz.reload.reloader import Reloader
-from tests.unit.reload.test_source import File
+from tests.unit.reload.test_source import File, swap
 
 
 @contextmanager
@@ -98,3 +98,32 @@ def test_a_file_that_never_stands_still_is_given_up(file: File, monkeypatch: pyt
         reloader.ask()
         until(lambda: faults == ["FileKeepsChanging"])
     assert file.source.current() == "one\n"
+
+
+def test_a_question_in_the_very_moment_the_last_one_is_answered_is_heard(file: File) -> None:
+    """A SIGHUP comes between two bytecodes of the thread that looks whether there was one."""
+
+    class Asked(Reloader):
+        """Is asked while it reads whether it was."""
+
+        taken = 0
+
+        @property
+        def _is_asked(self) -> bool:
+            seen, self.taken = self.__dict__.get("asked", False), self.taken + 1
+            if self.taken == 1:
+                self.ask()
+            return bool(seen)
+
+        @_is_asked.setter
+        def _is_asked(self, value: bool) -> None:
+            self.__dict__["asked"] = value
+
+    reloader = Asked([file.source], every=None, on_fault=lambda _: None)
+    swap(file.path, "two")  # a look alone would wait for its end
+    reloader.start()
+    try:
+        reloader._wake.set()  # a look for another reason
+        until(lambda: file.source.current() == "two")
+    finally:
+        reloader.stop()

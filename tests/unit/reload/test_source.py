@@ -266,3 +266,14 @@ def test_an_operator_who_asks_is_answered_at_once(file: File) -> None:
     file.source.reload()
     file.source.reload()
     assert file.told.results[2:] == [Result.REFUSED] * 2, "who asks again wants to hear it again"
+
+
+def test_a_file_that_somebody_else_may_write_by_the_time_it_is_loaded_is_not_taken(file: File) -> None:
+    """The owner was looked at, the same content was read; what is in force must be what both looks saw."""
+    swap(file.path, "two\n")
+    file.while_loading = lambda: file.path.chmod(0o666)
+    assert file.polls(2) == "one\n"
+    file.while_loading = lambda: None
+    assert file.polls(5) == "one\n"
+    assert file.failure is not None
+    assert "everybody may write it" in file.failure.problems[0].message

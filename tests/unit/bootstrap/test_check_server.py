@@ -1,0 +1,37 @@
+"""In which order does a Check server begin, and what can come in between?"""
+
+import asyncio
+import os
+import signal
+from types import SimpleNamespace
+from typing import cast
+
+from ott_extauthz.bootstrap.check_server import CheckApp, serve
+
+
+async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() -> None:
+    told: list[str] = []
+
+    async def start() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.05)
+
+    async def nothing() -> None:
+        return
+
+    app = SimpleNamespace(
+        audit=SimpleNamespace(close=lambda: None),
+        used_list=SimpleNamespace(start=start, close=nothing),
+        server=SimpleNamespace(start=nothing, leave=nothing),
+        reloads=SimpleNamespace(),
+        reloader=SimpleNamespace(
+            ask=lambda: told.append("asked"), start=lambda: told.append("started"), stop=lambda: None
+        ),
+    )
+    until = asyncio.Event()
+    before = signal.signal(signal.SIGHUP, lambda *_: told.append("would have ended us"))
+    try:
+        await serve(cast("CheckApp", app), admin=None, until=until, on_serving=until.set)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == ["asked", "started"]
