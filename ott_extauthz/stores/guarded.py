@@ -21,6 +21,7 @@ from ott_extauthz.ports import Spend, StoreHealth, Use, UsedList, UsedListError,
 FAULTS_IN_A_ROW: Final = 5
 PROBE_SECONDS: Final = 0.2
 LOOK_SECONDS: Final = 0.5
+FIRST_LOOK_SECONDS: Final = 2.0  # a connection may take 1 s, and then the list itself says what is wrong with it
 WATCH_SECONDS: Final = 1.0
 TELL_AGAIN_SECONDS: Final = 30.0
 MOST_WAITING: Final = 4096
@@ -45,7 +46,7 @@ class GuardedUsedList:
     async def start(self) -> None:
         """Start the list and the watch over it."""
         await self._used_list.start()
-        await self._look_in_time()
+        await self._look_in_time(FIRST_LOOK_SECONDS)
         self._watch = asyncio.create_task(self._keep_watching())
 
     async def mark_used(self, use: Use, *, timeout: float) -> Spend:  # noqa: ASYNC109 - handed on
@@ -96,15 +97,13 @@ class GuardedUsedList:
             await asyncio.sleep(WATCH_SECONDS)
             await self._look_in_time()
 
-    async def _look_in_time(self) -> StoreHealth:
+    async def _look_in_time(self, limit: float = LOOK_SECONDS) -> StoreHealth:
         """Look, but not for long: a look that hangs on a paused store must not keep the probe from going on."""
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(limit):
                 return await self._look()
         except Exception as error:  # noqa: BLE001 - whatever broke, a circuit that nobody probes would stay open for ever
-            health = StoreHealth(
-                ready=False, detail=f"no answer to a look in {LOOK_SECONDS} s ({type(error).__name__})"
-            )
+            health = StoreHealth(ready=False, detail=f"no answer to a look in {limit} s ({type(error).__name__})")
             if self._told is None or self._told.ready:  # else a better reason was told already
                 self._tell(health)
             return health

@@ -15,6 +15,18 @@ from cryptography.x509.oid import NameOID
 NOT_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2044, 1, 1, tzinfo=UTC)
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -48,13 +60,16 @@ class Leaf:
 
 
 class Authority:
-    def __init__(self, name: str = "test root") -> None:
+    def __init__(self, name: str = "test root", *, signed_by: "Authority | None" = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
+        issuer = signed_by or self
+        builder = _builder(self._name, issuer._name, self._key.public_key(), NOT_AFTER)
         self.certificate = (
-            _builder(self._name, self._name, self._key.public_key(), NOT_AFTER)
+            _identified(builder, self._key.public_key(), issuer._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
+            .sign(issuer._key, hashes.SHA256())
         )
 
     @property
@@ -70,9 +85,12 @@ class Authority:
         ips: tuple[str, ...] = (),
         organisation: str | None = None,
         not_after: datetime = NOT_AFTER,
+        key_identifiers: bool = True,
     ) -> Leaf:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(common_name, organisation), self._name, key.public_key(), not_after)
+        if key_identifiers:
+            builder = _identified(builder, key.public_key(), self._key.public_key())
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
         names += [x509.DNSName(name) for name in dns]
         names += [x509.IPAddress(ip_address(ip)) for ip in ips]
@@ -95,6 +113,16 @@ def _name(common_name: str, organisation: str | None = None) -> x509.Name:
     if organisation is not None:
         parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
     return x509.Name(parts)
+
+
+def _identified(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    """Add what RFC 5280 asks of every issuer, and what Python 3.13 and newer insist on."""
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key)
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False).add_extension(
+        authority, critical=False
+    )
 
 
 def _builder(

@@ -26,6 +26,7 @@ from ott_extauthz.settings import Store
 from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.redislist.places import Place, place_from
 from ott_extauthz.stores.redislist.script import SCRIPT
+from ott_extauthz.stores.tls import store_context
 
 MINIMUM_LIMIT_SECONDS: Final = 1.0
 """A connection may take this long even if a spend may not: TLS over a far link needs several round trips, and calls
@@ -93,7 +94,8 @@ class Connector:
         )
 
     async def _over_tls(self) -> Callable[..., Connection]:
-        context = await asyncio.to_thread(_context, self._settings)
+        # Not redis-py's own, which would trust the system's authorities besides ``store.ca``.
+        context = await asyncio.to_thread(store_context, self._settings)
 
         def made(**options: Any) -> SSLConnection:  # noqa: ANN401 - redis-py's own
             connection = SSLConnection(ssl_check_hostname=True, **options)
@@ -101,19 +103,6 @@ class Connector:
             return connection
 
         return made
-
-
-def _context(settings: Store) -> ssl.SSLContext:
-    """Return what verifies a server by its name and by ``store.ca`` alone, or else by the system's authorities.
-
-    redis-py's own would trust the system's authorities besides ``store.ca``.  To load those takes 40 ms: in a thread.
-    """
-    context = ssl.create_default_context(cafile=settings.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.certificate is not None:
-        # Without a password of ours OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(settings.certificate, settings.key, password=lambda: b"")
-    return context
 
 
 async def _greet(connection: Connection) -> None:

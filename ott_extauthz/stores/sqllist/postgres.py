@@ -10,7 +10,6 @@ hand, a machine reverted with its memory.
 """
 
 import asyncio
-import ssl
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +27,7 @@ from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, post
 from ott_extauthz.stores.sqllist.judging import Rules, Seen
 from ott_extauthz.stores.sqllist.session import Session, read_fence
 from ott_extauthz.stores.sqllist.tables import BUCKET, COUNTERS, FENCE, METADATA, USED
+from ott_extauthz.stores.tls import store_context
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningInsert
@@ -120,7 +120,7 @@ class PostgresDatabase:
             user=self._user,
             password=password_from(self._settings.password_file, "store.password_file") or "",
             database=self._name,
-            ssl=self._tls() or False,
+            ssl=store_context(self._settings) if self._settings.ca else False,  # verify-full, or no TLS
             timeout=self.limit,
             target_session_attrs="any",
             server_settings={
@@ -130,16 +130,6 @@ class PostgresDatabase:
                 "idle_in_transaction_session_timeout": bound,
             },
         )
-
-    def _tls(self) -> ssl.SSLContext | None:
-        """Return what verifies the server by ``ca`` and by its name (verify-full); without ``ca``, no TLS."""
-        if self._settings.ca is None:
-            return None
-        context = ssl.create_default_context(cafile=self._settings.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self._settings.certificate is not None:
-            context.load_cert_chain(self._settings.certificate, self._settings.key)
-        return context
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -139,7 +139,7 @@ async def test_a_store_that_hangs_at_the_first_look_does_not_keep_the_program_fr
     inner = Switchable()
     inner.hangs = True
     outer = GuardedUsedList(inner, on_change=lambda _: None)
-    async with asyncio.timeout(guarded.LOOK_SECONDS + 1):
+    async with asyncio.timeout(guarded.FIRST_LOOK_SECONDS + 1):
         await outer.start()
     await outer.close()
 
@@ -153,6 +153,22 @@ class Reporting(Switchable):
 
     async def health(self) -> StoreHealth:
         return self.says
+
+
+class Tardy(Switchable):
+    """A store whose connection fails only when its time is up, as TLS to a plain port does."""
+
+    async def health(self) -> StoreHealth:
+        await asyncio.sleep(guarded.LOOK_SECONDS + 0.1)
+        return StoreHealth(ready=False, detail="mend store.url")
+
+
+async def test_a_store_that_is_slow_to_say_what_is_wrong_is_waited_for_at_the_start() -> None:
+    told: list[StoreHealth] = []
+    outer = GuardedUsedList(Tardy(), on_change=told.append)
+    await outer.start()
+    assert [health.detail for health in told] == ["mend store.url"]
+    await outer.close()
 
 
 async def test_a_store_that_is_down_from_the_start_is_told() -> None:
