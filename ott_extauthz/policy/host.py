@@ -29,7 +29,7 @@ _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 def canonical_host(host: str, scheme: str) -> str | None:
     """Return the one spelling that rules are matched on, or None when ``host`` is not strictly a host."""
     # The length is judged before the cache, or a caller could fill it with headers of 60 KiB.
-    return _canonical(host, _DEFAULT_PORTS.get(scheme)) if 0 < len(host) <= MAX_HOST_CHARACTERS else None
+    return _canonical(host, _DEFAULT_PORTS.get(scheme)) if len(host) <= MAX_HOST_CHARACTERS else None
 
 
 @lru_cache(maxsize=_CACHED)

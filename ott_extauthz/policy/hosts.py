@@ -29,7 +29,7 @@ def is_within(host: str, pattern: str | None) -> bool:
         return True
     if not pattern.startswith(WILDCARD):
         return False
-    name, port = name_and_port(host.removeprefix(WILDCARD) if host.startswith(WILDCARD) else host)
+    name, port = name_and_port(host)
     suffix, suffix_port = name_and_port(pattern[1:])
     return port == suffix_port and name.endswith(suffix)
 

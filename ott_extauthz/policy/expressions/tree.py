@@ -119,6 +119,4 @@ def _named(kind: Type) -> str:
         return "ip"
     if form == "list_type":
         return f"list({_named(kind.list_type.elem_type)})"
-    return {"map_type": "map", "well_known": "time", "null": "null"}.get(
-        form or "", "dyn" if form == "dyn" else "other"
-    )
+    return "dyn" if form == "dyn" else "other"

@@ -108,6 +108,7 @@ def test_bad_json(raw: bytes, said: str) -> None:
     found = looked_at(claims=raw)
     assert any(said in problem for problem in found.problems)
     assert found.header == GOOD_HEADER
+    assert "header: not a JSON object" in looked_at(b"[1]", raw).problems
 
 
 def test_duplicate_members_are_named_wherever_they_stand() -> None:
@@ -191,6 +192,16 @@ def test_missing_claims(name: str) -> None:
 )
 def test_claim_faults(changes: dict[str, Any], said: str) -> None:
     assert any(said in problem for problem in problems(**changes))
+
+
+def test_what_narrows_a_token_well_is_not_complained_of() -> None:
+    wanted = {"htm": "POST", "htp": "/v1/{wallet}", "digest": base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")}
+    details: list[dict[str, Any]] = [
+        {"type": "mandate", "brand": "A"},
+        {"type": "mandate", "identifier": "m", "rate_limit": {"count": 1, "per": "1m"}},
+    ]
+    assert problems(**wanted) == ()
+    assert problems(authorization_details=details) == ()
 
 
 def test_every_fault_is_told_not_the_first() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 
 from ott_extauthz.authn.jwks import MAX_BYTES, KeySetError, keys_from
+from ott_extauthz.authn.keys import Ed25519Key, P256Key, RsaKey
 from tests.fakes.issuer import FakeIssuer
 
 ED = json.loads(FakeIssuer().jwks())["keys"][0]
@@ -46,6 +47,15 @@ def test_each_key_is_held_to_its_own_algorithms() -> None:
 
 def test_keys_for_other_uses_are_passed_over() -> None:
     assert loaded(ED, RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}) == {"k1": {"EdDSA"}}
+    assert loaded(RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}, ED) == {"k1": {"EdDSA"}}
+
+
+def test_a_key_that_states_its_algorithm_stays_a_key_of_its_type() -> None:
+    """An Ed25519 key that were taken for an RSA key would be asked with RSA's padding."""
+    for entry, algorithm, kind in ((ED, "EdDSA", Ed25519Key), (EC, "ES256", P256Key), (RSA, "PS256", RsaKey)):
+        [key] = keys_from(json.dumps({"keys": [entry | {"alg": algorithm}]}).encode()).values()
+        assert type(key) is kind
+        assert key.algorithms == {algorithm}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,8 @@ def test_keys_for_other_uses_are_passed_over() -> None:
         ([ED, ED], "keys[1]: two keys have the kid 'k1'"),
         ([ED | {"d": "AAAA"}], "symmetric or private"),
         ([ED, {"kty": "oct", "k": "AAAA", "kid": "h"}], "keys[1]: a symmetric or private key"),
+        ([ED, {"kty": "oct", "kid": "h"}], "keys[1]: a symmetric or private key"),
+        *(([ED | {member: "AAAA"}], "symmetric or private") for member in ("p", "q", "dp", "dq", "qi", "oth", "k")),
         ([ED | {"kid": ""}], "no `kid`"),
         ([{k: v for k, v in ED.items() if k != "kid"}], "no `kid`"),
         ([ED | {"alg": "ES256"}], "`alg` 'ES256' does not go with this key"),
@@ -64,7 +76,7 @@ def test_keys_for_other_uses_are_passed_over() -> None:
         ([ED | {"crv": "X25519"}], "not one we verify with"),
         ([EC | {"y": ED["x"]}], "not a valid key"),
         ([RSA | {"n": "AQAB"}], "an RSA key of 17 bits"),
-        ([RSA | {"n": 5}], "an RSA key of"),
+        ([RSA | {"n": 5}], "an RSA key of 0 bits"),
         ([ED | {"use": "enc"}], "no key of the set can verify"),
         (["text"], "keys[0]: not an object"),
         ([ED | {"x": "AAAA"}], "not a valid key"),

@@ -163,6 +163,13 @@ def test_a_budget_may_begin_with_its_token_and_not_after() -> None:
     assert narrowing(mandate(budget=BUDGET | {"since": IAT})).mandates[0].budget is not None
 
 
+def test_the_longest_of_each_is_still_read() -> None:
+    assert MOST_DETAILS == 8
+    assert narrowing(mandate(brand="A", identifier="x" * 128)).mandates[0].identifier == "x" * 128
+    binding = narrowing(htm="X" * 64, htp="/" + "a" * 4095).binding
+    assert binding == RequestBinding(method="X" * 64, path="/" + "a" * 4095)
+
+
 def test_as_many_mandates_as_the_bound_hold_together() -> None:
     assert len(narrowing(*({"type": "mandate", "brand": "A"} for _ in range(MOST_DETAILS))).mandates) == MOST_DETAILS
 

@@ -58,11 +58,18 @@ def test_a_good_token_is_believed() -> None:
         ({"crit": ["b64"], "b64": False}, Reason.TOKEN_HEADER_REFUSED),
         ({"b64": False}, Reason.TOKEN_HEADER_REFUSED),
         ({"b64": 0}, Reason.TOKEN_HEADER_REFUSED),
+        ({"b64": 1}, Reason.TOKEN_HEADER_REFUSED),
         ({"zip": "DEF"}, Reason.TOKEN_HEADER_REFUSED),
     ],
 )
 def test_a_signed_token_with_a_bad_header_is_refused(header: dict[str, Any], reason: Reason) -> None:
     assert verdict(FAKE.token(header=header)) is reason
+
+
+@pytest.mark.parametrize("typ", ["OTT+JWT", "application/ott+jwt", "Application/OTT+jwt"])
+def test_a_type_is_a_media_type_in_any_case(typ: str) -> None:
+    """RFC 7515 §4.1.9; an issuer that writes it out is no stranger."""
+    assert verdict(FAKE.token(header={"typ": typ})) is None
 
 
 @pytest.mark.parametrize("member", ["jwk", "jku", "x5u", "x5c"])
@@ -91,6 +98,11 @@ def test_a_key_brought_along_is_never_used(member: str) -> None:
         ({"sub": 1}, Reason.TOKEN_CLAIMS_INVALID),
         ({"sub": "a\r\nx-admin: 1"}, Reason.TOKEN_CLAIMS_INVALID),
         ({"sub": "a\ud800"}, Reason.TOKEN_CLAIMS_INVALID),
+        ({"sub": "admin\0x"}, Reason.TOKEN_CLAIMS_INVALID),
+        ({"sub": "a\x1fb"}, Reason.TOKEN_CLAIMS_INVALID),
+        ({"sub": "a\x7fb"}, Reason.TOKEN_CLAIMS_INVALID),
+        ({"sub": "a\x85b"}, Reason.TOKEN_CLAIMS_INVALID),
+        ({"sub": "a\x9f"}, Reason.TOKEN_CLAIMS_INVALID),
         ({"sub": "x" * 513}, Reason.TOKEN_CLAIMS_INVALID),
         ({"client_id": None}, Reason.TOKEN_CLAIMS_INVALID),
         ({"jti": None}, Reason.TOKEN_CLAIMS_INVALID),
@@ -121,6 +133,20 @@ def test_a_key_brought_along_is_never_used(member: str) -> None:
 )
 def test_a_signed_token_with_a_bad_claim_is_refused(changes: dict[str, Any], reason: Reason) -> None:
     assert verdict(FAKE.token(FAKE.claims(**changes))) is reason
+
+
+@pytest.mark.parametrize(
+    ("claim", "longest", "shortest"), [("sub", 512, 1), ("client_id", 512, 1), ("jti", 512, 22), ("txn", 512, 1)]
+)
+def test_the_edges_of_a_claims_length(claim: str, longest: int, shortest: int) -> None:
+    """A shorter jti has fewer than 128 random bits, and could be guessed or met again."""
+    for length, reason in (
+        (shortest - 1, Reason.TOKEN_CLAIMS_INVALID),
+        (shortest, None),
+        (longest, None),
+        (longest + 1, Reason.TOKEN_CLAIMS_INVALID),
+    ):
+        assert verdict(FAKE.token(FAKE.claims() | {claim: "x" * length})) is reason, length
 
 
 @pytest.mark.parametrize(
@@ -203,6 +229,13 @@ def test_no_flipped_character_is_ever_accepted() -> None:
 def test_the_edges_of_a_tokens_life(offset_ms: int, reason: Reason | None) -> None:
     """iat may lead by 500 ms, exp (30 s) may be past by less than 2 s."""
     assert verdict(FAKE.token(), now_ms=NOW_MS + offset_ms) is reason
+
+
+def test_the_shortest_life_is_a_millisecond_and_the_longest_is_within_the_bound() -> None:
+    wrong = Reason.TOKEN_LIFETIME_TOO_LONG
+    for lifetime_ms, reason in ((0, wrong), (1, None), (300_000, None), (300_001, wrong)):
+        claims = FAKE.claims(exp=(NOW_MS + lifetime_ms + 0.5) / 1000)
+        assert verdict(FAKE.token(claims)) is reason, lifetime_ms
 
 
 def test_the_key_of_one_issuer_does_not_sign_for_another() -> None:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.model.rejection import Rejection
-from ott_extauthz.policy.document import Policy, PolicyDocument, policy_from
+from ott_extauthz.policy.document import Policy, PolicyDocument, policy_from, policy_from_files
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.policy.target import canonical_target
 
@@ -136,6 +136,8 @@ def test_overlaps_that_could_surprise_are_told_with_both_names(one: str, other: 
         (f"{A}, headers: {{x-probe: '1'}}", A, "headers that every caller chooses"),
         (A, f"{A}, headers: {{x-tenant: acme}}", "headers that every caller chooses"),
         ("path: /admin/health", "path: '/admin/{x}'", None),
+        ("path: /admin/health, methods: [GET]", "path: '/admin/{x}', methods: [GET, POST]", None),
+        ("path: /admin/health", "path: '/admin/{x}', methods: [GET]", "comes before"),
         ("path: /admin/health, hosts: [api]", "path: '/admin/{x**}'", None),
         ("path: /a, methods: [GET]", A, None),
         ("path: '/{x**}'", "path: /admin", None),
@@ -151,6 +153,7 @@ def test_a_public_route_that_comes_before_a_protected_one_is_an_error(
         assert policy_from(text, "p.yaml").table.routes
     else:
         (line,) = problems(text)
+        assert line.startswith("routes[0].match: ")
         assert complaint in line
 
 
@@ -186,6 +189,12 @@ def test_a_route_in_shadow_within_an_enforced_one_is_a_warning_since_it_opens_a_
     assert line == "routes[1].match: in shadow, also takes requests of routes[0] (r0)"
     assert warnings(policy(f"{guarded}, mode: shadow", shadow)) == []
     assert warnings(policy(guarded, f"match: {{path: /other}}, {TOKEN}, mode: shadow")) == []
+
+
+def test_a_method_left_out_on_the_very_same_path_is_a_warning_too() -> None:
+    guarded = f"match: {{methods: [POST], path: /admin}}, {TOKEN}"
+    (line,) = warnings(policy(guarded, f"match: {{methods: [GET], path: /admin}}, {PUBLIC}"))
+    assert line == "routes[1].match: public, also takes GET of routes[0] (r0)"
 
 
 def test_a_warning_names_a_few_and_counts_the_others() -> None:
@@ -267,6 +276,36 @@ def test_clients_and_roles_that_mean_nothing_are_told(head: str, route: str, exp
 def test_a_role_of_two_files_or_a_public_route_with_roles_is_refused() -> None:
     line = "routes[0].roles: a public route asks for no token, so roles would guard nothing"
     assert line in problems(policy(f"match: {{path: /a}}, roles: [payer], {PUBLIC}", head=ROLES + RGS))
+
+
+def test_what_two_files_say_of_one_name_must_agree() -> None:
+    route = f"match: {{path: /a}}, {TOKEN}"
+    head = ROLES + RGS
+    with pytest.raises(DocumentError) as caught:
+        policy_from_files([(policy(route, head=head), "a.yaml"), ("revision: r2\nroles: {payer: [read]}\n", "b.yaml")])
+    assert [re.sub(r":\d+:\d+:", ":", str(problem)) for problem in caught.value.problems] == [
+        "b.yaml: revision: a.yaml has another revision; write it once, or the same everywhere",
+        "b.yaml: roles.payer: a.yaml has this role too",
+    ]
+
+
+def test_a_route_of_another_file_is_named_with_its_place() -> None:
+    text = policy(f"match: {{path: /a}}, {TOKEN}")
+    with pytest.raises(DocumentError) as caught:
+        policy_from_files([(text, "a.yaml"), (text.replace("/a", "/b"), "b.yaml")])
+    assert [str(problem) for problem in caught.value.problems] == [
+        "b.yaml:3:12: routes[0].name: a.yaml:3: routes[0] (r0) has this name too"
+    ]
+
+
+def test_a_policy_without_routes_is_told_at_its_routes() -> None:
+    assert problems("revision: r1\n") == ["routes: required: a policy without routes refuses everything"]
+
+
+def test_a_route_that_nobody_can_call_is_told_behind_a_public_one_too() -> None:
+    head = "clients: [{client_id: a, may_call: {hosts: [b]}}]\n"
+    found = problems(policy(f"match: {{path: /p}}, {PUBLIC}", f"match: {{path: /a, hosts: [c]}}, {TOKEN}", head=head))
+    assert any(line.startswith("routes[1]: can never be called: no client") for line in found), found
 
 
 def test_a_grant_without_use_is_a_warning() -> None:

@@ -16,6 +16,7 @@ from ott_extauthz.policy.host import MAX_HOST_CHARACTERS, canonical_host
         ("api.example.com:443", "http", "api.example.com:443"),
         ("api.example.com:8443", "https", "api.example.com:8443"),
         ("api:80", "", "api:80"),
+        ("api:65535", "", "api:65535"),
         ("wallet_api", "http", "wallet_api"),
         ("_dmarc.example", "http", "_dmarc.example"),
         ("xn--bcher-kva.example", "http", "xn--bcher-kva.example"),

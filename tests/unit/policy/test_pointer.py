@@ -47,6 +47,11 @@ def test_a_twin_by_unicode_folding_is_a_twin() -> None:
     assert pointer_from("/stake").found_in({"stake": 1, "\u017fta\u212ae": 9000}) is MISSING
 
 
+@pytest.mark.parametrize("text", ["/" + "a" * 255, "/a" * 16])
+def test_the_longest_pointers(text: str) -> None:
+    assert "/" + "/".join(pointer_from(text).steps) == text
+
+
 @pytest.mark.parametrize("text", [None, 1, "amount", "#/amount", "/a~", "/a~2", "/a" * 17, "/" + "a" * 256])
 def test_what_is_no_pointer_is_told(text: object) -> None:
     with pytest.raises(ValueError, match="JSON pointer"):

@@ -65,6 +65,15 @@ async def test_a_role_asks_for_its_scopes_and_never_brings_them(
     assert isinstance(decision, Allow) if reason is None else isinstance(decision, Deny) and decision.reason is reason
 
 
+async def test_a_scope_in_the_token_counts_only_where_a_role_of_the_client_grants_it() -> None:
+    """The issuer was talked into a wider scope: the policy's own roles still hold."""
+    desk = Desk(policy=POLICY.replace('routes: ["wallet-*"], hosts: [wallet.api]', 'routes: ["*"]'))
+    facts = desk.facts(("x-ott", desk.token(scope="wallet:read wallet:debit")), method="GET", path="/report")
+    decision = await desk.ask(facts)
+    assert isinstance(decision, Deny)
+    assert decision.reason is Reason.ROLE_MISSING
+
+
 async def test_a_client_goes_to_its_hosts_only_though_the_route_is_for_any() -> None:
     decision = await decided("/v1/open", host="other.api")
     assert isinstance(decision, Deny)

@@ -49,6 +49,11 @@ def test_what_hides_nothing_is_not_warned_about(text: str) -> None:
     assert messages(text) == []
 
 
+def test_what_is_read_inside_a_value_of_the_policy_is_named_by_its_own_path() -> None:
+    (message,) = messages("{'a': request.json.b}.a == 1 || token.sub == 'x'")
+    assert "even if request.json.b cannot be read" in message
+
+
 def test_for_deny_when_and_and_or_change_places() -> None:
     assert messages("request.json.a == 1 || request.json.b == 2", denies=True) == []
     (message,) = messages("request.json.a == 1 && request.json.b == 2", denies=True)

@@ -31,6 +31,12 @@ def test_a_body_that_is_no_map_stays_what_it_is(value: object) -> None:
     assert outcome.truth is Truth.ERROR
 
 
+def test_a_member_that_no_condition_reads_cannot_break_it() -> None:
+    where = situation(request=request(json=body({"a": 1, "note": "x\0", "deep": {"n": 2**70}})))
+    assert compiled("request.json.a == 1").evaluate(where) == Outcome(Truth.TRUE)
+    assert compiled("size(request.json) == 3").evaluate(where).truth is Truth.ERROR
+
+
 def test_a_narrowed_map_answers_as_the_whole_one() -> None:
     where = situation(request=request(json=body({"a": {"b": [1]}, "z": 1})))
     text = "request.json.a.b[0] == 1 && !('y' in request.json) && !has(request.json.x) && 'z' in request.json"

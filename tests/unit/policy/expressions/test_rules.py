@@ -12,6 +12,11 @@ def refused(text: str) -> str:
     return error.value.message
 
 
+def test_types_that_do_not_go_together_are_told_without_a_word_about_money_where_none_is() -> None:
+    assert refused("token.sub == 1") == "found no matching overload for '_==_' applied to '(string, int)'"
+    assert refused("token.max_amount == 'a'").endswith('an amount is compared with an amount: money(value, "EUR")')
+
+
 @pytest.mark.parametrize(
     "text",
     [
