@@ -24,7 +24,7 @@ class Sabotage:
 
 SABOTAGES: Final = {
     "no-fence": Sabotage(
-        "ott_extauthz.stores.redislist.script", "if not (issued_at > since + margin) then", "if false then"
+        "ott_extauthz.stores.redislist.script", "if not (number(issued_at) > since + margin) then", "if false then"
     ),
     "no-nonce": Sabotage(
         "ott_extauthz.stores.redislist.script", "string.sub(rest, 1, #nonce + 1) == nonce .. ':'", "false"

@@ -99,7 +99,7 @@ def test_a_body_that_no_condition_reads_may_be_anything() -> None:
 
 
 def test_a_body_that_any_condition_reads_is_read_for_all() -> None:
-    assert refusal(when("true"), deny_when(BODY), body=NO_BODY) == (Reason.BODY_INCOMPLETE, "when")
+    assert refusal(when("true"), deny_when(BODY), body=NO_BODY) == (Reason.BODY_INCOMPLETE, "deny_when[0]")
 
 
 def test_rules_say_what_they_need() -> None:

@@ -60,16 +60,17 @@ def test_the_time_is_the_one_of_the_decision_to_the_millisecond() -> None:
 
 @pytest.mark.parametrize(
     ("path", "wallet"),
-    [("/v1/wallets/caf%C3%A9/x", "caf\u00e9"), ("/v1/wallets/a%20b/x", "a b"), ("/v1/wallets/%2541/x", "%41")],
+    [("/v1/wallets/caf%C3%A9/x", "caf\u00e9"), ("/v1/wallets/a%20b/x", "a b")],
 )
 def test_a_path_parameter_is_seen_as_a_server_decodes_it_once(path: str, wallet: str) -> None:
     assert situation(asked(path=path), wallet=2, last=3).request.path_params == {"wallet": wallet, "last": "x"}
 
 
-def test_a_header_that_came_twice_is_not_there() -> None:
+def test_a_header_that_came_twice_is_unclear() -> None:
     """Whichever of the two a condition compared, the upstream may take the other."""
     found = situation(asked(headers=(("x-role", "user"), ("x-role", "admin"), ("x-a", "1")))).request
-    assert found.headers == {"x-a": "1"}
+    assert found.headers["x-a"] == "1"
+    assert isinstance(found.headers["x-role"], seen.Unclear)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +84,15 @@ def test_a_header_that_came_twice_is_not_there() -> None:
         ("a+b=c+d%2Be", {"a b": ["c d+e"]}),
         ("%61=%C3%A9", {"a": ["\u00e9"]}),
         ("a=%2531", {"a": ["%31"]}),
-        ("a=1&b=%FF", None),
-        ("%C0%AF=1", None),
     ],
 )
-def test_a_query_is_read_as_a_form_or_not_at_all(query: str, expected: dict[str, list[str]] | None) -> None:
+def test_a_query_is_read_as_a_form(query: str, expected: dict[str, list[str]]) -> None:
     assert situation(asked(path=f"/?{query}")).request.query == expected
+
+
+@pytest.mark.parametrize("query", ["a=1&b=%FF", "%C0%AF=1"])
+def test_a_query_that_is_no_text_is_unclear(query: str) -> None:
+    assert isinstance(situation(asked(path=f"/?{query}")).request.query, seen.Unclear)
 
 
 def test_what_no_condition_names_is_not_worked_out() -> None:
@@ -163,22 +167,6 @@ def test_a_claim_that_is_not_there_is_absent() -> None:
     assert (found.txn, found.auth_time, found.acr, found.amr, found.sid, found.act) == (None,) * 6
 
 
-@pytest.mark.parametrize(
-    ("claim", "value"),
-    [
-        ("acr", ["high"]),
-        ("acr", 1),
-        ("amr", "pwd"),
-        ("amr", ["pwd", 1]),
-        ("amr", {"pwd": 1}),
-        ("sid", {}),
-        ("act", "x"),
-    ],
-)
-def test_a_claim_of_the_wrong_type_counts_as_absent(claim: str, value: object) -> None:
-    assert getattr(token({claim: value}), claim) is None
-
-
 def mandates(*details: dict[str, Any]) -> dict[str, Any]:
     return {"authorization_details": [{"type": "mandate", **detail} for detail in details]}
 
@@ -219,12 +207,3 @@ def test_the_one_mandate_is_seen_whole() -> None:
 def test_what_a_mandate_does_not_have_is_absent() -> None:
     assert situation(asked(mandates({"brand": "A"}))).mandate == seen.Mandate(brand=["A"])
     assert situation(asked(mandates({"region": "EU"}))).mandate == seen.Mandate(region=["EU"])
-
-
-def test_of_two_mandates_none_is_seen() -> None:
-    """A caller who holds two would else be judged by the wider."""
-    found = situation(asked(mandates({"brand": "A", "max_amount": EUR}, {"brand": "B"})))
-    assert found.mandate is None
-    assert found.token is not None
-    assert found.token.max_amount is None
-    assert situation().mandate is None
