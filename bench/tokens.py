@@ -1,8 +1,10 @@
 """Requests to measure with: one fresh token each, 2 KB, as Envoy would send them."""
 
+import asyncio
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from envoy.config.core.v3.base_pb2 import HeaderValue
@@ -11,7 +13,8 @@ from nacl.signing import SigningKey
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.demo.pki import Authority
-from ott_extauthz.issuer.minter import Minter, MintOrder
+from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder
 
 ISSUER = "https://issuer.bench"
 _KEY = SigningKey.generate()
@@ -23,8 +26,13 @@ class _Signer:
     kid = "bench"
     algorithm = "EdDSA"
 
-    def sign(self, message: bytes) -> bytes:
-        return _KEY.sign(message).signature
+    async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
+        return [_KEY.sign(message).signature for message in messages]
+
+
+class _Ring:
+    signer = _Signer()
+    jwks = b""
 
 
 class _Clock:
@@ -35,7 +43,7 @@ class _Clock:
         return time.monotonic()
 
 
-_MINTER = Minter(issuer=ISSUER, signer=_Signer(), clock=_Clock(), entropy=secrets.token_bytes)
+_MINTER = Minter(issuer=ISSUER, rings={DEFAULT_RING: _Ring()}, clock=_Clock(), entropy=secrets.token_bytes)
 _ORDER = MintOrder(
     subject="spiffe://bank.bench/rgs", client_id="rgs", audience="wallet.api", scope=frozenset({"wallet:debit"}),
     lifetime_ms=300_000, thumbprint=_IDENTITY.thumbprint,
@@ -50,7 +58,8 @@ def jwks() -> bytes:
 
 def debit() -> bytes:
     """A request for the one-time route, with a token of its own."""
-    return _request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", _MINTER.mint(_ORDER)))
+    (token,) = asyncio.run(_MINTER.mint([_ORDER]))
+    return _request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", token))
 
 
 def public() -> bytes:

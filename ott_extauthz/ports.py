@@ -1,6 +1,6 @@
 """What do the inner rooms need from outside?  Narrow ports, each with the one error it may raise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from ipaddress import IPv4Address, IPv6Address
@@ -313,8 +313,15 @@ class CheckObserver(Protocol):
         ...
 
 
+class SigningError(Exception):
+    """A signature could not be made: the key's place is unreachable, or refuses.  Names no secret."""
+
+
 class Signer(Protocol):
-    """Signs with the issuer's active key; the private key never leaves it."""
+    """Signs with one key; the private key never leaves it.
+
+    Many messages go together, so that a key that lives elsewhere is asked once for a whole batch.
+    """
 
     @property
     def kid(self) -> str:
@@ -326,6 +333,24 @@ class Signer(Protocol):
         """The JOSE algorithm name."""
         ...
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the JWS signature over ``message`` (RFC 7518 form)."""
+    async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the JWS signature over each message, in order (RFC 7518 form).
+
+        Raises:
+            SigningError: none of them was signed.
+        """
+        ...
+
+
+class KeyRing(Protocol):
+    """The issuer's keys, which change while it runs: whoever signs or publishes asks anew each time."""
+
+    @property
+    def signer(self) -> Signer:
+        """The signer of the active key."""
+        ...
+
+    @property
+    def jwks(self) -> bytes:
+        """The JWK Set to publish: every key that verifies something now, or soon will."""
         ...

@@ -16,10 +16,13 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.issuer.authentication import MutualTls
 from ott_extauthz.issuer.certificate import PresentedCertificate
-from ott_extauthz.issuer.grants import ClientCredentials
-from ott_extauthz.issuer.minter import Minter, MintOrder, OrderError
+from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials
+from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
+from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
@@ -71,7 +74,7 @@ def run_issuer(
     return 0
 
 
-def mint_token(  # noqa: PLR0913 - each is an option of `mint`
+async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     settings: Settings,
     *,
     audience: str,
@@ -106,8 +109,10 @@ def mint_token(  # noqa: PLR0913 - each is an option of `mint`
         thumbprint=None if certificate is None else certificate.sha256,
         narrowing=narrowing or {},
     )
-    signer = load_keys(issuer.keys).signer
-    return Minter(issuer=issuer.url, signer=signer, clock=clock or SystemClock(), entropy=entropy).mint(order)
+    rings = {DEFAULT_RING: load_keys(issuer.keys)}
+    minter = Minter(issuer=issuer.url, rings=rings, clock=clock or SystemClock(), entropy=entropy)
+    (token,) = await minter.mint([order])
+    return token
 
 
 async def _serve(
@@ -158,16 +163,13 @@ def _address(runner: web.AppRunner) -> str:
 
 def _app(inputs: IssuerInputs, *, clock: Clock, entropy: Entropy, observer: IssuerObserver) -> web.Application:
     url = inputs.settings.url
-    return issuer_app(
-        Issuer(
-            urls=IssuerUrls(url),
-            grants=ClientCredentials(clients=inputs.clients, lifetime_ms=inputs.settings.lifetime),
-            minter=Minter(issuer=url, signer=inputs.keys.signer, clock=clock, entropy=entropy),
-            jwks=inputs.keys.jwks,
-            clock=clock,
-            observer=observer,
-        )
+    minter = Minter(issuer=url, rings={DEFAULT_RING: inputs.keys}, clock=clock, entropy=entropy)
+    endpoint = TokenEndpoint(
+        authenticator=MutualTls(inputs.clients),
+        grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=inputs.settings.lifetime)},
+        minter=minter,
     )
+    return issuer_app(Issuer(urls=IssuerUrls(url), endpoint=endpoint, keys=inputs.keys, clock=clock, observer=observer))
 
 
 def _context(inputs: IssuerInputs, observer: IssuerObserver, source: str) -> RotatingContext:

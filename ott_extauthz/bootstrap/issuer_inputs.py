@@ -7,7 +7,7 @@ from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.settings import Issuer, Settings
-from ott_extauthz.stores.key_files import KeyFileError, KeyRing, load_keys
+from ott_extauthz.stores.key_files import FileRing, KeyFileError, load_keys
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"
@@ -21,7 +21,7 @@ class IssuerInputs:
     settings: Issuer
     tls: TlsFiles
     clients: Clients
-    keys: KeyRing
+    keys: FileRing
 
 
 def issuer_inputs(settings: Settings, *, source: str = CONFIGURATION) -> IssuerInputs:
@@ -72,7 +72,7 @@ def _clients(path: Path, problems: list[Problem]) -> Clients | None:
     return None
 
 
-def _keys(directory: Path, problems: list[Problem]) -> KeyRing | None:
+def _keys(directory: Path, problems: list[Problem]) -> FileRing | None:
     try:
         return load_keys(directory)
     except KeyFileError as error:

@@ -1,5 +1,6 @@
 """``ott-extauthz mint`` and ``inspect``: one token, made or looked at."""
 
+import asyncio
 import hashlib
 import json
 import sys
@@ -15,7 +16,7 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.cli.options import BAD, DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.documents.validated import Duration
-from ott_extauthz.issuer.minter import OrderError
+from ott_extauthz.issuer.order import OrderError
 from ott_extauthz.model.body import Body
 from ott_extauthz.model.json_body import json_body
 from ott_extauthz.stores.key_files import KeyFileError
@@ -44,7 +45,7 @@ def mint(
 
     settings = settings_or_exit(config)
     try:
-        token = mint_token(
+        minting = mint_token(
             settings,
             audience=audience,
             client_id=client_id,
@@ -55,6 +56,7 @@ def mint(
             narrowing=_narrowing(htm, htp, digest_file, authorization_details),
             source=str(config),
         )
+        token = asyncio.run(minting)
     except (DocumentError, KeyFileError, OrderError) as error:
         fail(error)
     except OSError as error:

@@ -4,14 +4,23 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.framing import framed
 from ott_extauthz.model.mandate import Constraints, RequestBinding
 
-TOKEN_TYPE: Final = "ott+jwt"
-"""``typ`` of a one-time token's JOSE header (RFC 8725 §3.11: explicit types keep kinds of tokens apart)."""
+
+class TokenKind(StrEnum):
+    """``typ`` of a token's JOSE header (RFC 8725 §3.11): explicit types keep kinds of tokens apart."""
+
+    ONE_TIME = "ott+jwt"
+    ACCESS = "at+jwt"  # RFC 9068: access tokens, and mandates, which are access tokens narrowed by their details
+    TRANSACTION = "txntoken+jwt"  # draft-ietf-oauth-transaction-tokens
+
+
+TOKEN_TYPE: Final = TokenKind.ONE_TIME
 
 MAX_TOKEN_BYTES: Final = 8192
 """A compact token longer than this is refused unread; ours are about 650 bytes."""

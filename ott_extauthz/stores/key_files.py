@@ -58,7 +58,7 @@ class _Ring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRing:
+class FileRing:
     """A loaded key directory: what is in it, a signer for the active key, and the JWK Set to publish."""
 
     keys: tuple[RingKey, ...]
@@ -82,7 +82,7 @@ def init_keys(directory: Path, *, algorithm: SigningAlgorithm = "EdDSA", now_ms:
             return _write_ring(directory, algorithm, now_ms)
 
 
-def load_keys(directory: Path) -> KeyRing:
+def load_keys(directory: Path) -> FileRing:
     """Load a key directory for signing.
 
     Raises:
@@ -98,7 +98,7 @@ def load_keys(directory: Path) -> KeyRing:
     jwks = _jwks(key, keys[0].alg)
     if _json(directory / JWKS_FILE, Any) != jwks:
         raise KeyFileError(directory / JWKS_FILE, "is not the public half of the ring's key", _RESTORE)
-    return KeyRing(keys=keys, signer=signer, jwks=msgspec.json.encode(jwks))
+    return FileRing(keys=keys, signer=signer, jwks=msgspec.json.encode(jwks))
 
 
 def list_keys(directory: Path) -> tuple[RingKey, ...]:

@@ -6,6 +6,7 @@
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
@@ -26,6 +27,7 @@ MIN_RSA_BITS: Final = 2048  # RFC 7518 §3.3
 _NEW_RSA_BITS: Final = 3072  # as strong as the other algorithms here (NIST SP 800-57)
 _ED25519_BYTES: Final = 64
 _P256_BYTES: Final = 32
+_PSS: Final = padding.PSS(padding.MGF1(SHA256()), SHA256.digest_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Ed25519Signer:
     secret: bytes = field(repr=False)  # seed || public key, libsodium's form
     algorithm: str = "EdDSA"
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature."""
-        return crypto_sign(message, self.secret)[:_ED25519_BYTES]
+    async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
+        """Return 64-byte signatures."""
+        return [crypto_sign(message, self.secret)[:_ED25519_BYTES] for message in messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,9 @@ class P256Signer:
     key: ec.EllipticCurvePrivateKey = field(repr=False)
     algorithm: str = "ES256"
 
-    def sign(self, message: bytes) -> bytes:
+    async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         """Return r || s, 32 bytes each; JWS has no DER (RFC 7518 §3.4)."""
-        r, s = decode_dss_signature(self.key.sign(message, ec.ECDSA(SHA256())))
-        return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
+        return [joined(self.key.sign(message, ec.ECDSA(SHA256()))) for message in messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,16 @@ class RsaSigner:
     key: rsa.RSAPrivateKey = field(repr=False)
     algorithm: Literal["RS256", "PS256"]
 
-    def sign(self, message: bytes) -> bytes:
-        """Return a signature as long as the modulus."""
-        if self.algorithm == "RS256":
-            return self.key.sign(message, padding.PKCS1v15(), SHA256())
-        return self.key.sign(message, padding.PSS(padding.MGF1(SHA256()), SHA256.digest_size), SHA256())
+    async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
+        """Return signatures as long as the modulus."""
+        scheme = padding.PKCS1v15() if self.algorithm == "RS256" else _PSS
+        return [self.key.sign(message, scheme, SHA256()) for message in messages]
+
+
+def joined(der: bytes) -> bytes:
+    """Return a DER signature of ECDSA on P-256 as JWS has it: r || s."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
 
 
 def new_key(algorithm: SigningAlgorithm) -> PrivateKey:

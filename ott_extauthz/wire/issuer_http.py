@@ -14,11 +14,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ott_extauthz.issuer.grants import ClientCredentials, Form
-from ott_extauthz.issuer.minter import Minter, MintOrder
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
-from ott_extauthz.ports import Clock
+from ott_extauthz.issuer.order import MintOrder
+from ott_extauthz.issuer.request import Form, TokenRequest
+from ott_extauthz.issuer.token_endpoint import TokenEndpoint
+from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.wire.issuer_metadata import IssuerUrls, metadata
 from ott_extauthz.wire.issuer_peer import peer_certificate
 
@@ -39,9 +40,8 @@ class Issuer:
     """What the endpoints answer with."""
 
     urls: IssuerUrls
-    grants: ClientCredentials
-    minter: Minter
-    jwks: bytes
+    endpoint: TokenEndpoint
+    keys: KeyRing
     clock: Clock
     observer: IssuerObserver
 
@@ -50,16 +50,22 @@ class Issuer:
         form = await _form(request)
         if isinstance(form, OAuthError):
             return self._refused(form)
-        order = self.grants.judge(form, peer_certificate(request), now_ms=self.clock.now_ms())
-        if isinstance(order, OAuthError):
-            return self._refused(order)
-        answer = _answer(self.minter.mint(order), order)
-        self.observer.issued(order.client_id, order.audience)
-        return _json(answer, headers=_NEVER_STORED)
+        asked = TokenRequest(
+            form=form,
+            certificate=peer_certificate(request),
+            authorization=tuple(request.headers.getall("Authorization", ())),
+            dpop=tuple(request.headers.getall("DPoP", ())),
+            now_ms=self.clock.now_ms(),
+        )
+        issued = await self.endpoint.answer(asked)
+        if isinstance(issued, OAuthError):
+            return self._refused(issued)
+        self.observer.issued(issued.order.client_id, issued.order.audience)
+        return _json(_answer(issued.token, issued.order), headers=_NEVER_STORED)
 
     async def key_set(self, _: web.Request) -> web.Response:
         """Show the public keys to whoever asks, certificate or not."""
-        return web.Response(body=self.jwks, content_type="application/jwk-set+json", headers=_PUBLIC)
+        return web.Response(body=self.keys.jwks, content_type="application/jwk-set+json", headers=_PUBLIC)
 
     async def metadata(self, _: web.Request) -> web.Response:
         """Describe the server (RFC 8414 §3.2)."""
@@ -116,8 +122,6 @@ def _answer(token: str, order: MintOrder) -> dict[str, Any]:
 async def _form(request: web.Request) -> Form | OAuthError:
     if request.content_type != FORM:
         return _invalid(f"the content type is not {FORM}")
-    if "Authorization" in request.headers:  # RFC 6749 §2.3: one mechanism only, and ours is the certificate
-        return _invalid("clients authenticate with their TLS certificate and nothing else")
     try:
         async with asyncio.timeout(_BODY_WITHIN_SECONDS):
             body = await request.read()
@@ -144,7 +148,13 @@ def _invalid(description: str, status: int = 400) -> OAuthError:
 
 def _refusal(error: OAuthError, headers: Mapping[str, str] = _NEVER_STORED) -> web.Response:
     body = {"error": error.error, "error_description": error.description}
-    return _json(body, status=error.status, headers={**_NEVER_STORED, **headers})
+    told = {
+        "WWW-Authenticate": error.challenge,
+        "DPoP-Nonce": error.dpop_nonce,
+        "Retry-After": None if error.retry_after_ms is None else str(-(-error.retry_after_ms // 1000)),
+    }
+    said = {name: text for name, text in told.items() if text is not None}
+    return _json(body, status=error.status, headers={**_NEVER_STORED, **headers, **said})
 
 
 def _json(content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str]) -> web.Response:

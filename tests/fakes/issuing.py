@@ -1,6 +1,24 @@
 """Around the issuer: a clock that stands where it is set, and an observer that remembers."""
 
+import asyncio
+from dataclasses import dataclass
+
+from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.issuer.order import MintOrder
+from ott_extauthz.ports import Signer
+
+
+@dataclass(frozen=True)
+class OneKey:
+    """A ring that never turns."""
+
+    signer: Signer
+    jwks: bytes = b'{"keys":[]}'
+
+
+def minted(minter: Minter, order: MintOrder) -> str:
+    return asyncio.run(minter.mint([order]))[0]
 
 
 class SetClock:

@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.bootstrap.issuer import build_issuer, mint_token, run_issuer
 from ott_extauthz.documents.problems import DocumentError
-from ott_extauthz.issuer.minter import OrderError
+from ott_extauthz.issuer.order import OrderError
 from ott_extauthz.settings import load
 from ott_extauthz.wire.http_server import _FaultsByType, serve_http
 from ott_extauthz.wire.issuer_tls import RotatingContext
@@ -29,7 +29,7 @@ from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, raw
 
 
 async def test_minting_at_the_keys(bank: Bank, rgs: Leaf) -> None:
-    token = mint_token(
+    token = await mint_token(
         bank.settings,
         audience="wallet.api",
         client_id="rgs",
@@ -58,7 +58,7 @@ async def test_minting_at_the_keys(bank: Bank, rgs: Leaf) -> None:
 async def test_minting_at_the_keys_has_the_same_bounds(bank: Bank, change: dict[str, Any]) -> None:
     options: dict[str, Any] = {"audience": "wallet.api", "client_id": "rgs", "scope": frozenset()} | change
     with pytest.raises(OrderError):
-        mint_token(bank.settings, **options)
+        await mint_token(bank.settings, **options)
 
 
 _RUN = """

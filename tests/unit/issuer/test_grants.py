@@ -1,17 +1,25 @@
 """Who gets which token: each refusal of RFC 6749 §5.2, 8705 §2 and 8707 §2, and what an order then says."""
 
+import asyncio
+import secrets
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ott_extauthz.issuer.authentication import MutualTls
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.clients import clients_from
-from ott_extauthz.issuer.grants import ClientCredentials
-from ott_extauthz.issuer.minter import MintOrder
+from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials
+from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError
+from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder
+from ott_extauthz.issuer.request import TokenRequest
+from ott_extauthz.issuer.token_endpoint import Issued, TokenEndpoint
 from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.stores.signing import new_key, signer_from
+from tests.fakes.issuing import OneKey, SetClock
 
 NOW_MS = 1_795_000_000_000
 RGS = "spiffe://bank.example/rgs"
@@ -39,7 +47,24 @@ clients:
 """,
     "clients.yaml",
 )
-GRANTS = ClientCredentials(clients=CLIENTS, lifetime_ms=30_000)
+_SIGNER = signer_from(new_key("EdDSA"), "EdDSA")
+assert _SIGNER is not None
+ENDPOINT = TokenEndpoint(
+    authenticator=MutualTls(CLIENTS),
+    grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=30_000)},
+    minter=Minter(
+        issuer="https://issuer.bank.example",
+        rings={DEFAULT_RING: OneKey(_SIGNER)},
+        clock=SetClock(NOW_MS),
+        entropy=secrets.token_bytes,
+    ),
+)
+
+
+def asked(fields: dict[str, list[str]], shown: PresentedCertificate | None) -> MintOrder | OAuthError:
+    request = TokenRequest(form=fields, certificate=shown, now_ms=NOW_MS)
+    answer = asyncio.run(ENDPOINT.answer(request))
+    return answer.order if isinstance(answer, Issued) else answer
 
 
 def certificate(**changes: Any) -> PresentedCertificate:
@@ -66,7 +91,7 @@ GOOD = certificate()
 
 
 def judged(shown: PresentedCertificate = GOOD, /, **changes: list[str] | None) -> MintOrder | OAuthError:
-    return GRANTS.judge(form(**changes), shown, now_ms=NOW_MS)
+    return asked(form(**changes), shown)
 
 
 def refusal(shown: PresentedCertificate = GOOD, /, **changes: list[str] | None) -> tuple[str, int]:
@@ -123,7 +148,7 @@ def test_an_unknown_client_and_a_wrong_certificate_are_told_the_same() -> None:
 
 
 def test_without_a_certificate_nobody_is_known() -> None:
-    error = GRANTS.judge(form(), None, now_ms=NOW_MS)
+    error = asked(form(), None)
     assert isinstance(error, OAuthError)
     assert (error.error, error.status) == ("invalid_client", 401)
 
@@ -230,10 +255,11 @@ _VALUES = (
 )
 
 
+@settings(deadline=None)  # each asks in an event loop of its own
 @given(st.dictionaries(_NAMES, st.lists(_VALUES, max_size=3)))
-def test_whatever_is_asked_nobody_gets_more_than_is_written(asked: dict[str, list[str]]) -> None:
-    for fields in (asked, form() | asked):
-        answer = GRANTS.judge(fields, GOOD, now_ms=NOW_MS)
+def test_whatever_is_asked_nobody_gets_more_than_is_written(sent: dict[str, list[str]]) -> None:
+    for fields in (sent, form() | sent):
+        answer = asked(fields, GOOD)
         if isinstance(answer, MintOrder):
             assert (answer.client_id, answer.subject, answer.thumbprint) == ("rgs", RGS, GOOD.sha256)
             assert answer.scope <= set(CLIENTS["rgs"].audiences[answer.audience].scopes)

@@ -15,11 +15,12 @@ from ott_extauthz.authn.base64url import decoded
 from ott_extauthz.authn.jwks import keys_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
-from ott_extauthz.issuer.minter import Minter, MintOrder, OrderError
+from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.stores.signing import SigningAlgorithm, new_key, public_jwk, signer_from
-from tests.fakes.issuing import SetClock
+from tests.fakes.issuing import OneKey, SetClock, minted
 
 ISSUER = "https://issuer.bank.example"
 ALGORITHMS: tuple[SigningAlgorithm, ...] = ("EdDSA", "ES256", "RS256", "PS256")
@@ -42,7 +43,9 @@ def minter(algorithm: SigningAlgorithm = "EdDSA") -> tuple[Minter, dict[str, Any
     key = a_key(algorithm)
     signer = signer_from(key, algorithm)
     assert signer is not None
-    built = Minter(issuer=ISSUER, signer=signer, clock=SetClock(NOW_MS), entropy=secrets.token_bytes)
+    built = Minter(
+        issuer=ISSUER, rings={DEFAULT_RING: OneKey(signer)}, clock=SetClock(NOW_MS), entropy=secrets.token_bytes
+    )
     return built, {"keys": [public_jwk(key.public_key(), algorithm)]}
 
 
@@ -54,11 +57,11 @@ def part(token: str, index: int) -> Any:
 
 def test_header_holds_three_members_and_no_more() -> None:
     built, jwks = minter()
-    assert part(built.mint(ORDER), 0) == {"alg": "EdDSA", "kid": jwks["keys"][0]["kid"], "typ": "ott+jwt"}
+    assert part(minted(built, ORDER), 0) == {"alg": "EdDSA", "kid": jwks["keys"][0]["kid"], "typ": "ott+jwt"}
 
 
 def test_claims_are_those_of_the_design() -> None:
-    claims = part(minter()[0].mint(ORDER), 1)
+    claims = part(minted(minter()[0], ORDER), 1)
     jti, txn = claims.pop("jti"), claims.pop("txn")
     assert claims == {
         "iss": ISSUER,
@@ -74,39 +77,39 @@ def test_claims_are_those_of_the_design() -> None:
 
 
 def test_milliseconds_are_printed_as_a_plain_decimal() -> None:
-    payload = decoded(minter()[0].mint(ORDER).split(".")[1])
+    payload = decoded(minted(minter()[0], ORDER).split(".")[1])
     assert payload is not None
     assert b'"iat":1795000000.123,"exp":1795000030.123' in payload
 
 
 def test_two_tokens_of_one_order_share_neither_jti_nor_txn() -> None:
     built, _ = minter()
-    tokens = [part(built.mint(ORDER), 1) for _ in range(2000)]
+    tokens = [part(minted(built, ORDER), 1) for _ in range(2000)]
     assert len({claims["jti"] for claims in tokens}) == len({claims["txn"] for claims in tokens}) == 2000
 
 
 def test_given_txn_is_kept_and_a_call_chain_stays_one_transaction() -> None:
-    assert part(minter()[0].mint(replace(ORDER, txn="t-1")), 1)["txn"] == "t-1"
+    assert part(minted(minter()[0], replace(ORDER, txn="t-1")), 1)["txn"] == "t-1"
 
 
 def test_optional_claims_appear_only_where_given() -> None:
     order = replace(ORDER, auth_time_ms=1_794_999_000_500, acr="urn:loa:3", amr=("hwk", "pin"), sid="s-1")
-    claims = part(minter()[0].mint(order), 1)
+    claims = part(minted(minter()[0], order), 1)
     assert [claims[name] for name in ("auth_time", "acr", "amr", "sid")] == [
         1_794_999_000.5, "urn:loa:3", ["hwk", "pin"], "s-1",
     ]  # fmt: skip
-    assert not {"auth_time", "acr", "amr", "sid"} & part(minter()[0].mint(ORDER), 1).keys()
+    assert not {"auth_time", "acr", "amr", "sid"} & part(minted(minter()[0], ORDER), 1).keys()
 
 
 def test_no_thumbprint_no_cnf_and_no_scope_no_claim() -> None:
-    claims = part(minter()[0].mint(replace(ORDER, thumbprint=None, scope=frozenset())), 1)
+    claims = part(minted(minter()[0], replace(ORDER, thumbprint=None, scope=frozenset())), 1)
     assert not {"cnf", "scope"} & claims.keys()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_pyjwt_verifies(algorithm: SigningAlgorithm) -> None:
     built, jwks = minter(algorithm)
-    token = built.mint(ORDER)
+    token = minted(built, ORDER)
     key = jwt.PyJWKSet.from_dict(jwks)[jwt.get_unverified_header(token)["kid"]]
     options: Any = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, key, algorithms=[algorithm], audience="wallet.api", issuer=ISSUER, options=options)
@@ -118,7 +121,7 @@ def test_pyjwt_verifies(algorithm: SigningAlgorithm) -> None:
 def test_joserfc_verifies(algorithm: SigningAlgorithm) -> None:
     built, jwks = minter(algorithm)
     keys = KeySet.import_key_set(jwks)  # type: ignore[arg-type]  # typed for its own dictionaries
-    token = joserfc_jwt.decode(built.mint(ORDER), keys, algorithms=[algorithm])
+    token = joserfc_jwt.decode(minted(built, ORDER), keys, algorithms=[algorithm])
     assert token.claims["sub"] == "spiffe://bank.example/rgs"
 
 
@@ -127,7 +130,7 @@ def test_our_own_check_accepts_to_the_millisecond(algorithm: SigningAlgorithm) -
     built, jwks = minter(algorithm)
     trust = {ISSUER: TrustedIssuer(ISSUER, frozenset({algorithm}), keys_from(json.dumps(jwks).encode()))}
     verifier = OneTimeTokenVerifier(trust=trust, iat_lead_ms=0, exp_leeway_ms=0)
-    token = verifier.verify(built.mint(replace(ORDER, lifetime_ms=300_000)), audience="wallet.api", now_ms=NOW_MS)
+    token = verifier.verify(minted(built, replace(ORDER, lifetime_ms=300_000)), audience="wallet.api", now_ms=NOW_MS)
     assert isinstance(token, VerifiedToken)
     assert (token.issued_at_ms, token.expires_at_ms) == (NOW_MS, NOW_MS + 300_000)
     assert token.confirmation.x5t_s256 == THUMBPRINT
@@ -159,9 +162,9 @@ def test_orders_out_of_bounds_cannot_be_built(change: dict[str, Any]) -> None:
 def test_weak_entropy_signs_nothing() -> None:
     signer = signer_from(new_key("EdDSA"), "EdDSA")
     assert signer is not None
-    built = Minter(issuer=ISSUER, signer=signer, clock=SetClock(NOW_MS), entropy=lambda _: b"\0")
+    built = Minter(issuer=ISSUER, rings={DEFAULT_RING: OneKey(signer)}, clock=SetClock(NOW_MS), entropy=lambda _: b"\0")
     with pytest.raises(RuntimeError, match="entropy"):
-        built.mint(ORDER)
+        minted(built, ORDER)
 
 
 def test_repr_of_an_order_shows_no_binding_and_no_session() -> None:
@@ -172,7 +175,7 @@ def test_repr_of_an_order_shows_no_binding_and_no_session() -> None:
 
 def test_what_narrows_a_token_stands_in_it_as_ordered() -> None:
     narrowing = {"htm": "POST", "authorization_details": [{"type": "mandate", "region": "EU"}]}
-    claims = part(minter()[0].mint(replace(ORDER, narrowing=narrowing)), 1)
+    claims = part(minted(minter()[0], replace(ORDER, narrowing=narrowing)), 1)
     assert {name: claims[name] for name in narrowing} == narrowing
 
 
@@ -188,4 +191,4 @@ def test_what_narrows_a_token_stands_in_it_as_ordered() -> None:
 )
 def test_an_order_cannot_widen_or_garble_a_token(narrowing: dict[str, Any], message: str) -> None:
     with pytest.raises(OrderError, match=message):
-        minter()[0].mint(replace(ORDER, narrowing=narrowing))
+        minted(minter()[0], replace(ORDER, narrowing=narrowing))

@@ -1,0 +1,57 @@
+"""What does the token endpoint answer?  One request judged, step by step, and a token minted or none.
+
+The order, each step refusing on its own (RFC 6749 §5.2):
+  1. the form: no parameter twice
+  2. the grant type: one that this server has
+  3. the client: authenticated, in one way only
+  4. the grant: what the client may have, never trimmed
+  5. the token: minted, bound to what the client has proven
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ott_extauthz.issuer.authentication import Authenticator
+from ott_extauthz.issuer.grants import Grant
+from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
+from ott_extauthz.issuer.order import MintOrder
+from ott_extauthz.issuer.request import Form, TokenRequest, doubled, invalid_request, value
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token, and the order it was minted by."""
+
+    token: str
+    order: MintOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEndpoint:
+    """Judges token requests; ``grants`` by their ``grant_type``."""
+
+    authenticator: Authenticator
+    grants: Mapping[str, Grant]
+    minter: Minter
+
+    async def answer(self, request: TokenRequest) -> Issued | OAuthError:
+        """Return a token, or the refusal in the words of RFC 6749 §5.2."""
+        grant = doubled(request.form) or self._grant(request.form)
+        if isinstance(grant, OAuthError):
+            return grant
+        requester = await self.authenticator.authenticate(request)
+        if isinstance(requester, OAuthError):
+            return requester
+        order = await grant.judge(request, requester)
+        if isinstance(order, OAuthError):
+            return replace(order, client_id=requester.client.client_id)
+        (token,) = await self.minter.mint([order])
+        return Issued(token, order)
+
+    def _grant(self, form: Form) -> Grant | OAuthError:
+        grant_type = value(form, "grant_type")
+        if grant_type is None:
+            return invalid_request("grant_type is missing")
+        unsupported = OAuthError(OAuthErrorCode.UNSUPPORTED_GRANT_TYPE, "this server does not have this grant type")
+        return self.grants.get(grant_type, unsupported)
