@@ -34,6 +34,8 @@ class _Ring:
     signer = _Signer()
     jwks = b""
 
+    async def run(self) -> None: ...
+
 
 class _Clock:
     def now_ms(self) -> int:

@@ -354,3 +354,55 @@ class KeyRing(Protocol):
     def jwks(self) -> bytes:
         """The JWK Set to publish: every key that verifies something now, or soon will."""
         ...
+
+    async def run(self) -> None:
+        """Do the ring's own work (look at files, rotate, refresh) until cancelled; one without work returns at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenWanted:
+    """Which one-time tokens a caller wants, all alike; ``scope`` None is all that the issuer grants for the audience.
+
+    ``htm``, ``htp`` and ``digest`` bind a token to the one request it is for; such a token is nobody else's.
+    """
+
+    audience: str
+    scope: frozenset[str] | None = None
+    htm: str | None = None
+    htp: str | None = None
+    digest: bytes | None = field(default=None, repr=False)
+
+    @property
+    def is_for_one_request(self) -> bool:
+        """Whether these tokens cannot be kept for whoever comes next."""
+        return self.digest is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A token nobody has used yet, and its life by the issuer's clock."""
+
+    text: str = field(repr=False)
+    issued_at_ms: int
+    expires_at_ms: int
+
+
+class TokenSourceError(Exception):
+    """No token was minted; ``is_lasting`` when asking again as we are will not help (a refusal, not an outage)."""
+
+    def __init__(self, detail: str, *, is_lasting: bool) -> None:
+        super().__init__(detail)
+        self.is_lasting = is_lasting
+
+
+class TokenSource(Protocol):
+    """Mints one-time tokens for this workload: the issuer asked over gRPC, or keys of our own."""
+
+    async def mint(self, wanted: TokenWanted, count: int) -> Sequence[MintedToken]:
+        """Return ``count`` fresh tokens.
+
+        Raises:
+            TokenSourceError: there is none.
+        """
+        ...

@@ -65,6 +65,9 @@ class FileRing:
     signer: Signer = field(repr=False)
     jwks: bytes = field(repr=False)
 
+    async def run(self) -> None:
+        """Return: a ring of one key that never turns has nothing to do."""
+
 
 def init_keys(directory: Path, *, algorithm: SigningAlgorithm = "EdDSA", now_ms: int) -> RingKey:
     """Make a key directory with one active key.

@@ -16,6 +16,8 @@ class OneKey:
     signer: Signer
     jwks: bytes = b'{"keys":[]}'
 
+    async def run(self) -> None: ...
+
 
 def minted(minter: Minter, order: MintOrder) -> str:
     return asyncio.run(minter.mint([order]))[0]
