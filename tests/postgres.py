@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.processes import free_port
 
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
 USER: Final = "postgres"
 _HOMES: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
 BIN: Final = _HOMES[-1].parent if _HOMES else None

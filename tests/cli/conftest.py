@@ -64,7 +64,7 @@ def fetch(url: str) -> tuple[int, str]:
         return 0, ""
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for real processes; bounded."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await asyncio.to_thread(condition):

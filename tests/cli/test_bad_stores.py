@@ -82,12 +82,12 @@ def serving(site: Site, **environment: str) -> Iterator[Path]:
     with printed.open("wb") as file:
         process = subprocess.Popen([*COMMAND, "serve"], cwd=site.path, env=environ, stdout=file, stderr=file)
     try:
-        until(lambda: bool(site.readyz()) or process.poll() is not None, "it does not serve", seconds=20)
+        until(lambda: bool(site.readyz()) or process.poll() is not None, "it does not serve", seconds=60)
         assert process.poll() is None, printed.read_text()
         yield printed
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 # --- What the files alone show.

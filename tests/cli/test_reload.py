@@ -41,7 +41,7 @@ async def test_all_workers_follow_a_changed_policy_and_keep_theirs_when_it_is_ba
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def test_config_check_warns_of_every_route_in_shadow(folder: Folder) -> None:

@@ -72,7 +72,7 @@ async def test_workers_are_started_restarted_and_drained_by_their_parent(folder:
         assert second != first
         assert fetch(f"http://127.0.0.1:{two_workers}/metrics")[1].count("ott_build_info{") == 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
         assert not any(is_alive(pid) for pid in second)
 
 
@@ -89,7 +89,7 @@ async def test_a_worker_that_cannot_start_ends_everything_with_one(
 ) -> None:
     (tmp_path / "b.sock").write_text("not a socket")
     with serving(folder) as process:
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert two_workers
         assert process.stderr is not None
         assert "not a socket" in process.stderr.read()
