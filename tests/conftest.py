@@ -1,10 +1,11 @@
 """What every kind of test may ask for, and how they are spread over two cores."""
 
 import re
-import socket
 from typing import Any
 
 import pytest
+
+from tests import processes
 
 _RIG = re.compile(r"tests/e2e/.*\[((?:native|grpcio)-(?:memory|redis))")
 
@@ -24,6 +25,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-        return port
+    return processes.free_port()
