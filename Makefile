@@ -9,7 +9,7 @@ ONCE ?=
 STORE ?=
 ARGS ?=
 
-.PHONY: demo test test-fast examples lint fix bench chaos mutants proto lock clean help
+.PHONY: demo test test-fast examples lint fix bench rotation chaos mutants proto lock clean help
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
@@ -17,6 +17,7 @@ help:
 	@echo "make examples   the policies of examples/, each against its cases"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
+	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
 	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
 	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
@@ -57,6 +58,9 @@ fix: .venv/ready
 
 bench: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/python -m bench $(ARGS)
+
+rotation: .venv/ready
+	@$(BIN)/python -m bench.rotation
 
 # matplotlib is wanted here alone, for the pictures.
 .venv/chaos: .venv/ready requirements/chaos.lock

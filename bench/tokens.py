@@ -61,6 +61,11 @@ def jwks() -> bytes:
 def debit() -> bytes:
     """A request for the one-time route, with a token of its own."""
     (token,) = asyncio.run(_MINTER.mint([_ORDER]))
+    return debit_with(token)
+
+
+def debit_with(token: str) -> bytes:
+    """A request for the one-time route with this token."""
     return _request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", token))
 
 

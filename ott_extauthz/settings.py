@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
+from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.store_url import StoreUrl, store_url
 
 PREFIX: Final = "OTT_"
@@ -230,12 +231,59 @@ class Drain(Model):
     grace: Duration = 5000
 
 
+class Rotation(Model):
+    """How signing keys turn.  ``every: 0s`` makes no new key by itself; what `keys rotate` began goes on all the same.
+
+    A next key is published ``publish_before`` it signs: verifiers must have read it by then.  A key that was replaced
+    stays published ``retire_after``: the longest life of a token (300 s), verifiers' leeway (60 s at most) and time for
+    other issuers to follow.
+    """
+
+    every: Duration = 0
+    publish_before: Duration = 600_000
+    retire_after: Duration = 420_000
+
+    @model_validator(mode="after")
+    def _leaves_no_gap(self) -> "Rotation":
+        if not 60_000 <= self.publish_before <= 604_800_000:  # noqa: PLR2004 - a file is followed in seconds
+            raise ValueError("publish_before is between 1m and 7d")
+        if not 360_000 <= self.retire_after <= 86_400_000:  # noqa: PLR2004 - see the docstring
+            raise ValueError("retire_after is between 6m and 1d")
+        if self.every and self.every < self.publish_before + self.retire_after:
+            raise ValueError("every is at least publish_before and retire_after together, or 0s")
+        return self
+
+
+class KeyDirectory(Model):
+    """A key ring in files.  What is left out is as for ``issuer.keys``."""
+
+    directory: FilePath
+    passphrase_file: FilePath | None = None
+    read_only: bool | None = None
+
+
+# Rings that live elsewhere join here, each told by a key of its own.
+KeyRing = Annotated[
+    KeyDirectory, BeforeValidator(lambda value: {"directory": value} if isinstance(value, str) else value)
+]
+RingName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class Issuer(Model):
-    """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz."""
+    """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz.
+
+    ``keys`` is the default ring; ``rings`` are further ones by name, for audiences that name them in clients.yaml.
+    ``passphrase_file`` holds what private keys are encrypted with.  ``read_only``: others put the key files there (a
+    Kubernetes Secret), a group may read them, and they are followed, never written.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
     listen: Address = "127.0.0.1:9003"
     keys: FilePath = Path("keys")
+    passphrase_file: FilePath | None = None
+    read_only: bool = False
+    rings: dict[RingName, KeyRing] = Field(default={})
+    rotation: Rotation = Rotation()
     clients: FilePath = Path("clients.yaml")
     lifetime: Duration = 30_000
     tls: Tls | None = None
@@ -246,6 +294,13 @@ class Issuer(Model):
     def _lifetime_is_bounded(cls, value: int) -> int:
         if not 1000 <= value <= 300_000:  # noqa: PLR2004 - see model.token.MAX_LIFETIME_MS
             raise ValueError("between 1s and 300s")
+        return value
+
+    @field_validator("rings")
+    @classmethod
+    def _the_default_ring_is_keys(cls, value: dict[str, KeyRing]) -> dict[str, KeyRing]:
+        if DEFAULT_RING_TITLE in value:
+            raise ValueError(f"{DEFAULT_RING_TITLE} is what the ring of issuer.keys is called; choose another name")
         return value
 
 
@@ -365,6 +420,8 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             return value.model_copy(update={name: anchored(part) for name, part in value})
         if isinstance(value, list):
             return [anchored(item) for item in value]
+        if isinstance(value, dict):
+            return {name: anchored(item) for name, item in value.items()}
         return value
 
     result: Settings = anchored(settings)

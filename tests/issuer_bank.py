@@ -16,7 +16,7 @@ import aiohttp
 from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.ports import Entropy
 from ott_extauthz.settings import Settings, load
-from ott_extauthz.stores.key_files import init_keys
+from ott_extauthz.stores.keyring import init_keys
 from ott_extauthz.wire.http_server import serve_http
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles
 from tests.fakes.certificates import Authority, Leaf, client_context

@@ -4,7 +4,6 @@ import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
 import uvloop
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.authentication import MutualTls
@@ -31,10 +31,10 @@ from ott_extauthz.observe.metrics import exposition
 from ott_extauthz.ports import Clock, Entropy
 from ott_extauthz.settings import Issuer as IssuerSettings
 from ott_extauthz.settings import Settings
-from ott_extauthz.stores.key_files import RingKey, load_keys
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
 from ott_extauthz.wire.issuer_http import Issuer, issuer_app
+from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import IssuerUrls
 from ott_extauthz.wire.issuer_peer import presented_from
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
@@ -48,7 +48,8 @@ def build_issuer(
     Raises:
         DocumentError: everything that keeps the issuer from starting.
     """
-    return _app(issuer_inputs(settings, source=source), clock=clock, entropy=entropy, observer=observer)
+    inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
+    return _app(inputs, clock=clock, entropy=entropy, observer=observer)
 
 
 def run_issuer(
@@ -64,9 +65,10 @@ def run_issuer(
         DocumentError: everything that keeps the issuer from starting.
         OSError: the address cannot be listened on.
     """
-    inputs, clock = issuer_inputs(settings, source=source), clock or SystemClock()
-    metrics = _metrics(inputs, clock)
+    clock = clock or SystemClock()
+    metrics = IssuerMetrics(clock.now_ms)
     observer = IssuerListeners(metrics, IssuerLog(new_logger(settings.log.level)), on_broken=metrics.faulted)
+    inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
     context = _context(inputs, observer, source)
     app = _app(inputs, clock=clock, entropy=entropy, observer=observer)
     grace = settings.drain.grace / 1000
@@ -84,6 +86,7 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     subject: str | None = None,
     lifetime_ms: int | None = None,
     narrowing: Mapping[str, Any] | None = None,
+    ring: str = DEFAULT_RING,
     clock: Clock | None = None,
     entropy: Entropy = secrets.token_bytes,
     source: str = CONFIGURATION,
@@ -94,11 +97,13 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     certificate's SPIFFE ID, else ``client_id``: as the token endpoint does it.
 
     Raises:
-        DocumentError: no issuer is configured.
+        DocumentError: no issuer is configured, or it has no such ring.
         KeyFileError: the keys cannot be used.
         OrderError: a token like this must not exist, or the certificate cannot be read.
     """
     issuer = issuer_settings(settings, source)
+    if ring not in ring_settings(issuer):
+        raise DocumentError([Problem(source, 0, 0, "issuer.rings", f"no ring {ring}")])
     certificate = None if certificate_pem is None else _certificate(certificate_pem)
     order = MintOrder(
         subject=subject or (certificate and certificate.spiffe_id) or client_id,
@@ -108,9 +113,11 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
         lifetime_ms=issuer.lifetime if lifetime_ms is None else lifetime_ms,
         thumbprint=None if certificate is None else certificate.sha256,
         narrowing=narrowing or {},
+        ring=ring,
     )
-    rings = {DEFAULT_RING: load_keys(issuer.keys)}
-    minter = Minter(issuer=issuer.url, rings=rings, clock=clock or SystemClock(), entropy=entropy)
+    clock = clock or SystemClock()
+    signing = ring_from(ring, ring_settings(issuer)[ring], issuer, clock=clock, listener=NobodyListens())
+    minter = Minter(issuer=issuer.url, rings={ring: signing}, clock=clock, entropy=entropy)
     (token,) = await minter.mint([order])
     return token
 
@@ -141,17 +148,6 @@ async def _ready() -> tuple[bool, list[str]]:
     return True, []
 
 
-def _metrics(inputs: IssuerInputs, clock: Clock) -> IssuerMetrics:
-    metrics = IssuerMetrics()
-    for key in inputs.keys.keys:
-        metrics.watch_key(key.kid, key.state, partial(_age_seconds, key, clock))
-    return metrics
-
-
-def _age_seconds(key: RingKey, clock: Clock) -> float:
-    return clock.now_ms() / 1000 - key.created.timestamp()
-
-
 def _address(runner: web.AppRunner) -> str:
     """Name the address really taken: with port 0 the system chose it."""
     taken = runner.addresses[0]
@@ -163,13 +159,16 @@ def _address(runner: web.AppRunner) -> str:
 
 def _app(inputs: IssuerInputs, *, clock: Clock, entropy: Entropy, observer: IssuerObserver) -> web.Application:
     url = inputs.settings.url
-    minter = Minter(issuer=url, rings={DEFAULT_RING: inputs.keys}, clock=clock, entropy=entropy)
+    minter = Minter(issuer=url, rings=inputs.rings, clock=clock, entropy=entropy)
     endpoint = TokenEndpoint(
         authenticator=MutualTls(inputs.clients),
         grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=inputs.settings.lifetime)},
         minter=minter,
     )
-    return issuer_app(Issuer(urls=IssuerUrls(url), endpoint=endpoint, keys=inputs.keys, clock=clock, observer=observer))
+    keys = PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings))
+    app = issuer_app(Issuer(urls=IssuerUrls(url), endpoint=endpoint, keys=keys, clock=clock, observer=observer))
+    app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
+    return app
 
 
 def _context(inputs: IssuerInputs, observer: IssuerObserver, source: str) -> RotatingContext:

@@ -1,13 +1,16 @@
 """What does the issuer start from?  Its clients and keys read and judged, every problem of every file at once."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ott_extauthz.bootstrap.rings import ring_settings, rings_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
+from ott_extauthz.issuer.key_change import KeyListener
+from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.settings import Issuer, Settings
-from ott_extauthz.stores.key_files import FileRing, KeyFileError, load_keys
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"
@@ -21,11 +24,13 @@ class IssuerInputs:
     settings: Issuer
     tls: TlsFiles
     clients: Clients
-    keys: FileRing
+    rings: Mapping[str, KeyRing]
 
 
-def issuer_inputs(settings: Settings, *, source: str = CONFIGURATION) -> IssuerInputs:
-    """Read the clients and the keys that ``settings`` name.
+def issuer_inputs(
+    settings: Settings, *, clock: Clock, listener: KeyListener, source: str = CONFIGURATION
+) -> IssuerInputs:
+    """Read the clients and the keys that ``settings`` name; ``listener`` hears of the keys from now on.
 
     Raises:
         DocumentError: everything that keeps the issuer from starting, files and all.
@@ -33,11 +38,11 @@ def issuer_inputs(settings: Settings, *, source: str = CONFIGURATION) -> IssuerI
     issuer = issuer_settings(settings, source)
     problems: list[Problem] = []
     tls = _tls(issuer, source, problems)
-    clients = _clients(issuer.clients, problems)
-    keys = _keys(issuer.keys, problems)
-    if problems or tls is None or clients is None or keys is None:
+    clients = _clients(issuer.clients, ring_settings(issuer), problems)
+    rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
+    if problems or tls is None or clients is None:
         raise DocumentError(problems)
-    return IssuerInputs(settings=issuer, tls=tls, clients=clients, keys=keys)
+    return IssuerInputs(settings=issuer, tls=tls, clients=clients, rings=rings)
 
 
 def issuer_settings(settings: Settings, source: str) -> Issuer:
@@ -61,20 +66,12 @@ def _tls(issuer: Issuer, source: str, problems: list[Problem]) -> TlsFiles | Non
     return TlsFiles(certificate=tls.certificate, key=tls.key, client_ca=tls.client_ca)
 
 
-def _clients(path: Path, problems: list[Problem]) -> Clients | None:
+def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Clients | None:
     try:
-        return clients_from(path.read_text(encoding="utf-8"), str(path))
+        return clients_from(path.read_text(encoding="utf-8"), str(path), rings=rings)
     except DocumentError as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
-    return None
-
-
-def _keys(directory: Path, problems: list[Problem]) -> FileRing | None:
-    try:
-        return load_keys(directory)
-    except KeyFileError as error:
-        problems.append(Problem(str(error.path), 0, 0, "", f"{error.problem}; {error.mend}"))
     return None

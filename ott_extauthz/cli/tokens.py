@@ -16,10 +16,10 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.cli.options import BAD, DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.documents.validated import Duration
-from ott_extauthz.issuer.order import OrderError
+from ott_extauthz.issuer.order import DEFAULT_RING, OrderError
 from ott_extauthz.model.body import Body
 from ott_extauthz.model.json_body import json_body
-from ott_extauthz.stores.key_files import KeyFileError
+from ott_extauthz.stores.keyring import KeyFileError
 
 
 def mint(
@@ -39,6 +39,7 @@ def mint(
     authorization_details: Annotated[
         Path | None, typer.Option(help="A file with mandates: a JSON array (RFC 9396).")
     ] = None,
+    ring: Annotated[str, typer.Option(help="The ring of issuer.rings that signs; else issuer.keys.")] = DEFAULT_RING,
 ) -> None:
     """Print a one-time token signed with the issuer's own key; asks neither the issuer nor clients.yaml."""
     from ott_extauthz.bootstrap.issuer import mint_token  # noqa: PLC0415 - `inspect` does not need it
@@ -54,6 +55,7 @@ def mint(
             subject=subject,
             lifetime_ms=None if lifetime is None else _milliseconds(lifetime),
             narrowing=_narrowing(htm, htp, digest_file, authorization_details),
+            ring=ring,
             source=str(config),
         )
         token = asyncio.run(minting)

@@ -5,7 +5,7 @@
 - Two clients with one id, or with the same matcher, are a mistake: whose token would it be?
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -26,8 +26,8 @@ Clients = Mapping[str, Client]
 """Every client by its id."""
 
 
-def clients_from(text: str, source: str) -> Clients:
-    """Read ``clients.yaml``.
+def clients_from(text: str, source: str, *, rings: Container[str] | None = None) -> Clients:
+    """Read ``clients.yaml``; its audiences may name ``rings`` (None: any).
 
     Raises:
         DocumentError: every problem at once, each with its place.
@@ -38,8 +38,9 @@ def clients_from(text: str, source: str) -> Clients:
         document = validated(located, _Document)
     except DocumentError as error:
         raise DocumentError([*error.problems, *doubles]) from None
-    if doubles:
-        raise DocumentError(doubles)
+    unknown = [] if rings is None else _unknown_rings(located, document, rings)
+    if doubles or unknown:
+        raise DocumentError([*doubles, *unknown])
     return MappingProxyType({client.client_id: client for client in document.clients})
 
 
@@ -50,6 +51,15 @@ def _doubles(located: Located) -> Iterator[Problem]:
         first = seen.setdefault((kind, value), int(path[1]))
         if first != path[1]:
             yield located.problem(path, f"clients[{first}] has the same {kind}")
+
+
+def _unknown_rings(located: Located, document: _Document, rings: Container[str]) -> list[Problem]:
+    return [
+        located.problem(("clients", index, "audiences", audience, "ring"), "no ring of issuer.rings")
+        for index, client in enumerate(document.clients)
+        for audience, grant in client.audiences.items()
+        if grant.ring not in rings
+    ]
 
 
 def _identities(data: Any) -> Iterator[tuple[Path, str, str]]:  # noqa: ANN401 - whatever stood in the file

@@ -48,6 +48,7 @@ class ClientCredentials:
             lifetime_ms=grant.lifetime_ms(self.lifetime_ms),
             thumbprint=requester.thumbprint,
             jkt=requester.jkt,
+            ring=grant.ring,
         )
 
 

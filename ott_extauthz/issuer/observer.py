@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
+from ott_extauthz.issuer.key_change import KeyListener
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 
 
-class IssuerObserver(Protocol):
-    """Listens to token requests.  A listener keeps its troubles to itself; it never changes an answer."""
+class IssuerObserver(KeyListener, Protocol):
+    """Listens to token requests and key rings.  A listener keeps its troubles to itself; it never changes an answer."""
 
     def issued(self, client: str, audience: str) -> None:
         """Take note of a token that was minted for a configured client and one of its audiences."""

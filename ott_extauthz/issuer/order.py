@@ -23,6 +23,9 @@ MINTED_NARROWING: Final = ("authorization_details", "htm", "htp", "digest")
 DEFAULT_RING: Final = ""
 """The ring that `issuer.keys` names."""
 
+DEFAULT_RING_TITLE: Final = "default"
+"""What people, metrics and URLs call it; no other ring may have this name."""
+
 _SHA256_BYTES: Final = 32
 _PRINTABLE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
@@ -76,6 +79,11 @@ class MintOrder:
             raise OrderError("scope: a scope is visible ASCII without space, quote and backslash")
         if self.context and self.kind is not TokenKind.TRANSACTION:
             raise OrderError("context: only a transaction token has one")
+
+
+def ring_title(ring: str) -> str:
+    """Return what a ring is called outside."""
+    return ring or DEFAULT_RING_TITLE
 
 
 def check_narrowing(narrowing: Mapping[str, Any], now_ms: int) -> None:

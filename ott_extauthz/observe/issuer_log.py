@@ -1,6 +1,8 @@
-"""What does the issuer log?  Refusals and faults as JSON lines; issued tokens are counted, and named nowhere."""
+"""What does the issuer log?  Refusals, key changes and faults as JSON lines; issued tokens are only counted."""
 
+from ott_extauthz.issuer.key_change import KeyChange
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.issuer.order import ring_title
 from ott_extauthz.observe.log import Logger
 
 
@@ -17,6 +19,18 @@ class IssuerLog:
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Log a refusal; ``client_id`` is there only when the client was authenticated."""
         self._logger.info("token refused", client_id=client, error=error)
+
+    def key_changed(self, change: KeyChange) -> None:
+        """Log a key's new state, whichever process brought it there; what was there at the start for debugging."""
+        tell = self._logger.info if change.is_news else self._logger.debug
+        tell(
+            "signing key changed", ring=ring_title(change.ring), kid=change.kid, before=change.before,
+            after=change.after,
+        )  # fmt: skip
+
+    def ring_failed(self, ring: str, problem: str) -> None:
+        """Log what keeps a ring from being followed or turned, with the file and what to do."""
+        self._logger.error("key ring failed", ring=ring_title(ring), problem=problem)
 
     def faulted(self, error_type: str) -> None:
         """Log a fault of ours by type."""

@@ -1,10 +1,13 @@
-"""What does the issuer count?  Tokens, refusals, faults and the age of its key; labels only from its own files."""
+"""What does the issuer count?  Tokens, refusals, faults and its keys; labels only from its own files."""
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
+from ott_extauthz.issuer.key_change import KeyChange, KeyState
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.issuer.order import ring_title
+from ott_extauthz.observe.signing_keys import SigningKeys
 
 UNKNOWN_CLIENT = "unknown"
 
@@ -12,20 +15,35 @@ UNKNOWN_CLIENT = "unknown"
 class IssuerMetrics:
     """The issuer's metrics, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        """``now_ms`` is the clock that ages are told by."""
         self.registry = registry = CollectorRegistry()
         self._issued = Counter("ott_tokens_issued", "Tokens minted.", ["client", "audience"], registry=registry)
         self._refused = Counter(
             "ott_token_requests_refused", "Token requests refused.", ["client", "error"], registry=registry
         )
         self._faults = Counter("ott_issuer_errors", "Faults of the issuer, by type.", ["type"], registry=registry)
-        self._key_age = Gauge(
-            "ott_signing_key_age_seconds", "Since the key was made.", ["kid", "state"], registry=registry
+        self._rotations = Counter(
+            "ott_key_rotations", "Active keys replaced, as this process saw it.", ["ring"], registry=registry
         )
+        self._ring_failures = Counter(
+            "ott_key_ring_failures",
+            "Times a ring could not be followed or turned; the keys in force stay.",
+            ["ring"],
+            registry=registry,
+        )
+        self._keys = SigningKeys(now_ms)
+        registry.register(self._keys)
 
-    def watch_key(self, kid: str, state: str, age_seconds: Callable[[], float]) -> None:
-        """Show the age of a signing key, asked for at each scrape."""
-        self._key_age.labels(kid, state).set_function(age_seconds)
+    def key_changed(self, change: KeyChange) -> None:
+        """Count a rotation, and show the keys as they are now."""
+        if change.before is KeyState.ACTIVE:
+            self._rotations.labels(ring_title(change.ring)).inc()
+        self._keys.key_changed(change)
+
+    def ring_failed(self, ring: str, problem: str) -> None:  # noqa: ARG002 - the log has it
+        """Count a failure; what it was stands in the log."""
+        self._ring_failures.labels(ring_title(ring)).inc()
 
     def issued(self, client: str, audience: str) -> None:
         """Count a token; both labels are from ``clients.yaml``."""

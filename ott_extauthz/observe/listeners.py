@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ott_extauthz.issuer.key_change import KeyChange
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.ports import CheckObserver, CheckRecord, ShadowRecord, UsedListFault
@@ -67,6 +68,14 @@ class IssuerListeners(_Told[IssuerObserver]):
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Pass a refusal on."""
         self._tell(lambda listener: listener.refused(client, error))
+
+    def key_changed(self, change: KeyChange) -> None:
+        """Pass a key's new state on."""
+        self._tell(lambda listener: listener.key_changed(change))
+
+    def ring_failed(self, ring: str, problem: str) -> None:
+        """Pass on that a ring could not be followed or turned."""
+        self._tell(lambda listener: listener.ring_failed(ring, problem))
 
     def faulted(self, error_type: str) -> None:
         """Pass a fault on."""

@@ -19,7 +19,8 @@ from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.issuer.request import Form, TokenRequest
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
-from ott_extauthz.ports import Clock, KeyRing
+from ott_extauthz.ports import Clock
+from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import IssuerUrls, metadata
 from ott_extauthz.wire.issuer_peer import peer_certificate
 
@@ -30,7 +31,7 @@ TOKEN_TYPE: Final = "N_A"
 ISSUED_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"  # RFC 8693 §3
 _BODY_WITHIN_SECONDS: Final = 5.0  # a form is one packet; whoever drips it holds a connection for nothing
 _NEVER_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
-_PUBLIC: Final = {"Cache-Control": "public, max-age=300"}  # verifiers need not ask for every token
+_PUBLIC: Final = {"Cache-Control": "public, max-age=300"}
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,7 +42,7 @@ class Issuer:
 
     urls: IssuerUrls
     endpoint: TokenEndpoint
-    keys: KeyRing
+    keys: PublishedKeys
     clock: Clock
     observer: IssuerObserver
 
@@ -62,10 +63,6 @@ class Issuer:
             return self._refused(issued)
         self.observer.issued(issued.order.client_id, issued.order.audience)
         return _json(_answer(issued.token, issued.order), headers=_NEVER_STORED)
-
-    async def key_set(self, _: web.Request) -> web.Response:
-        """Show the public keys to whoever asks, certificate or not."""
-        return web.Response(body=self.keys.jwks, content_type="application/jwk-set+json", headers=_PUBLIC)
 
     async def metadata(self, _: web.Request) -> web.Response:
         """Describe the server (RFC 8414 §3.2)."""
@@ -99,7 +96,8 @@ def issuer_app(issuer: Issuer) -> web.Application:
     app.add_routes(
         [
             web.post(issuer.urls.path + "/token", issuer.token),
-            web.get(issuer.urls.path + "/jwks", issuer.key_set),
+            web.get(issuer.urls.path + "/jwks", issuer.keys.of_all_rings),
+            web.get(issuer.urls.path + "/jwks/{ring}", issuer.keys.of_one_ring),
             web.get(issuer.urls.metadata_path, issuer.metadata),
             web.get("/healthz", issuer.health),
         ]

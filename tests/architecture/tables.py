@@ -26,7 +26,7 @@ def metrics() -> str:
     rows = []
     check = Metrics(transport="native").registry
     show_policies(check, lambda: ())
-    for source in (check, IssuerMetrics().registry):
+    for source in (check, IssuerMetrics(lambda: 0).registry):
         for collector in source._collector_to_names:
             for family in collector.collect():
                 name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from ott_extauthz.issuer.key_change import KeyChange
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder
@@ -41,12 +42,20 @@ class Remembering:
         self.tokens: list[tuple[str, str]] = []
         self.refusals: list[tuple[str | None, OAuthErrorCode]] = []
         self.faults: list[str] = []
+        self.key_changes: list[KeyChange] = []
+        self.ring_failures: list[tuple[str, str]] = []
 
     def issued(self, client: str, audience: str) -> None:
         self.tokens.append((client, audience))
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         self.refusals.append((client, error))
+
+    def key_changed(self, change: KeyChange) -> None:
+        self.key_changes.append(change)
+
+    def ring_failed(self, ring: str, problem: str) -> None:
+        self.ring_failures.append((ring, problem))
 
     def faulted(self, error_type: str) -> None:
         self.faults.append(error_type)

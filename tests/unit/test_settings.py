@@ -159,3 +159,31 @@ def test_a_file_that_cannot_be_read_is_a_problem_not_a_traceback(config: Path) -
 def test_the_schema_is_closed() -> None:
     assert schema()["additionalProperties"] is False
     assert host_and_port("[::1]:9001") == ("::1", 9001)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rotation: {publish_before: 59s}", "issuer.rotation: publish_before is between 1m and 7d"),
+        ("rotation: {publish_before: 8d}", "publish_before is between 1m and 7d"),
+        ("rotation: {retire_after: 359s}", "retire_after is between 6m and 1d"),
+        ("rotation: {retire_after: 25h}", "retire_after is between 6m and 1d"),
+        ("rotation: {every: 16m}", "every is at least publish_before and retire_after together"),
+        ("rotation: {evry: 16m}", "unknown key; did you mean 'every'?"),
+        ("rings: {default: k}", "issuer.rings: default is what the ring of issuer.keys is called"),
+        ("rings: {'a/b': k}", "issuer.rings.a/b: String should match pattern"),
+        ("rings: {'..': k}", "String should match pattern"),
+        ("rings: {a: {directory: k, passphrase: secret}}", "issuer.rings.a.passphrase: unknown key"),
+        ("rings: {a: {}}", "issuer.rings.a.directory: required"),
+        ("rings: {a: 1}", "issuer.rings.a"),
+    ],
+)
+def test_rings_and_rotations_that_would_leave_a_gap_do_not_start(config: Path, text: str, said: str) -> None:
+    assert said in problems(config, f"issuer: {{url: 'https://i', {text}}}")
+
+
+def test_a_rotation_is_written_with_days(config: Path) -> None:
+    issuer = loaded(config, "issuer: {url: 'https://i', rotation: {every: 30d}, rings: {eu-a: keys/eu-a}}").issuer
+    assert issuer is not None
+    assert issuer.rotation.every == 30 * 86_400_000
+    assert issuer.rings["eu-a"].directory == config.parent / "keys/eu-a"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
 from ott_extauthz.authn.base64url import decoded
 from ott_extauthz.authn.jwks import keys_from
-from ott_extauthz.stores.key_files import KeyFileError, RingKey, init_keys, list_keys, load_keys
+from ott_extauthz.stores.keyring import KeyFileError, RingKey, init_keys, list_keys, load_keys
 from ott_extauthz.stores.signing import PrivateKey, SigningAlgorithm, kid_of, new_key, signer_from
 
 NOW_MS = 1_795_000_000_123
@@ -97,7 +97,7 @@ def test_a_place_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
 _CRASH = """
 import os, sys
 from pathlib import Path
-from ott_extauthz.stores.key_files import init_keys
+from ott_extauthz.stores.keyring import init_keys
 renames = []
 def crash(event, arguments):
     if event == "os.rename":
@@ -122,7 +122,7 @@ def test_a_crash_leaves_no_half_ring_and_init_can_be_done_again(tmp_path: Path, 
 
 
 def test_two_inits_at_once_make_one_ring(tmp_path: Path) -> None:
-    command = "from pathlib import Path; import sys; from ott_extauthz.stores.key_files import init_keys; init_keys(Path(sys.argv[1]), now_ms=1)"  # noqa: E501 - one statement of Python
+    command = "from pathlib import Path; import sys; from ott_extauthz.stores.keyring import init_keys; init_keys(Path(sys.argv[1]), now_ms=1)"  # noqa: E501 - one statement of Python
     started = [
         subprocess.Popen([sys.executable, "-c", command, tmp_path / "keys"], stderr=subprocess.PIPE) for _ in range(3)
     ]
@@ -187,17 +187,19 @@ Spoil = Callable[[Path], Any]
         (lambda keys: (keys / "ring.json").write_text('{"keys": [{"kid"'), "is not understood"),
         (lambda keys: (keys / "ring.json").write_text(""), "is not understood"),
         (lambda keys: (keys / "ring.json").write_text('{"keys": []}'), "0 active keys"),
-        (two_keys, "2 active keys"),
-        (lambda keys: write_ring(keys, state="retiring"), "is not understood.*state"),
+        (two_keys, "names a key twice"),
+        (lambda keys: write_ring(keys, state="retiring"), "0 active keys"),
         (lambda keys: write_ring(keys, state="ACTIVE"), "is not understood.*state"),
         (lambda keys: write_ring(keys, alg="HS256"), "is not understood.*alg"),
-        (lambda keys: write_ring(keys, alg="ES256"), "is not the key that the ring names"),
+        (lambda keys: write_ring(keys, alg="ES256"), "is not the public half"),
         (lambda keys: write_ring(keys, surprise=1), "is not understood"),
-        (lambda keys: write_ring(keys, kid="other"), "signing-other.pem: is missing"),
+        (lambda keys: write_ring(keys, kid="../other"), "is not understood.*kid"),
+        (lambda keys: write_ring(keys, kid="o" * 43), "is not the public half"),
+        (lambda keys: write_ring(keys, created="2026-11-18T11:06:40"), "is not understood.*created"),
         (other_key, "is not the key that the ring names"),
-        (lambda keys: private_file(keys).write_bytes(b"-----BEGIN PRIVATE KEY-----\n"), "is not an unencrypted"),
-        (lambda keys: private_file(keys).write_bytes(b""), "is not an unencrypted"),
-        (lambda keys: private_file(keys).write_bytes(pem(ed25519.Ed25519PrivateKey.generate(), b"p")), "unencrypted"),
+        (lambda keys: private_file(keys).write_bytes(b"-----BEGIN PRIVATE KEY-----\n"), "is not a PKCS#8"),
+        (lambda keys: private_file(keys).write_bytes(b""), "is not a PKCS#8"),
+        (lambda keys: private_file(keys).write_bytes(pem(ed25519.Ed25519PrivateKey.generate(), b"p")), "is encrypted"),
         (lambda keys: private_file(keys).write_bytes(pem(ec.generate_private_key(ec.SECP384R1()))), "is not the key"),
         (lambda keys: private_file(keys).write_bytes(pem(x25519.X25519PrivateKey.generate())), "is not the key"),
         (lambda keys: directory_instead(keys / "ring.json"), "ring.json: cannot be read"),

@@ -1,0 +1,108 @@
+"""Which keys does the issuer sign with?  The rings of the settings, built in one place and kept running."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
+
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.issuer.key_change import KeyChange, KeyListener
+from ott_extauthz.issuer.order import DEFAULT_RING, ring_title
+from ott_extauthz.ports import Clock, KeyRing
+from ott_extauthz.settings import Issuer, KeyDirectory
+from ott_extauthz.settings import KeyRing as RingSettings
+from ott_extauthz.stores.keyring import FileRing, KeyFileError, Place, Rotation
+from ott_extauthz.wire.issuer_keys import LONGEST_AGE_SECONDS
+
+RESTART_SECONDS: Final = 5.0
+
+
+def ring_settings(issuer: Issuer) -> dict[str, RingSettings]:
+    """Return every ring's settings by name, the default ring first."""
+    return {DEFAULT_RING: KeyDirectory(directory=issuer.keys), **issuer.rings}
+
+
+def ring_from(name: str, settings: RingSettings, issuer: Issuer, *, clock: Clock, listener: KeyListener) -> KeyRing:
+    """Build one ring, wherever it lives.
+
+    Raises:
+        KeyFileError: it cannot be signed with.
+    """
+    rotation = rotation_of(issuer)
+    return FileRing(name, place_of(settings, issuer), rotation=rotation, clock=clock, listener=listener)
+
+
+def rings_from(
+    issuer: Issuer, *, clock: Clock, listener: KeyListener, source: str, problems: list[Problem]
+) -> dict[str, KeyRing]:
+    """Build every ring; what is wrong with them is added to ``problems``."""
+    problems += _shared_directories(issuer, source)
+    rings: dict[str, KeyRing] = {}
+    for name, settings in ring_settings(issuer).items():
+        try:
+            rings[name] = ring_from(name, settings, issuer, clock=clock, listener=listener)
+        except KeyFileError as error:
+            problems.append(Problem(str(error.path), 0, 0, "", f"{error.problem}; {error.mend}"))
+    return rings
+
+
+def place_of(settings: RingSettings, issuer: Issuer) -> Place:
+    """Return where a ring's files lie; what it leaves out is as for the default ring."""
+    return Place(
+        directory=settings.directory,
+        passphrase_file=settings.passphrase_file or issuer.passphrase_file,
+        is_read_only=issuer.read_only if settings.read_only is None else settings.read_only,
+    )
+
+
+def rotation_of(issuer: Issuer) -> Rotation:
+    """Return how the keys turn."""
+    chosen = issuer.rotation
+    return Rotation(every_ms=chosen.every, publish_before_ms=chosen.publish_before, retire_after_ms=chosen.retire_after)
+
+
+def jwks_max_age_seconds(issuer: Issuer) -> int:
+    """Return how long a verifier may keep a JWK Set: it must ask twice before a new key signs."""
+    return min(LONGEST_AGE_SECONDS, issuer.rotation.publish_before // 2000)
+
+
+class NobodyListens:
+    """For whoever looks at a ring once."""
+
+    def key_changed(self, change: KeyChange) -> None:
+        """Say nothing."""
+
+    def ring_failed(self, ring: str, problem: str) -> None:
+        """Say nothing."""
+
+
+async def running_rings(rings: Iterable[KeyRing], *, on_fault: Callable[[str], None]) -> AsyncIterator[None]:
+    """Have every ring do its work until the application leaves (aiohttp's ``cleanup_ctx``)."""
+    tasks = [asyncio.create_task(keep_running(ring, on_fault=on_fault)) for ring in rings]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def keep_running(
+    ring: KeyRing, *, on_fault: Callable[[str], None], restart_seconds: float = RESTART_SECONDS
+) -> None:
+    """Have a ring do its work until cancelled; one that dies is counted and started again."""
+    while True:
+        try:
+            return await ring.run()
+        except Exception as error:  # noqa: BLE001 - whatever it was: without its work a ring never turns again
+            on_fault(type(error).__name__)
+        await asyncio.sleep(restart_seconds)
+
+
+def _shared_directories(issuer: Issuer, source: str) -> list[Problem]:
+    """Two rings in one directory would be one ring, and what one region signs the other's verifiers would take."""
+    names: dict[str, str] = {}
+    problems = []
+    for name, settings in ring_settings(issuer).items():
+        first = names.setdefault(str(settings.directory.resolve()), name)
+        if first != name:
+            message = f"the directory of ring {ring_title(first)}; each ring has its own"
+            problems.append(Problem(source, 0, 0, f"issuer.rings.{name}", message))
+    return problems
