@@ -269,12 +269,28 @@ KeyRing = Annotated[
 RingName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
+class FailureLimit(Model):
+    """How often a client may fail to authenticate ``within`` a span of time before it is made to wait (429)."""
+
+    failures: Annotated[int, Field(ge=1, le=10_000)] = 20
+    within: Duration = 60_000
+
+    @field_validator("within")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if not 1000 <= value <= 3_600_000:  # noqa: PLR2004 - less limits nothing; longer is a lock-out
+            raise ValueError("between 1s and 1h")
+        return value
+
+
 class Issuer(Model):
     """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz.
 
     ``keys`` is the default ring; ``rings`` are further ones by name, for audiences that name them in clients.yaml.
     ``passphrase_file`` holds what private keys are encrypted with.  ``read_only``: others put the key files there (a
     Kubernetes Secret), a group may read them, and they are followed, never written.
+    ``client_certificate`` is the trust rule for its own clients; a header counts only from a proxy that shows a
+    certificate of ``hop_identities``, or on a Unix socket.  ``plain_loopback`` takes it on loopback without TLS too.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
@@ -288,6 +304,24 @@ class Issuer(Model):
     lifetime: Duration = 30_000
     tls: Tls | None = None
     admin: Address | None = None
+    client_certificate: ClientCertificate = ClientCertificate()
+    client_secret_basic: Literal["accept the risk"] | None = None
+    plain_loopback: Literal["accept the risk"] | None = None
+    failure_limit: FailureLimit = FailureLimit()
+
+    @model_validator(mode="after")
+    def _certificates_come_by_a_known_way(self) -> "Issuer":
+        forwarded = self.client_certificate.source != "peer"
+        if not forwarded and self.plain_loopback:
+            raise ValueError("plain_loopback is for client_certificate.source xfcc or rfc9440")
+        if self.tls and forwarded and not self.client_certificate.hop_identities:
+            raise ValueError(
+                "client_certificate.hop_identities: required; the URI SANs of the proxies whose word on certificates "
+                "counts"
+            )
+        if forwarded and self.tls and self.tls.client_ca is None:
+            raise ValueError("tls.client_ca: required; proxies are known by their certificates")
+        return self
 
     @field_validator("lifetime")
     @classmethod

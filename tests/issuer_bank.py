@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import aiohttp
 
 from ott_extauthz.bootstrap.issuer import build_issuer
+from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs, issuer_inputs
+from ott_extauthz.bootstrap.rings import NobodyListens
 from ott_extauthz.ports import Entropy
 from ott_extauthz.settings import Settings, load
 from ott_extauthz.stores.keyring import init_keys
@@ -68,22 +70,29 @@ class Bank:
     observer: Remembering = field(default_factory=Remembering)
     entropy: Entropy = secrets.token_bytes
     url: str = "https://issuer.bank.example"
+    clients: str = CLIENTS
+    issuer_settings: str = ""
+    secret: str = ""
     port: int = 0
 
     def prepare(self) -> "Bank":
         self.authority.leaf("issuer", ips=("127.0.0.1",)).write(self.folder, "server")
         (self.folder / "ca.pem").write_bytes(self.authority.pem)
-        (self.folder / "clients.yaml").write_text(CLIENTS)
+        (self.folder / "clients.yaml").write_text(self.clients)
         init_keys(self.folder / "keys", now_ms=self.clock.at_ms)
         (self.folder / "ott.yaml").write_text(
             f"issuer: {{url: '{self.url}', listen: '127.0.0.1:0', "
-            "tls: {certificate: server.pem, key: server-key.pem, client_ca: ca.pem}}\n"
+            "tls: {certificate: server.pem, key: server-key.pem, client_ca: ca.pem}"
+            f"{self.issuer_settings}}}\n"
         )
         return self
 
     @property
     def settings(self) -> Settings:
         return load(self.folder / "ott.yaml", {})
+
+    def inputs(self) -> IssuerInputs:
+        return issuer_inputs(self.settings, clock=self.clock, listener=NobodyListens(), source="ott.yaml")
 
     @property
     def tls(self) -> TlsFiles:
@@ -96,7 +105,9 @@ class Bank:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator["Bank"]:
         app = build_issuer(self.settings, clock=self.clock, entropy=self.entropy, observer=self.observer)
-        context = RotatingContext(self.tls, on_fault=self.observer.faulted)
+        tls = self.inputs().tls
+        assert tls is not None
+        context = RotatingContext(tls, on_fault=self.observer.faulted)
         runner = await serve_http(app, "127.0.0.1:0", context=context, grace=0.2, on_fault=self.observer.faulted)
         self.port = runner.addresses[0][1]
         yield self

@@ -21,10 +21,10 @@ from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.listeners import Listeners
-from ott_extauthz.observe.log import DecisionLog, Logger
+from ott_extauthz.observe.log import DecisionLog, Logger, tell_store
 from ott_extauthz.observe.metrics import Metrics, exposition
 from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
-from ott_extauthz.ports import Clock, StoreHealth, UsedList
+from ott_extauthz.ports import Clock, UsedList
 from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
@@ -76,7 +76,7 @@ def build(
     clock = clock or SystemClock()
     metrics = Metrics(transport=settings.listen.chosen_transport)
     observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
-    used_list = new_used_list(settings, clock=clock, on_change=partial(_tell_store, logger))
+    used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
     audit = _audit(settings, address, metrics)
     reloads = Reloads(logger, metrics)
     sources = sources_of(settings, inputs, clock=clock, listener=reloads)
@@ -159,15 +159,6 @@ async def serve(
         stack.callback(app.reloader.stop)
         on_serving()
         await until.wait()
-
-
-def _tell_store(logger: Logger, health: StoreHealth) -> None:
-    if not health.ready:
-        logger.warning("store not ready", detail=health.detail)
-    elif health.warnings:
-        logger.warning("store ready, but", detail=health.detail, warnings=health.warnings)
-    else:
-        logger.info("store ready", detail=health.detail)
 
 
 def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | NoAudit:

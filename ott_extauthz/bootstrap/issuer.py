@@ -2,8 +2,9 @@
 
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -11,12 +12,18 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ott_extauthz.bootstrap.client_authentication import (
+    client_authentication,
+    client_certificates,
+    new_once,
+    warnings_of,
+)
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
 from ott_extauthz.bootstrap.signals import stop_on_signals
+from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.documents.problems import DocumentError, Problem
-from ott_extauthz.issuer.authentication import MutualTls
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials
 from ott_extauthz.issuer.minter import Minter
@@ -26,9 +33,9 @@ from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
-from ott_extauthz.observe.log import new_logger
+from ott_extauthz.observe.log import new_logger, tell_store
 from ott_extauthz.observe.metrics import exposition
-from ott_extauthz.ports import Clock, Entropy
+from ott_extauthz.ports import Clock, Entropy, UsedList
 from ott_extauthz.settings import Issuer as IssuerSettings
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
@@ -37,7 +44,7 @@ from ott_extauthz.wire.issuer_http import Issuer, issuer_app
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import IssuerUrls
 from ott_extauthz.wire.issuer_peer import presented_from
-from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
+from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles, TlsFilesError
 
 
 def build_issuer(
@@ -49,7 +56,8 @@ def build_issuer(
         DocumentError: everything that keeps the issuer from starting.
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
-    return _app(inputs, clock=clock, entropy=entropy, observer=observer)
+    used_list = new_used_list(settings, clock=clock, on_change=lambda _: None)
+    return _app(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
 
 
 def run_issuer(
@@ -65,14 +73,18 @@ def run_issuer(
         DocumentError: everything that keeps the issuer from starting.
         OSError: the address cannot be listened on.
     """
-    clock = clock or SystemClock()
+    clock, logger = clock or SystemClock(), new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms)
-    observer = IssuerListeners(metrics, IssuerLog(new_logger(settings.log.level)), on_broken=metrics.faulted)
+    observer = IssuerListeners(metrics, IssuerLog(logger), on_broken=metrics.faulted)
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
-    context = _context(inputs, observer, source)
-    app = _app(inputs, clock=clock, entropy=entropy, observer=observer)
+    for warning in warnings_of(inputs, settings):
+        logger.warning("issuer", warning=warning)
+    context = None if inputs.tls is None else _context(inputs.tls, observer, source)
+    used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
+    app = _app(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
+    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=partial(_ready, used_list))
     grace = settings.drain.grace / 1000
-    uvloop.run(_serve(app, context, inputs.settings, grace=grace, metrics=metrics))
+    uvloop.run(_serve(app, context, inputs.settings, grace=grace, admin=admin, on_fault=metrics.faulted))
     return 0
 
 
@@ -122,58 +134,85 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     return token
 
 
-async def _serve(
+async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     app: web.Application,
-    context: RotatingContext,
+    context: RotatingContext | None,
     settings: IssuerSettings,
     *,
     grace: float,
-    metrics: IssuerMetrics,
+    admin: Admin,
+    on_fault: Callable[[str], None],
 ) -> None:
-    until, on_fault = stop_on_signals(), metrics.faulted
+    until = stop_on_signals()
     async with AsyncExitStack() as stack:
         if settings.admin is not None:
-            endpoints = Admin(metrics=lambda: exposition(metrics.registry), readiness=_ready)
-            admin = await serve_http(admin_app(endpoints), settings.admin, on_fault=on_fault)
-            stack.push_async_callback(admin.cleanup)
+            operators = await serve_http(admin_app(admin), settings.admin, on_fault=on_fault)
+            stack.push_async_callback(operators.cleanup)
         runner = await serve_http(app, settings.listen, context=context, grace=grace, on_fault=on_fault)
         stack.push_async_callback(runner.cleanup)
-        sys.stderr.write(f"issuer: serving {_address(runner)}\n")
+        sys.stderr.write(f"issuer: serving {_address(runner, 'http' if context is None else 'https')}\n")
         sys.stderr.flush()
         await until.wait()
 
 
-async def _ready() -> tuple[bool, list[str]]:
+async def _ready(used_list: UsedList) -> tuple[bool, list[str]]:
     # Keys and clients are loaded before anything listens, so whoever can ask is answered by an issuer that can mint.
-    return True, []
+    # A broken store shows, and stops only clients with assertions; it does not take every issuer out of rotation.
+    return True, [f"store: {(await used_list.health()).detail}"]
 
 
-def _address(runner: web.AppRunner) -> str:
+def _address(runner: web.AppRunner, scheme: str) -> str:
     """Name the address really taken: with port 0 the system chose it."""
     taken = runner.addresses[0]
     if isinstance(taken, str):
         return f"unix://{taken}"
     host, port = taken[:2]
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _app(inputs: IssuerInputs, *, clock: Clock, entropy: Entropy, observer: IssuerObserver) -> web.Application:
+def _app(  # noqa: PLR0913 - the parts of one issuer
+    inputs: IssuerInputs,
+    settings: Settings,
+    used_list: UsedList,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    observer: IssuerObserver,
+) -> web.Application:
     url = inputs.settings.url
     minter = Minter(issuer=url, rings=inputs.rings, clock=clock, entropy=entropy)
+    once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
     endpoint = TokenEndpoint(
-        authenticator=MutualTls(inputs.clients),
+        authenticator=client_authentication(inputs, settings.clock, once=once, observer=observer),
         grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=inputs.settings.lifetime)},
         minter=minter,
     )
     keys = PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings))
-    app = issuer_app(Issuer(urls=IssuerUrls(url), endpoint=endpoint, keys=keys, clock=clock, observer=observer))
+    app = issuer_app(
+        Issuer(
+            urls=IssuerUrls(url),
+            endpoint=endpoint,
+            keys=keys,
+            clock=clock,
+            observer=observer,
+            certificates=client_certificates(inputs),
+        )
+    )
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
+    app.cleanup_ctx.append(partial(_open_store, used_list))
     return app
 
 
-def _context(inputs: IssuerInputs, observer: IssuerObserver, source: str) -> RotatingContext:
+async def _open_store(used_list: UsedList, _: web.Application) -> AsyncIterator[None]:
+    """Connect before anything listens, and let go when the last request is answered."""
+    await used_list.start()
+    yield
+    await used_list.close()
+
+
+def _context(files: TlsFiles, observer: IssuerObserver, source: str) -> RotatingContext:
     try:
-        return RotatingContext(inputs.tls, on_fault=observer.faulted)
+        return RotatingContext(files, on_fault=observer.faulted)
     except TlsFilesError as error:
         raise DocumentError([Problem(source, 0, 0, "issuer.tls", str(error))]) from None
 

@@ -1,16 +1,20 @@
 """What does the issuer start from?  Its clients and keys read and judged, every problem of every file at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
+from ott_extauthz.bootstrap.client_files import ClientFiles, read_client_files
 from ott_extauthz.bootstrap.rings import ring_settings, rings_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
+from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
+from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.key_change import KeyListener
 from ott_extauthz.ports import Clock, KeyRing
-from ott_extauthz.settings import Issuer, Settings
+from ott_extauthz.settings import Issuer, Settings, host_and_port
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"
@@ -22,8 +26,9 @@ class IssuerInputs:
     """Everything the issuer reads from files before it may start."""
 
     settings: Issuer
-    tls: TlsFiles
+    tls: TlsFiles | None
     clients: Clients
+    credentials: Credentials
     rings: Mapping[str, KeyRing]
 
 
@@ -37,12 +42,15 @@ def issuer_inputs(
     """
     issuer = issuer_settings(settings, source)
     problems: list[Problem] = []
-    tls = _tls(issuer, source, problems)
     clients = _clients(issuer.clients, ring_settings(issuer), problems)
+    files = read_client_files(clients or {}, issuer, source)
+    problems += files.problems
+    tls = _tls(issuer, files, source, problems)
     rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
-    if problems or tls is None or clients is None:
+    problems += store_problems(settings.store, source)
+    if problems or clients is None:
         raise DocumentError(problems)
-    return IssuerInputs(settings=issuer, tls=tls, clients=clients, rings=rings)
+    return IssuerInputs(settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings)
 
 
 def issuer_settings(settings: Settings, source: str) -> Issuer:
@@ -56,14 +64,38 @@ def issuer_settings(settings: Settings, source: str) -> Issuer:
     return settings.issuer
 
 
-def _tls(issuer: Issuer, source: str, problems: list[Problem]) -> TlsFiles | None:
+def _tls(issuer: Issuer, files: ClientFiles, source: str, problems: list[Problem]) -> TlsFiles | None:
     tls = issuer.tls
-    if tls is None or tls.client_ca is None:
-        message = "required, with client_ca: clients authenticate with their TLS certificate and in no other way"
-        problems.append(Problem(source, 0, 0, "issuer.tls", message))
+    if tls is None:
+        problems += [Problem(source, 0, 0, "issuer.tls", message) for message in _without_tls(issuer)]
         return None
     problems += readable_by_others(tls.key)
-    return TlsFiles(certificate=tls.certificate, key=tls.key, client_ca=tls.client_ca)
+    # Behind a proxy no client comes here itself: a listed certificate must not pass for the proxy's own.
+    is_direct = issuer.client_certificate.source == "peer"
+    self_signed = files.self_signed_der if is_direct else ()
+    return TlsFiles(certificate=tls.certificate, key=tls.key, client_ca=tls.client_ca, self_signed=self_signed)
+
+
+def _without_tls(issuer: Issuer) -> Iterator[str]:
+    """Say why a server without TLS must not start: anyone who can reach it could claim any certificate."""
+    if issuer.client_certificate.source == "peer":
+        yield "required; behind a proxy that speaks TLS, set client_certificate.source to xfcc or rfc9440"
+    elif issuer.listen.startswith("unix://"):
+        return
+    elif not _is_loopback(issuer.listen):
+        yield "required: without TLS the proxy is reached over a Unix socket"
+    elif issuer.plain_loopback is None:
+        yield (
+            "required: every process that reaches the loopback port could claim any client's certificate; listen on "
+            "a Unix socket, or `plain_loopback: accept the risk`"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(host_and_port(address)[0]).is_loopback
+    except ValueError:
+        return False  # a name may resolve to anything
 
 
 def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Clients | None:

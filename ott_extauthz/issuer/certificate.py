@@ -1,7 +1,7 @@
 """Who stands at the token endpoint?  A TLS client certificate, in the words that clients are matched by."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ott_extauthz.authn.claims import MAX_TEXT
@@ -13,7 +13,10 @@ SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|$))[A-Za
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedCertificate:
-    """A certificate whose key the peer has proven to hold, and whose chain TLS has verified."""
+    """A certificate whose key the peer has proven to hold.
+
+    TLS has verified it: by its chain, or because that very certificate is listed.
+    """
 
     sha256: Thumbprint
     uris: tuple[str, ...]
@@ -25,6 +28,11 @@ class PresentedCertificate:
     def spiffe_id(self) -> str | None:
         """The workload it names; None for a certificate that is no X.509-SVID."""
         return self.uris[0] if self.is_sound and self.uris and _claims_spiffe(self.uris[0]) else None
+
+    @property
+    def nameless(self) -> "PresentedCertificate":
+        """The same key without the names: all that counts where no authority of ours has vouched for them."""
+        return replace(self, uris=(), dns=(), subject_dn="")
 
     @property
     def is_sound(self) -> bool:

@@ -1,28 +1,60 @@
 """Who is a client?  One entry of ``clients.yaml``: how it is known, and what it may ask for."""
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from ott_extauthz.documents.validated import Model
 from ott_extauthz.issuer.audience_grant import AudienceGrant
 from ott_extauthz.issuer.matcher import CertificateMatcher
 
-_NOT_IN_THIS_VERSION: Final = ("self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic")
-
 AudienceName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
+_File = Annotated[Path, Field(strict=False)]
 
 
-def _authentication(word: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
-    if word in _NOT_IN_THIS_VERSION:
-        raise ValueError(f"{word} is not in this version; clients authenticate with tls_client_auth")
-    return word
+class Method(StrEnum):
+    """How a client authenticates, spelled as registered (RFC 8414 §2, ``token_endpoint_auth_methods_supported``)."""
+
+    TLS = "tls_client_auth"  # RFC 8705 §2.1
+    SELF_SIGNED_TLS = "self_signed_tls_client_auth"  # RFC 8705 §2.2
+    PRIVATE_KEY_JWT = "private_key_jwt"  # OIDC Core §9, RFC 7523
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # RFC 6749 §2.3.1
+
+
+PROOFS: Final[Mapping[Method, tuple[frozenset[str], str]]] = MappingProxyType(
+    {
+        Method.TLS: (frozenset({"certificate"}), "certificate: how its certificate is known"),
+        Method.SELF_SIGNED_TLS: (
+            frozenset({"certificate", "certificate_file", "jwks"}),
+            "exactly one of certificate_file (PEM), jwks (with x5c), certificate (sha256, behind a proxy only)",
+        ),
+        Method.PRIVATE_KEY_JWT: (frozenset({"jwks"}), "jwks: the file with its public keys"),
+        Method.CLIENT_SECRET_BASIC: (frozenset({"secret"}), "secret: the file that `clients secret` makes"),
+    }
+)
+"""By what a client of each method is known; exactly one of these, and nothing else of the kind."""
 
 
 class Client(Model):
-    """One client: how it is known, and what it may ask for."""
+    """One client: how it is known, and what it may ask for.
+
+    ``unbound`` lets a client without certificate and DPoP key have tokens that whoever holds them may use.
+    """
 
     client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
-    authentication: Annotated[Literal["tls_client_auth"], BeforeValidator(_authentication)]
-    certificate: CertificateMatcher
+    authentication: Annotated[Method, Field(strict=False)]
+    certificate: CertificateMatcher | None = None
+    certificate_file: _File | None = None
+    jwks: _File | None = None
+    secret: _File | None = None
+    unbound: Literal["accept the risk"] | None = None
     audiences: Annotated[dict[AudienceName, AudienceGrant], Field(min_length=1)]
+
+    @property
+    def is_known_by_certificate(self) -> bool:
+        """Whether TLS authenticates it."""
+        return self.authentication in (Method.TLS, Method.SELF_SIGNED_TLS)

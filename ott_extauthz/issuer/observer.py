@@ -17,6 +17,13 @@ class IssuerObserver(KeyListener, Protocol):
         """Take note of a refusal; ``client`` is None until the client is authenticated, so no caller chooses it."""
         ...
 
+    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+        """Take note of somebody who was not ``client``, one of ours (None: of no client of ours), but said so.
+
+        ``is_limited`` when nothing was looked at, for too many failures before.  ``refused`` is told besides.
+        """
+        ...
+
     def faulted(self, error_type: str) -> None:
         """Take note of a fault of ours, by the error's type; its message may quote what a client sent."""
         ...

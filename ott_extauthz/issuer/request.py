@@ -19,19 +19,23 @@ class TokenRequest:
     """One token request, nothing of it believed.
 
     ``certificate`` is what TLS, or a trusted proxy, verified; ``authorization`` and ``dpop`` are those headers as they
-    came, every one of them.
+    came, every one of them.  ``address`` is the network that the peer calls from: only for counting its failures.
     """
 
     form: Form = field(repr=False)
     certificate: PresentedCertificate | None
     authorization: tuple[str, ...] = field(default=(), repr=False)
     dpop: tuple[str, ...] = field(default=(), repr=False)
+    address: str | None = None
     now_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requester:
-    """An authenticated client, and what its token will be bound to: its certificate, its DPoP key, or both."""
+    """An authenticated client, and what its token will be bound to: its certificate, its DPoP key, or both.
+
+    ``certificate`` has names only where it is what authenticated the client, and an authority vouches for it.
+    """
 
     client: Client
     certificate: PresentedCertificate | None = None

@@ -3,7 +3,7 @@
 The order, each step refusing on its own (RFC 6749 §5.2):
   1. the form: no parameter twice
   2. the grant type: one that this server has
-  3. the client: authenticated, in one way only
+  3. the client: authenticated, in one way only, and something for its token to be bound to
   4. the grant: what the client may have, never trimmed
   5. the token: minted, bound to what the client has proven
 """
@@ -11,7 +11,7 @@ The order, each step refusing on its own (RFC 6749 §5.2):
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ott_extauthz.issuer.authentication import Authenticator
+from ott_extauthz.issuer.authentication import Authenticator, unbound
 from ott_extauthz.issuer.grants import Grant
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
@@ -43,6 +43,9 @@ class TokenEndpoint:
         requester = await self.authenticator.authenticate(request)
         if isinstance(requester, OAuthError):
             return requester
+        refusal = unbound(requester)
+        if refusal is not None:
+            return refusal
         order = await grant.judge(request, requester)
         if isinstance(order, OAuthError):
             return replace(order, client_id=requester.client.client_id)

@@ -32,6 +32,11 @@ class IssuerLog:
         """Log what keeps a ring from being followed or turned, with the file and what to do."""
         self._logger.error("key ring failed", ring=ring_title(ring), problem=problem)
 
+    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+        """Log whose name somebody failed under; what is not even looked at is counted, and fills no log."""
+        if not is_limited:
+            self._logger.warning("client authentication failed", claimed_client_id=client)
+
     def faulted(self, error_type: str) -> None:
         """Log a fault of ours by type."""
         self._logger.error("internal error", type=error_type)

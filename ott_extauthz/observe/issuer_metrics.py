@@ -22,6 +22,12 @@ class IssuerMetrics:
         self._refused = Counter(
             "ott_token_requests_refused", "Token requests refused.", ["client", "error"], registry=registry
         )
+        self._failures = Counter(
+            "ott_client_authentication_failures",
+            "Failed client authentications, by the client whose name was used; limited: not even looked at.",
+            ["client", "limited"],
+            registry=registry,
+        )
         self._faults = Counter("ott_issuer_errors", "Faults of the issuer, by type.", ["type"], registry=registry)
         self._rotations = Counter(
             "ott_key_rotations", "Active keys replaced, as this process saw it.", ["ring"], registry=registry
@@ -52,6 +58,10 @@ class IssuerMetrics:
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Count a refusal; until it is authenticated a client has no name."""
         self._refused.labels(client or UNKNOWN_CLIENT, error).inc()
+
+    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+        """Count a failure under a configured client's name, or under none."""
+        self._failures.labels(client or UNKNOWN_CLIENT, str(is_limited).lower()).inc()
 
     def faulted(self, error_type: str) -> None:
         """Count a fault of ours."""

@@ -77,6 +77,10 @@ class IssuerListeners(_Told[IssuerObserver]):
         """Pass on that a ring could not be followed or turned."""
         self._tell(lambda listener: listener.ring_failed(ring, problem))
 
+    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+        """Pass a failed authentication on."""
+        self._tell(lambda listener: listener.authentication_failed(client, is_limited=is_limited))
+
     def faulted(self, error_type: str) -> None:
         """Pass a fault on."""
         self._tell(lambda listener: listener.faulted(error_type))

@@ -9,7 +9,7 @@ import structlog
 from ott_extauthz.model.decision import Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.observe.audit import first_fields, shadow_fields
-from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
+from ott_extauthz.ports import CheckRecord, ShadowRecord, StoreHealth, UsedListFault
 
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -26,6 +26,16 @@ def new_logger(level: Literal["debug", "info", "warning", "error"]) -> Logger:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
     return logger
+
+
+def tell_store(logger: Logger, health: StoreHealth) -> None:
+    """Log how a store does; said when it becomes ready, and when it no longer is."""
+    if not health.ready:
+        logger.warning("store not ready", detail=health.detail)
+    elif health.warnings:
+        logger.warning("store ready, but", detail=health.detail, warnings=health.warnings)
+    else:
+        logger.info("store ready", detail=health.detail)
 
 
 class DecisionLog:

@@ -22,7 +22,7 @@ from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import IssuerUrls, metadata
-from ott_extauthz.wire.issuer_peer import peer_certificate
+from ott_extauthz.wire.issuer_peer import ClientCertificates, peer_network
 
 MAX_FORM_BYTES: Final = 16 * 1024
 MAX_FORM_FIELDS: Final = 64
@@ -45,17 +45,22 @@ class Issuer:
     keys: PublishedKeys
     clock: Clock
     observer: IssuerObserver
+    certificates: ClientCertificates
 
     async def token(self, request: web.Request) -> web.Response:
         """Judge one token request and mint, or refuse in the words of RFC 6749 §5.2."""
         form = await _form(request)
         if isinstance(form, OAuthError):
             return self._refused(form)
+        certificate = self.certificates.of(request)
+        if isinstance(certificate, OAuthError):
+            return self._refused(certificate)
         asked = TokenRequest(
             form=form,
-            certificate=peer_certificate(request),
+            certificate=certificate,
             authorization=tuple(request.headers.getall("Authorization", ())),
             dpop=tuple(request.headers.getall("DPoP", ())),
+            address=peer_network(request),
             now_ms=self.clock.now_ms(),
         )
         issued = await self.endpoint.answer(asked)

@@ -2,6 +2,7 @@
 
 - A client may come without a certificate (``/jwks`` is for everybody), but never with one that does not verify.
 - TLS 1.2 at least.  No session tickets: they would carry a client's old verification past a change of the CA.
+- Listed self-signed certificates are taken for what they are (``self_signed.py``).
 - New files serve new connections.  Files that do not fit together are reported and the last good ones stay.
 """
 
@@ -20,11 +21,20 @@ class TlsFilesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """The server's certificate and key, and the authorities whose client certificates count."""
+    """The server's certificate and key, and the authorities whose client certificates count.
+
+    ``self_signed`` are certificates that count by themselves, in DER.  Without either nobody is asked for one.
+    """
 
     certificate: Path
     key: Path
-    client_ca: Path
+    client_ca: Path | None = None
+    self_signed: tuple[bytes, ...] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files."""
+        return [path for path in (self.certificate, self.key, self.client_ca) if path is not None]
 
 
 class RotatingContext(ssl.SSLContext):
@@ -40,7 +50,7 @@ class RotatingContext(ssl.SSLContext):
 
     def __init__(self, files: TlsFiles, *, on_fault: Callable[[str], None]) -> None:
         self._files = files
-        self._changes = ChangingFiles([files.certificate, files.key, files.client_ca])
+        self._changes = ChangingFiles(files.paths)
         self._on_fault = on_fault
         self._current = _context(files)
 
@@ -69,13 +79,17 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
-    context.verify_mode = ssl.CERT_OPTIONAL
+    if files.client_ca is not None or files.self_signed:
+        context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     try:
         # An encrypted key would make OpenSSL ask for its password on the terminal.
         context.load_cert_chain(files.certificate, files.key, password=lambda: b"")
-        context.load_verify_locations(files.client_ca)
+        if files.client_ca is not None:
+            context.load_verify_locations(files.client_ca)
+        for certificate in files.self_signed:
+            context.load_verify_locations(cadata=certificate)
     except OSError as error:  # SSLError is one
         why = error.strerror or getattr(error, "reason", None) or type(error).__name__
-        raise TlsFilesError(f"TLS files {files.certificate}, {files.key}, {files.client_ca}: {why}") from None
+        raise TlsFilesError(f"TLS files {', '.join(map(str, files.paths))}: {why}") from None
     return context

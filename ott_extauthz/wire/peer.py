@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.model.facts import Headers, Thumbprint
 from ott_extauthz.model.reason import Reason
@@ -69,14 +70,27 @@ class PeerCertificates:
 
 @lru_cache(maxsize=_CACHED)
 def _from_url_encoded_pem(text: str) -> Thumbprint | Reason:
+    der = der_from_url_encoded_pem(text)
+    return der if isinstance(der, Reason) else _thumbprint(der, Reason.CERTIFICATE_MALFORMED)
+
+
+def der_from_url_encoded_pem(text: str) -> bytes | Reason:
+    """Return the one certificate of a URL-encoded PEM text."""
     # `unquote`, not `unquote_plus`: base64 has a plus sign, which Envoy writes %2B.
     pem = unquote(text) if len(text) <= MAX_CERTIFICATE_CHARACTERS else ""
     if pem.count(_BEGIN) != 1:
         return Reason.CERTIFICATE_MALFORMED
     try:
-        return Thumbprint(x509.load_pem_x509_certificate(pem.encode()).fingerprint(SHA256()))
+        return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
     except ValueError:
         return Reason.CERTIFICATE_MALFORMED
+
+
+def _thumbprint(der: bytes, fault: Reason) -> Thumbprint | Reason:
+    try:
+        return Thumbprint(x509.load_der_x509_certificate(der).fingerprint(SHA256()))
+    except ValueError:
+        return fault
 
 
 def _from_client_cert(values: tuple[str, ...]) -> Thumbprint | Reason:
@@ -88,11 +102,16 @@ def _from_client_cert(values: tuple[str, ...]) -> Thumbprint | Reason:
 
 @lru_cache(maxsize=_CACHED)
 def _from_byte_sequence(text: str) -> Thumbprint | Reason:
+    der = der_from_byte_sequence(text)
+    return der if isinstance(der, Reason) else _thumbprint(der, Reason.CERTIFICATE_HEADER_MALFORMED)
+
+
+def der_from_byte_sequence(text: str) -> bytes | Reason:
+    """Return what a ``Client-Cert`` header holds; whether it is a certificate is not looked at."""
     is_framed = 2 < len(text) <= MAX_CERTIFICATE_CHARACTERS and text.startswith(":") and text.endswith(":")  # noqa: PLR2004
     if not is_framed or not text.isascii():
         return Reason.CERTIFICATE_HEADER_MALFORMED
     try:
-        der = base64.b64decode(text[1:-1], validate=True)
-        return Thumbprint(x509.load_der_x509_certificate(der).fingerprint(SHA256()))
+        return base64.b64decode(text[1:-1], validate=True)
     except (binascii.Error, ValueError):
         return Reason.CERTIFICATE_HEADER_MALFORMED

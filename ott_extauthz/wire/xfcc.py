@@ -17,7 +17,7 @@ lets its owner write elements of his own.  JSON escapes them, but only SANITIZE_
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ott_extauthz.model.facts import Thumbprint
@@ -49,6 +49,7 @@ class XfccElement:
     dns: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     subject: str | None = None
+    cert: str | None = field(default=None, repr=False)
 
     def names_one_of(self, identities: frozenset[str]) -> bool:
         """Whether a URI of the certificate is among ``identities``."""
@@ -62,7 +63,17 @@ class _FaultError(Exception):
 def caller_thumbprint(
     values: tuple[str, ...], *, trusted_hops: int, hop_identities: frozenset[str], exact_hops: bool = False
 ) -> Thumbprint | Reason:
-    """Return the thumbprint of the caller's certificate, or why there is none.
+    """Return the thumbprint of the caller's certificate, or why there is none; see :func:`caller_element`."""
+    element = caller_element(values, trusted_hops=trusted_hops, hop_identities=hop_identities, exact_hops=exact_hops)
+    if isinstance(element, Reason):
+        return element
+    return Reason.CERTIFICATE_MISSING if element.hash is None else Thumbprint(element.hash)
+
+
+def caller_element(
+    values: tuple[str, ...], *, trusted_hops: int, hop_identities: frozenset[str], exact_hops: bool = False
+) -> XfccElement | Reason:
+    """Return the element that speaks of the caller's certificate, or why there is none.
 
     ``values`` are the header's values as they came: two are a fault, however well formed each may be.  With
     ``exact_hops`` nothing may stand to the left of the caller's element: Envoy writes SANs unquoted, so where an
@@ -77,8 +88,7 @@ def caller_thumbprint(
     hops = elements[caller + 1 :]
     if caller < 0 or (exact_hops and caller > 0) or not all(hop.names_one_of(hop_identities) for hop in hops):
         return Reason.CERTIFICATE_HOP_UNTRUSTED
-    found = elements[caller].hash
-    return Reason.CERTIFICATE_MISSING if found is None else Thumbprint(found)
+    return elements[caller]
 
 
 def elements_from(header: str) -> tuple[XfccElement, ...] | None:
@@ -159,6 +169,7 @@ def _element(members: dict[str, Any]) -> XfccElement:
         dns=_named(members, "dns"),
         by=_named(members, "by"),
         subject=members.get("subject"),
+        cert=members.get("cert"),
     )
 
 

@@ -156,7 +156,7 @@ def test_schemas_are_printed_closed(folder: Folder, option: list[str]) -> None:
 
 def test_the_version_and_the_help_are_there(folder: Folder) -> None:
     assert folder.run("--version").stdout.startswith("ott-extauthz ")
-    for command in ("demo", "serve", "issue", "mint", "inspect", "config", "keys"):
+    for command in ("demo", "serve", "issue", "mint", "inspect", "clients", "config", "keys"):
         assert command in folder.run("--help").stdout
 
 

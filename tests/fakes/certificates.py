@@ -99,6 +99,29 @@ class Authority:
         return Leaf(builder.sign(self._key, hashes.SHA256()), key)
 
 
+def self_signed(
+    common_name: str = "self",
+    *,
+    ca: bool | None = False,
+    uris: tuple[str, ...] = (),
+    not_after: datetime = NOT_AFTER,
+    signed_by: Leaf | None = None,
+) -> Leaf:
+    """A certificate that vouches for itself; or ``signed_by`` another, in its name.  ``ca`` None says nothing."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer = signed_by.certificate.subject if signed_by else _name(common_name)
+    issuer_key = signed_by.key if signed_by else key
+    builder = _identified(
+        _builder(_name(common_name), issuer, key.public_key(), not_after), key.public_key(), issuer_key.public_key()
+    )
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if uris:
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri) for uri in uris])
+        builder = builder.add_extension(names, critical=False)
+    return Leaf(builder.sign(issuer_key, hashes.SHA256()), key)
+
+
 def client_context(ca_pem: bytes, files: tuple[Path, Path] | None = None) -> ssl.SSLContext:
     """Trust ``ca_pem`` alone and show the certificate in ``files``, or none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -3,8 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
+from ott_extauthz.issuer.attempt import Mechanism
+from ott_extauthz.issuer.authentication import ClientAuthentication
+from ott_extauthz.issuer.clients import Clients
+from ott_extauthz.issuer.failures import FailureLimits
 from ott_extauthz.issuer.key_change import KeyChange
 from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.issuer.mutual_tls import MutualTls
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.ports import Signer
@@ -35,6 +40,16 @@ class SetClock:
         return self.at_ms / 1000
 
 
+def by_certificate(clients: Clients) -> ClientAuthentication:
+    """Authenticates by certificates alone, and lets nobody wait."""
+    return ClientAuthentication(
+        clients=clients,
+        proofs={Mechanism.CERTIFICATE: MutualTls({})},
+        limits=FailureLimits(most=1_000_000, window_ms=1000),
+        observer=Remembering(),
+    )
+
+
 class Remembering:
     """Remembers what an issuer told it."""
 
@@ -44,6 +59,7 @@ class Remembering:
         self.faults: list[str] = []
         self.key_changes: list[KeyChange] = []
         self.ring_failures: list[tuple[str, str]] = []
+        self.failures: list[tuple[str | None, bool]] = []
 
     def issued(self, client: str, audience: str) -> None:
         self.tokens.append((client, audience))
@@ -56,6 +72,9 @@ class Remembering:
 
     def ring_failed(self, ring: str, problem: str) -> None:
         self.ring_failures.append((ring, problem))
+
+    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+        self.failures.append((client, is_limited))
 
     def faulted(self, error_type: str) -> None:
         self.faults.append(error_type)

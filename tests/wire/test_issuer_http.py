@@ -147,9 +147,11 @@ async def test_a_charset_beside_the_content_type_is_fine(bank: Bank, rgs: Leaf) 
     assert answer.status == 200
 
 
-async def test_an_authorization_header_is_a_second_mechanism(bank: Bank, rgs: Leaf) -> None:
+async def test_basic_where_it_is_off_proves_nothing_and_is_answered_in_its_scheme(bank: Bank, rgs: Leaf) -> None:
+    """RFC 6749 §5.2: whoever tried the Authorization header gets 401 and a challenge of that scheme."""
     answer = await bank.token(rgs, headers={"Authorization": "Basic cmdzOmh1bnRlcjI="})
-    assert answer.error == (400, "invalid_request")
+    assert answer.error == (401, "invalid_client")
+    assert answer.headers["WWW-Authenticate"].startswith('Basic realm="')
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import jwt
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
@@ -71,7 +72,9 @@ sys.exit(run_issuer(load(Path(sys.argv[1]), {})))
 
 
 @contextlib.asynccontextmanager
-async def running(bank: Bank, **environment: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def running(
+    bank: Bank, *, warnings: int = 0, **environment: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Run the issuer as a program; yields it and the address it says it serves."""
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _RUN, bank.folder / "ott.yaml"),
@@ -80,6 +83,9 @@ async def running(bank: Bank, **environment: str) -> AsyncIterator[tuple[asyncio
     )
     try:
         assert program.stderr is not None
+        for _ in range(warnings):
+            told = json.loads(await asyncio.wait_for(program.stderr.readline(), 15))
+            assert (told["level"], told["event"]) == ("warning", "issuer")
         line = (await asyncio.wait_for(program.stderr.readline(), 15)).decode()
         assert line.startswith("issuer: serving "), line
         yield program, line.split()[-1]
@@ -122,6 +128,35 @@ async def test_the_program_on_uvloop_serves_rotates_and_leaves(
         assert (old != new, new) == (True, renewed.der)
         program.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(program.wait(), 3) == 0
+
+
+async def test_readiness_tells_of_the_store_and_the_start_of_what_is_weak(
+    tmp_path: Path, authority: Authority, free_port: int
+) -> None:
+    weak = """
+  - client_id: jot
+    authentication: private_key_jwt
+    jwks: keys/jwks.json
+    unbound: accept the risk
+    audiences: {wallet.api: {scopes: ["wallet:debit"]}}
+"""
+    bank = Bank(tmp_path, authority, clients=CLIENTS + weak, issuer_settings=f", admin: '127.0.0.1:{free_port}'")
+    async with running(bank.prepare(), warnings=2) as (_, _address):
+        address = f"http://127.0.0.1:{free_port}/readyz?verbose"
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            said = await answer.text()
+    assert said == "ready\nstore: memory of this process alone, 0 uses remembered\n"
+
+
+async def test_the_program_behind_a_proxy_serves_plain_http_on_a_socket(tmp_path: Path, authority: Authority) -> None:
+    bank = Bank(tmp_path, authority).prepare()
+    (tmp_path / "ott.yaml").write_text(
+        f"issuer: {{url: '{bank.url}', listen: 'unix://{tmp_path}/i.sock', client_certificate: {{source: xfcc}}}}\n"
+    )
+    async with running(bank) as (_, address):
+        connector = aiohttp.UnixConnector(address.removeprefix("unix://"))
+        async with aiohttp.ClientSession(connector=connector) as session, session.get("http://i/jwks") as answer:
+            assert answer.status == 200
 
 
 async def test_a_half_sent_form_does_not_keep_the_program_from_leaving(

@@ -38,6 +38,7 @@ def read(text: str) -> Clients:
 
 def test_the_designs_example_without_what_this_version_has_not() -> None:
     client = read(GOOD)["rgs"]
+    assert client.certificate is not None
     assert client.certificate.spiffe_id == "spiffe://bank.example/rgs"
     assert client.audiences["wallet.api"].scopes == ["wallet:debit", "wallet:read"]
     assert list(client.audiences) == ["wallet.api", "https://ledger.example/v1"]
@@ -57,11 +58,43 @@ def test_lifetime_is_the_grants_else_the_issuers_and_never_above_the_maximum(gra
     assert client.audiences["wallet.api"].lifetime_ms(30_000) == lifetime_ms
 
 
-@pytest.mark.parametrize("word", ["self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic"])
-def test_ways_of_authenticating_that_come_later_are_named_as_such(word: str) -> None:
-    place = "clients.yaml:3:21: clients[0].authentication"
-    later = f"{word} is not in this version; clients authenticate with tls_client_auth"
-    assert problems(entry(authentication=word)) == [f"{place}: {later}"]
+@pytest.mark.parametrize(
+    ("method", "known_by"),
+    [
+        ("tls_client_auth", {"certificate": "{dns: a.example}"}),
+        ("self_signed_tls_client_auth", {"certificate_file": "a.pem"}),
+        ("self_signed_tls_client_auth", {"jwks": "a.json"}),
+        ("self_signed_tls_client_auth", {"certificate": "{sha256: " + "0" * 64 + "}"}),
+        ("private_key_jwt", {"jwks": "a.json"}),
+        ("private_key_jwt", {"jwks": "a.json", "unbound": "accept the risk"}),
+        ("client_secret_basic", {"secret": "a.secret"}),
+    ],
+)
+def test_each_method_has_what_its_client_is_known_by(method: str, known_by: dict[str, str]) -> None:
+    assert read(entry(**({"authentication": method, "certificate": ""} | known_by)))["rgs"].authentication == method
+
+
+@pytest.mark.parametrize(
+    ("method", "known_by", "place", "said"),
+    [
+        ("tls_client_auth", {"jwks": "a.json"}, "certificate", "required for tls_client_auth"),
+        ("tls_client_auth", {"certificate": "{dns: a}", "jwks": "a"}, "jwks", "not for tls_client_auth"),
+        ("tls_client_auth", {"certificate": "{dns: a}", "unbound": "accept the risk"}, "unbound", "bound to the"),
+        ("self_signed_tls_client_auth", {}, "certificate", "exactly one of certificate_file"),
+        ("self_signed_tls_client_auth", {"certificate_file": "a", "jwks": "b"}, "certificate_file", "exactly one of"),
+        ("self_signed_tls_client_auth", {"certificate": "{dns: a.example}"}, "certificate", "nobody vouches for"),
+        ("private_key_jwt", {}, "jwks", "required for private_key_jwt"),
+        ("private_key_jwt", {"jwks": "a", "secret": "b"}, "secret", "not for private_key_jwt"),
+        ("private_key_jwt", {"jwks": "a", "unbound": "yes"}, "unbound", "accept the risk"),
+        ("client_secret_basic", {"certificate": "{dns: a}"}, "secret", "required for client_secret_basic"),
+        ("client_secret_post", {"secret": "a"}, "authentication", "tls_client_auth"),
+    ],
+)
+def test_a_client_is_known_by_one_thing_and_that_of_its_method(
+    method: str, known_by: dict[str, str], place: str, said: str
+) -> None:
+    found = problems(entry(**({"authentication": method, "certificate": ""} | known_by)))
+    assert [problem for problem in found if f"clients[0].{place}:" in problem and said in problem], found
 
 
 @pytest.mark.parametrize(
@@ -71,7 +104,6 @@ def test_ways_of_authenticating_that_come_later_are_named_as_such(word: str) -> 
         ("audiences", "{wallet.api: {scopes: [a], brands: [A]}}"),
         ("audiences", '{wallet.api: {scopes: [a], max_amount: {value: "5", currency: EUR}}}'),
         ("delegates_for", "[]"),
-        ("jwks", "rgs-jwks.json"),
         ("client_secret", "hunter2"),
     ],
 )

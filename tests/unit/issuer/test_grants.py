@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ott_extauthz.issuer.authentication import MutualTls
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.clients import clients_from
 from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials
@@ -19,7 +18,7 @@ from ott_extauthz.issuer.request import TokenRequest
 from ott_extauthz.issuer.token_endpoint import Issued, TokenEndpoint
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.stores.signing import new_key, signer_from
-from tests.fakes.issuing import OneKey, SetClock
+from tests.fakes.issuing import OneKey, SetClock, by_certificate
 
 NOW_MS = 1_795_000_000_000
 RGS = "spiffe://bank.example/rgs"
@@ -50,7 +49,7 @@ clients:
 _SIGNER = signer_from(new_key("EdDSA"), "EdDSA")
 assert _SIGNER is not None
 ENDPOINT = TokenEndpoint(
-    authenticator=MutualTls(CLIENTS),
+    authenticator=by_certificate(CLIENTS),
     grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=30_000)},
     minter=Minter(
         issuer="https://issuer.bank.example",
