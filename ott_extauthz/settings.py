@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
+from ott_extauthz.documents.https_url import HttpsUrl, https_url
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
@@ -188,12 +189,36 @@ class Store(Model):
         return self.url.startswith("memory:")
 
 
+def _key_set_place(value: Any) -> Path | HttpsUrl:  # noqa: ANN401 - whatever stood in the file
+    if not isinstance(value, str) or not value:
+        raise ValueError("the path of a file, or an https URL")
+    return https_url(value) if "://" in value else Path(value)
+
+
+KeySetPlace = Annotated[
+    Path | HttpsUrl,
+    PlainValidator(_key_set_place),
+    WithJsonSchema({"type": "string", "examples": ["keys/jwks.json", "https://issuer.bank.example/jwks"]}),
+]
+"""Where a key set stands: a file, or what an https URL answers."""
+
+
 class Trust(Model):
-    """One issuer whose tokens are accepted, the file with its keys, and the algorithms it may use."""
+    """One issuer whose tokens are accepted, where its keys stand, and the algorithms it may use.
+
+    ``ca`` verifies the server of an https URL, instead of the system's authorities.
+    """
 
     issuer: Annotated[str, Field(min_length=1)]
-    jwks: FilePath
+    jwks: KeySetPlace
     algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+    ca: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _ca_is_used(self) -> "Trust":
+        if self.ca and not isinstance(self.jwks, HttpsUrl):
+            raise ValueError("ca is for a jwks that is an https URL")
+        return self
 
 
 class ClockBounds(Model):

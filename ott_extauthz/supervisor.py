@@ -160,7 +160,7 @@ async def _drain(workers: Sequence[Worker], kept: Sequence["asyncio.Task[int]"],
 def _admin(workers: Sequence[Worker]) -> Admin:
     async def readiness() -> tuple[bool, list[str]]:
         lines = [f"worker {worker.address}: {line}" for worker in workers for line in _state(worker)]
-        return all(worker.is_serving for worker in workers), lines
+        return all(worker.is_serving and worker.report.is_ready for worker in workers), lines
 
     def metrics() -> tuple[bytes, str]:
         registry = workers_registry()

@@ -1,46 +1,51 @@
-"""Do the claims of a one-time token have their types and grammars (RFC 7519 §4, 9068 §2.2, 6749)?
+"""Do the claims of a token have their types and grammars (RFC 7519 §4, 9068 §2.2, 6749)?
 
-Checked only after the signature.  Times and audience are judged in :mod:`one_time_token`; here is only their form.
+Checked only after the signature.  Times and audience are judged in :mod:`signed_token`; here is only their form.
+A one-time token is held to more than an access token: ``jti`` names a use, and ``aud`` is a text.
 """
 
 import re
 from typing import Any, Final
 
+from ott_extauthz.authn.actors import actor_from
 from ott_extauthz.authn.base64url import decoded
-from ott_extauthz.authn.fault import ClaimsError, instant_ms
+from ott_extauthz.authn.fault import MAX_TEXT, ClaimsError, instant_ms, text_from
 from ott_extauthz.authn.mandates import narrowing_from
 from ott_extauthz.model.facts import Thumbprint
-from ott_extauthz.model.token import Confirmation, TokenId, VerifiedToken
+from ott_extauthz.model.token import Confirmation, TokenId, TokenKind, VerifiedToken
+
+__all__ = ["MAX_TEXT", "MIN_JTI_CHARACTERS", "token_from"]
 
 MIN_JTI_CHARACTERS: Final = 22  # 128 random bits in base64url
-MAX_TEXT: Final = 512
 _SHA256_BYTES: Final = 32
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def token_from(claims: dict[str, Any]) -> VerifiedToken:
+def token_from(claims: dict[str, Any], kind: TokenKind = TokenKind.ONE_TIME) -> VerifiedToken:
     """Return the token these (signed) claims describe.
 
     Raises:
         ClaimsError: naming the first claim that does not fit.
     """
-    id_ = TokenId(_text(claims, "iss"), _jti(claims))
+    is_once = kind is TokenKind.ONE_TIME
+    id_ = TokenId(text_from(claims, "iss"), _long_jti(claims) if is_once else text_from(claims, "jti"))
     issued_at_ms = instant_ms(claims, "iat")
     narrowing = narrowing_from(claims, issued_at_ms)
     return VerifiedToken(
+        kind=kind,
         id=id_,
         digest=id_.digest,
-        subject=_text(claims, "sub"),
-        client_id=_text(claims, "client_id"),
-        audience=_text(claims, "aud"),
+        subject=text_from(claims, "sub"),
+        client_id=text_from(claims, "client_id"),
+        audience=text_from(claims, "aud") if is_once else _audience(claims),
         issued_at_ms=issued_at_ms,
         expires_at_ms=instant_ms(claims, "exp"),
         not_before_ms=instant_ms(claims, "nbf") if "nbf" in claims else None,
         confirmation=_confirmation(claims),
         scope=_scope(claims),
-        txn=_text(claims, "txn") if "txn" in claims else None,
+        txn=text_from(claims, "txn") if "txn" in claims else None,
         auth_time_ms=instant_ms(claims, "auth_time") if "auth_time" in claims else None,
+        actor=actor_from(claims),
         restrictions=narrowing.restrictions,
         mandates=narrowing.mandates,
         binding=narrowing.binding,
@@ -48,15 +53,14 @@ def token_from(claims: dict[str, Any]) -> VerifiedToken:
     )
 
 
-def _text(claims: dict[str, Any], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or _CONTROL.search(value):
-        raise ClaimsError(name)
-    return value
+def _audience(claims: dict[str, Any]) -> str:
+    """Return the one audience; RFC 7519 §4.1.3 also allows it to stand in a list."""
+    value = claims.get("aud")
+    return text_from({"aud": value[0]} if isinstance(value, list) and len(value) == 1 else claims, "aud")
 
 
-def _jti(claims: dict[str, Any]) -> str:
-    value = _text(claims, "jti")
+def _long_jti(claims: dict[str, Any]) -> str:
+    value = text_from(claims, "jti")
     if len(value) < MIN_JTI_CHARACTERS:
         raise ClaimsError("jti")
     return value

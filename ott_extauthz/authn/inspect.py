@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from ott_extauthz.authn.inspect_narrowing import narrowing_faults
-from ott_extauthz.model.token import MAX_LIFETIME_MS, MAX_TOKEN_BYTES, TOKEN_TYPE
+from ott_extauthz.model.token import MAX_LIFETIME_MS, MAX_TOKEN_BYTES, TokenKind
 
 _PARTS: Final = ("header", "claims", "signature")
 _ENCRYPTED_PARTS: Final = 5
@@ -30,6 +30,7 @@ _SHA256_BYTES: Final = 32
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 _LAST_INSTANT: Final = 253_402_300_800  # the end of year 9999
 _SHOWN_CHARACTERS: Final = 60
+_MOST_ACTORS: Final = 8
 
 Say = Callable[[str], None]
 
@@ -60,7 +61,9 @@ def inspect_token(text: str, now_ms: int) -> Inspection:
     if header is not None:
         problems += _header_faults(header)
     if claims is not None:
-        problems += [*_claim_faults(claims), *_time_faults(claims, now_ms), *_binding_faults(claims)]
+        is_access = _type((header or {}).get("typ")) == TokenKind.ACCESS
+        problems += [*_claim_faults(claims, is_access=is_access), *_time_faults(claims, now_ms)]
+        problems += [*_binding_faults(claims), *_actor_faults(claims)]
     return Inspection(header=header, claims=claims, problems=tuple(problems))
 
 
@@ -119,8 +122,8 @@ def _constant(name: str, *, say: Say) -> None:
 
 def _header_faults(header: Mapping[str, Any]) -> Iterator[str]:
     typ, kid = header.get("typ"), header.get("kid")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") != TOKEN_TYPE:
-        yield f"typ is {_shown(typ)}, a one-time token has {TOKEN_TYPE!r}"
+    if _type(typ) not in (TokenKind.ONE_TIME, TokenKind.ACCESS):
+        yield f"typ is {_shown(typ)}, a one-time token has '{TokenKind.ONE_TIME}', a mandate '{TokenKind.ACCESS}'"
     yield from _algorithm_faults(header.get("alg"))
     if not isinstance(kid, str) or not kid:
         yield "kid is missing: no key can be looked up"
@@ -134,6 +137,10 @@ def _header_faults(header: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: ignored; keys come from the trust list alone"
 
 
+def _type(typ: Any) -> str | None:  # noqa: ANN401 - JSON
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+
+
 def _algorithm_faults(algorithm: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     if isinstance(algorithm, str) and algorithm.lower() == "none":
         yield "alg is none: not signed at all"
@@ -143,9 +150,11 @@ def _algorithm_faults(algorithm: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
         yield f"alg is {_shown(algorithm)}, not one of {', '.join(_ALGORITHMS)}"
 
 
-def _claim_faults(claims: Mapping[str, Any]) -> Iterator[str]:
+def _claim_faults(claims: Mapping[str, Any], *, is_access: bool) -> Iterator[str]:
     for name in _TEXTS:
         value = claims.get(name)
+        if name == "aud" and is_access and isinstance(value, list) and len(value) == 1:
+            value = value[0]
         if name not in claims:
             yield f"{name} is missing"
         elif name == "aud" and not isinstance(value, str):
@@ -153,7 +162,7 @@ def _claim_faults(claims: Mapping[str, Any]) -> Iterator[str]:
         elif not isinstance(value, str) or not value:
             yield f"{name} is not a text"
     jti = claims.get("jti")
-    if isinstance(jti, str) and 0 < len(jti) < _JTI_CHARACTERS:
+    if not is_access and isinstance(jti, str) and 0 < len(jti) < _JTI_CHARACTERS:
         yield f"jti is too short: {len(jti)} characters, 128 random bits have {_JTI_CHARACTERS}"
     scope = claims.get("scope", "-")
     if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
@@ -195,6 +204,18 @@ def _binding_faults(claims: Mapping[str, Any]) -> Iterator[str]:
     for name in members:
         if name != "x5t#S256":
             yield f"cnf: {_shown(name)} cannot be proven to this version"
+
+
+def _actor_faults(claims: Mapping[str, Any]) -> Iterator[str]:
+    actor, links = claims.get("act"), 0
+    while "act" in claims:
+        links += 1
+        if not isinstance(actor, dict) or not isinstance(actor.get("sub"), str) or not actor["sub"]:
+            yield "act is not an object with a sub, or one of those within it is not"
+            return
+        claims, actor = actor, actor.get("act")
+    if links > _MOST_ACTORS:
+        yield f"act: {links} actors, one in another; at most {_MOST_ACTORS} are accepted"
 
 
 def _is_thumbprint(value: Any) -> bool:  # noqa: ANN401 - JSON

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from nacl.signing import VerifyKey
 
 from ott_extauthz.authn.base64url import decoded
-from ott_extauthz.authn.keys import Ed25519Key, P256Key, RsaKey, VerificationKey
+from ott_extauthz.authn.keys import Ed25519Key, P256Key, RsaKey, TrustedIssuer, VerificationKey
 from ott_extauthz.authn.strict_json import NotStrictJsonError, object_from
 
 MAX_BYTES: Final = 1 << 20
@@ -57,6 +57,18 @@ def keys_from(document: bytes) -> Mapping[str, VerificationKey]:
     if problems or not keys:
         raise KeySetError(*(problems or ["no key of the set can verify a signature"]))
     return MappingProxyType(keys)
+
+
+def issuer_from(name: str, algorithms: frozenset[str], document: bytes) -> TrustedIssuer:
+    """Return an issuer with the keys of its JWK Set.
+
+    Raises:
+        KeySetError: with every problem found; also where no key goes with what the issuer may sign with.
+    """
+    keys = keys_from(document)
+    if not any(key.algorithms & algorithms for key in keys.values()):
+        raise KeySetError(f"no key goes with the algorithms {sorted(algorithms)} allowed for {name}")
+    return TrustedIssuer(name, algorithms, keys)
 
 
 def _entries(document: bytes) -> list[Any]:

@@ -1,72 +1,14 @@
-"""Is this a one-time token of a trusted issuer, for this audience, at this time?
+"""Is this a one-time token, which the used-list may then spend?"""
 
-The order, each step refusing on its own (RFC 8725 §3, OWASP ASVS V9):
-  1. the compact form and its size
-  2. ``typ``: no other kind of token passes for a one-time token
-  3. the issuer is trusted, its algorithm allowed *for this issuer*, its key known, the algorithm the key's own
-  4. the signature
-  5. only now the claims: form, audience, times
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ott_extauthz.authn.claims import token_from
-from ott_extauthz.authn.compact import UnverifiedToken, unverified_from
-from ott_extauthz.authn.fault import ClaimsError
-from ott_extauthz.authn.keys import TrustedIssuer, VerificationKey
-from ott_extauthz.model.reason import Reason
-from ott_extauthz.model.rejection import Rejection
-from ott_extauthz.model.token import MAX_LIFETIME_MS, TOKEN_TYPE, VerifiedToken
+from ott_extauthz.authn.signed_token import SignedTokenVerifier
+from ott_extauthz.model.token import TokenKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneTimeTokenVerifier:
-    """Verifies one-time tokens against a trust list and the clock's bounds (milliseconds)."""
+class OneTimeTokenVerifier(SignedTokenVerifier):
+    """Verifies one-time tokens."""
 
-    trust: Mapping[str, TrustedIssuer]
-    iat_lead_ms: int
-    exp_leeway_ms: int
-
-    def verify(self, text: str, *, audience: str, now_ms: int) -> VerifiedToken | Rejection:
-        """Return the token, now believed, or the first reason not to."""
-        unverified = unverified_from(text)
-        if isinstance(unverified, Reason):
-            return Rejection(unverified)
-        if unverified.header.type != TOKEN_TYPE:
-            return Rejection(Reason.TOKEN_TYPE_REFUSED)
-        key = self._key_for(unverified)
-        if isinstance(key, Reason):
-            return Rejection(key)
-        if not key.verifies(unverified.header.algorithm, unverified.signing_input, unverified.signature):
-            return Rejection(Reason.TOKEN_SIGNATURE_INVALID)
-        try:
-            token = token_from(unverified.claims)
-        except ClaimsError:
-            return Rejection(Reason.TOKEN_CLAIMS_INVALID)
-        fault = self._fault(token, audience, now_ms)
-        return token if fault is None else Rejection(fault)
-
-    def _key_for(self, unverified: UnverifiedToken) -> VerificationKey | Reason:
-        issuer = unverified.claims.get("iss")
-        trusted = self.trust.get(issuer) if isinstance(issuer, str) else None
-        if trusted is None:
-            return Reason.TOKEN_ISSUER_UNKNOWN
-        if unverified.header.algorithm not in trusted.algorithms:
-            return Reason.TOKEN_ALGORITHM_REFUSED
-        key = trusted.keys.get(unverified.header.kid)
-        if key is None:
-            return Reason.TOKEN_KEY_UNKNOWN
-        return key if unverified.header.algorithm in key.algorithms else Reason.TOKEN_ALGORITHM_REFUSED
-
-    def _fault(self, token: VerifiedToken, audience: str, now_ms: int) -> Reason | None:
-        if token.audience != audience:
-            return Reason.TOKEN_AUDIENCE_MISMATCH
-        # A careless issuer could post-date iat past the used-list's fence, or outlive what the list remembers.
-        if not 0 < token.expires_at_ms - token.issued_at_ms <= MAX_LIFETIME_MS:
-            return Reason.TOKEN_LIFETIME_TOO_LONG
-        if max(token.issued_at_ms, token.not_before_ms or 0) > now_ms + self.iat_lead_ms:
-            return Reason.TOKEN_NOT_YET_VALID
-        if token.expires_at_ms + self.exp_leeway_ms <= now_ms:
-            return Reason.TOKEN_EXPIRED
-        return None
+    kind: ClassVar[TokenKind] = TokenKind.ONE_TIME

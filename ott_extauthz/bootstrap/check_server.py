@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import CheckInputs
+from ott_extauthz.bootstrap.key_sets import following
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.used_lists import new_used_list
@@ -54,9 +56,19 @@ class CheckApp:
         return report_of(self.sources.all())
 
     async def readiness(self) -> tuple[bool, list[str]]:
-        """Whether calls are taken; a broken store shows, but does not take every server out of rotation at once."""
+        """Whether calls are taken; a broken store shows, but does not take every server out of rotation at once.
+
+        Nor does an issuer that is out of reach, once its keys were there.
+        """
         store = await self.used_list.health()
-        return self.server.is_serving, [*self.report().lines, f"store: {store.detail}"]
+        report = self.report()
+        return self.server.is_serving and report.is_ready, [*report.lines, f"store: {store.detail}"]
+
+    def ask(self) -> None:
+        """Have every file looked at, and every key set fetched, as soon as may be."""
+        self.reloader.ask()
+        for key_set in self.sources.followed:
+            key_set.want()
 
 
 def build(
@@ -73,26 +85,29 @@ def build(
         ListenError: the address cannot be listened on.
         OSError: the audit file cannot be opened.
     """
-    clock = clock or SystemClock()
+    clock, bounds = clock or SystemClock(), settings.clock
     metrics = Metrics(transport=settings.listen.chosen_transport)
     observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
     used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
     audit = _audit(settings, address, metrics)
     reloads = Reloads(logger, metrics)
-    sources = sources_of(settings, inputs, clock=clock, listener=reloads)
+    sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     warn_of_shadow(logger, inputs.policy)
     checker = Checker(
         policy=sources.policy.current,
         verifier=OneTimeTokenVerifier(
-            trust=sources.trust, iat_lead_ms=settings.clock.iat_lead, exp_leeway_ms=settings.clock.exp_leeway
+            trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway
+        ),
+        access_tokens=AccessTokenVerifier(
+            trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway
         ),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
             observer=observer,
-            exp_leeway_ms=settings.clock.exp_leeway,
-            max_skew_ms=settings.clock.max_skew,
+            exp_leeway_ms=bounds.exp_leeway,
+            max_skew_ms=bounds.max_skew,
         ),
         audit=audit,
         observer=observer,
@@ -111,7 +126,7 @@ def build(
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
     every = settings.reload.every / 1000 or None
-    reloader = Reloader(sources.all(), every=every, on_fault=metrics.faulted)
+    reloader = Reloader(sources.in_files(), every=every, on_fault=metrics.faulted)
     return CheckApp(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
         sources=sources, reloads=reloads, reloader=reloader,
@@ -144,7 +159,7 @@ async def serve(
         OSError: the admin address cannot be listened on.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(on_hangup(app.reloader.ask))  # first: while the store is looked for, it would end us
+        stack.enter_context(on_hangup(app.ask))  # first: while the store is looked for, it would end us
         stack.callback(app.audit.close)
         stack.push_async_callback(app.used_list.close)
         await app.used_list.start()
@@ -152,6 +167,7 @@ async def serve(
             endpoints = Admin(metrics=lambda: exposition(app.metrics.registry), readiness=app.readiness)
             runner = await serve_http(admin_app(endpoints), admin, on_fault=app.metrics.faulted)
             stack.push_async_callback(runner.cleanup)
+        await stack.enter_async_context(following(app.sources.followed))
         await app.server.start()
         stack.push_async_callback(app.server.leave)
         app.reloads.on_change = lambda: on_report(app.report())

@@ -3,18 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from ott_extauthz.authn.jwks import KeySetError, keys_from
+from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import AsnLookup
 from ott_extauthz.reload.looks import Look, look_at
 from ott_extauthz.settings import Settings, Trust
 from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
+
+_WITHOUT_GEOIP: Final = (
+    "asks for the caller's network, which no call could meet: ott.yaml has no geoip, read at the start only"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +48,12 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     problems: list[Problem] = []
     looks = {tuple(paths): look_at(paths) for paths in _changing(settings)}
     policy = _policy(settings, source, problems)
-    shadow_policy = _read(settings.shadow_policy, problems) if settings.shadow_policy else None
+    shadow_policy = _read(settings.shadow_policy, settings, problems) if settings.shadow_policy else None
     trust = _trust(settings, source, problems)
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
     problems += store_problems(settings.store, source)
-    asn_of = _asn_lookup(settings, policy, source, problems)
+    asn_of = _asn_lookup(settings, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, looks=looks)
@@ -56,12 +63,12 @@ def _policy(settings: Settings, source: str, problems: list[Problem]) -> Policy 
     if settings.policy is None:
         problems.append(Problem(source, 0, 0, "policy", "required: the file that says who may do what"))
         return None
-    return _read(settings.policy, problems)
+    return _read(settings.policy, settings, problems)
 
 
-def _read(paths: Sequence[Path], problems: list[Problem]) -> Policy | None:
+def _read(paths: Sequence[Path], settings: Settings, problems: list[Problem]) -> Policy | None:
     try:
-        return read_policy(paths)
+        return read_servable_policy(paths, settings)
     except DocumentError as error:
         problems += error.problems
     return None
@@ -72,20 +79,39 @@ def _trust(settings: Settings, source: str, problems: list[Problem]) -> dict[str
         problems.append(Problem(source, 0, 0, "trust", "required: without a trusted issuer every token is refused"))
     trusted: dict[str, TrustedIssuer] = {}
     for entry in settings.trust or ():
+        path = in_file(entry)
         try:
-            trusted[entry.issuer] = read_issuer(entry)
+            trusted[entry.issuer] = not_fetched(entry) if path is None else read_issuer(entry, path)
         except DocumentError as error:
             problems += error.problems
+    problems += key_set_problems(settings.trust or (), source)
     return trusted
 
 
-def _asn_lookup(settings: Settings, policy: Policy | None, source: str, problems: list[Problem]) -> AsnLookup | None:
+def read_servable_policy(paths: Sequence[Path], settings: Settings) -> Policy:
+    """Read a policy that this server can enforce as it was started.
+
+    Raises:
+        DocumentError: every problem at once; also where a route asks for what ``settings`` do not have.
+    """
+    policy = read_policy(paths)
+    problems = [
+        Problem(", ".join(map(str, paths)), 0, 0, f"route {route.name}", _WITHOUT_GEOIP)
+        for route in policy.table.routes
+        if settings.geoip is None and _asks_for_network(route)
+    ]
+    if problems:
+        raise DocumentError(problems)
+    return policy
+
+
+def _asks_for_network(route: Route) -> bool:
+    own = route.limits.constraints
+    return (own is not None and own.asn is not None) or route.rules.needs_asn
+
+
+def _asn_lookup(settings: Settings, problems: list[Problem]) -> AsnLookup | None:
     if settings.geoip is None:
-        for route in policy.table.routes if policy else ():
-            has_asn = route.limits.constraints is not None and route.limits.constraints.asn is not None
-            if has_asn or route.rules.needs_asn:
-                message = f"required: the route {route.name} asks for the caller's network, and no call could meet it"
-                problems.append(Problem(source, 0, 0, "geoip", message))
         return None
     try:
         return asn_lookup(settings.geoip.asn)
@@ -96,29 +122,21 @@ def _asn_lookup(settings: Settings, policy: Policy | None, source: str, problems
     return None
 
 
-def read_issuer(entry: Trust) -> TrustedIssuer:
-    """Read a trusted issuer's key set.
+def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
+    """Read a trusted issuer's key set from its file.
 
     Raises:
         DocumentError: every problem at once; also where the file cannot be read.
     """
     try:
-        return _issuer(entry, entry.jwks.read_bytes())
+        return issuer_from(entry.issuer, frozenset[str](entry.algorithms), path.read_bytes())
     except KeySetError as error:
-        raise DocumentError(Problem(str(entry.jwks), 0, 0, "", problem) for problem in error.problems) from None
+        raise DocumentError(Problem(str(path), 0, 0, "", problem) for problem in error.problems) from None
     except OSError as error:
-        raise DocumentError([unreadable(entry.jwks, error)]) from None
-
-
-def _issuer(entry: Trust, jwks: bytes) -> TrustedIssuer:
-    keys = keys_from(jwks)
-    algorithms = frozenset[str](entry.algorithms)
-    if not any(key.algorithms & algorithms for key in keys.values()):
-        raise KeySetError(f"no key goes with the algorithms {sorted(algorithms)} allowed for {entry.issuer}")
-    return TrustedIssuer(entry.issuer, algorithms, keys)
+        raise DocumentError([unreadable(path, error)]) from None
 
 
 def _changing(settings: Settings) -> list[list[Path]]:
     """Return the files of each thing that may change while we serve."""
     policies = [policy_files(paths) for paths in (settings.policy, settings.shadow_policy) if paths is not None]
-    return [*policies, *([entry.jwks] for entry in settings.trust or ())]
+    return [*policies, *([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)]

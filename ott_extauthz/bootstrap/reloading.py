@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ott_extauthz.authn.keys import TrustedIssuer
-from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer
-from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
+from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer, read_servable_policy
+from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
+from ott_extauthz.bootstrap.policy_files import policy_files
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import Clock
-from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Source
+from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
 from ott_extauthz.settings import Settings
+from ott_extauthz.wire.followed_key_set import FollowedKeySet
 
 T = TypeVar("T")
 Files = Callable[[], Sequence[Path]]
@@ -23,19 +25,31 @@ Files = Callable[[], Sequence[Path]]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The policies, and the trust list that follows its key sets."""
+    """The policies, and the trust list that follows its key sets: ``key_sets`` in files, ``followed`` at URLs."""
 
     policy: Source[Policy]
     shadow_policy: Source[Policy] | None
     key_sets: tuple[Source[TrustedIssuer], ...]
     trust: dict[str, TrustedIssuer]
+    followed: tuple[FollowedKeySet, ...] = ()
 
-    def all(self) -> list[Source[Any]]:
-        """Every source, the policy first."""
+    def in_files(self) -> list[Source[Any]]:
+        """Every source that is looked at, the policy first."""
         return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets]
 
+    def all(self) -> list[Shown]:
+        """Everything that may change, the policy first."""
+        return [*self.in_files(), *self.followed]
 
-def sources_of(settings: Settings, inputs: CheckInputs, *, clock: Clock, listener: ReloadListener) -> Sources:
+
+def sources_of(
+    settings: Settings,
+    inputs: CheckInputs,
+    *,
+    clock: Clock,
+    listener: ReloadListener,
+    on_fault: Callable[[str], None],
+) -> Sources:
     """Return what ``settings`` name, as ``inputs`` found it."""
     trust = dict(inputs.trust)
 
@@ -48,16 +62,21 @@ def sources_of(settings: Settings, inputs: CheckInputs, *, clock: Clock, listene
 
     def policy(kind: Kind, paths: Sequence[Path], value: Policy) -> Source[Policy]:
         name = ", ".join(map(str, paths))
-        return source(kind, name, partial(policy_files, paths), value, partial(read_policy, paths))
+        return source(kind, name, partial(policy_files, paths), value, partial(read_servable_policy, paths, settings))
 
     assert settings.policy is not None  # noqa: S101 - check_inputs refused it otherwise
     key_sets = [
-        source(Kind.KEY_SET, name, partial(list, [entry.jwks]), trust[name], partial(read_issuer, entry))
-        for name, entry in ((entry.issuer, entry) for entry in settings.trust or ())
+        source(
+            Kind.KEY_SET, entry.issuer, partial(list, [path]), trust[entry.issuer], partial(read_issuer, entry, path)
+        )
+        for entry in settings.trust or ()
+        if (path := in_file(entry)) is not None
     ]
     for key_set in key_sets:
         key_set.take = partial(trust.__setitem__, key_set.name)
+    followed = followed_key_sets(settings.trust or (), clock=clock, listener=listener, on_fault=on_fault)
+    trust |= {each.name: each.issuer for each in followed}
     shadow = None
     if settings.shadow_policy is not None and inputs.shadow_policy is not None:
         shadow = policy(Kind.SHADOW_POLICY, settings.shadow_policy, inputs.shadow_policy)
-    return Sources(policy(Kind.POLICY, settings.policy, inputs.policy), shadow, tuple(key_sets), trust)
+    return Sources(policy(Kind.POLICY, settings.policy, inputs.policy), shadow, tuple(key_sets), trust, followed)

@@ -22,7 +22,7 @@ def store_problems(store: Store, source: str) -> list[Problem]:
         if path is not None:
             problems += [Problem(source, 0, 0, setting, why) for why in _password(path)]
     if store.ca is not None:
-        problems += [Problem(source, 0, 0, "store.ca", why) for why in _authorities(store.ca)]
+        problems += [Problem(source, 0, 0, "store.ca", why) for why in authorities_problems(store.ca)]
     if store.certificate is not None:
         problems += _key_pair(store.certificate, store.key, source)
     return problems
@@ -40,7 +40,8 @@ def _password(path: Path) -> list[str]:
     return [f"{path}: {problem.message}" for problem in readable_by_others(path)]
 
 
-def _authorities(path: Path) -> list[str]:
+def authorities_problems(path: Path) -> list[str]:
+    """Return why a file cannot say whom to believe."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:

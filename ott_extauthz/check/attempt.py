@@ -57,12 +57,17 @@ class Attempt:
             policy_revision=self.policy_revision,
             route=self.route.name if self.route else None,
             token=self.token,
-            token_state=rejection.token_state if self.credential_presented else None,
+            token_state=self._state(rejection) if self.credential_presented else None,
             challenge=challenge_for(reason, self.route),
             retry_after_seconds=_seconds(rejection.retry_after_ms) or (RETRY_AFTER_SECONDS if may_retry else None),
             first=rejection.first,
             detail=rejection.detail,
         )
+
+    def _state(self, rejection: Rejection) -> TokenState:
+        """A mandate is good until it ends, whatever became of one use of it."""
+        is_reusable = self.token is not None and not self.token.is_for_one_use
+        return TokenState.UNSPENT if is_reusable else rejection.token_state
 
     def deny_for_fault(self, reason: Reason) -> Deny:
         """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""

@@ -2,10 +2,11 @@
 
   1. route        canonical method, host and path, then headers, select a route; none is a refusal
   2. credential   exactly one, from where the route says
-  3. verify       signature, type, issuer, audience, times
+  3. verify       type, signature, issuer, audience, times; of a mandate, that it is one
   4. bind         the caller's certificate, the caller's workload identity
   5. authorize    clients, roles, scopes, age of the login, the request a token is for, constraints, conditions
-  6. spend        last and atomically: a call refused at 1-5 keeps its token, a forged copy never burns a good one
+  6. spend        last and atomically: a call refused at 1-5 keeps its token, a forged copy never burns a good one;
+                  a mandate is not spent, but what its use costs is taken here
   7. allow        with the credential and every spoofed identity header removed
 
 Afterwards the decision is written down, then told; a required audit that fails turns it into a refusal.  A route in
@@ -17,6 +18,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
@@ -48,6 +50,7 @@ class Checker:
 
     policy: Callable[[], Policy]
     verifier: OneTimeTokenVerifier
+    access_tokens: AccessTokenVerifier
     single_use: SingleUse
     audit: AuditTrail
     observer: CheckObserver
@@ -122,7 +125,7 @@ class Checker:
             return attempt.deny(presented)
         attempt.credential_presented = True
         attempt.step = Step.VERIFY
-        token = self.verifier.verify(presented.text, audience=route.audience, now_ms=attempt.now_ms)
+        token = self._verified(route, presented.text, attempt.now_ms)
         if isinstance(token, Rejection):
             return attempt.deny(token)
         attempt.token = token
@@ -135,6 +138,11 @@ class Checker:
         if isinstance(charges, Rejection):
             return attempt.deny(charges)
         return Ready(facts=facts, route=route, token=token, header=presented.header, charges=charges)
+
+    def _verified(self, route: Route, text: str, now_ms: int) -> VerifiedToken | Rejection:
+        is_mandate = route.credential is CredentialKind.MANDATE
+        verify = self.access_tokens.verify_mandate if is_mandate else self.verifier.verify
+        return verify(text, audience=route.audience, now_ms=now_ms)
 
     def _asked(self, facts: Facts, attempt: Attempt, token: VerifiedToken) -> Asked:
         assert attempt.target is not None  # noqa: S101 - a route was found for it
@@ -191,6 +199,7 @@ def _route(facts: Facts, attempt: Attempt) -> Route | Rejection:
 def _token_state_after(decision: Decision) -> TokenState:
     match decision:
         case Allow():
-            return TokenState.SPENT if decision.spent else TokenState.UNSPENT
+            spent = decision.spent
+            return TokenState.SPENT if spent and spent.token.is_for_one_use else TokenState.UNSPENT
         case Deny():
             return decision.token_state or TokenState.UNSPENT

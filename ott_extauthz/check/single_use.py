@@ -3,8 +3,12 @@
 A use is remembered for ``exp + exp_leeway + max_skew + MARGIN``.  ``exp_leeway`` because the verifier accepts that long
 (the same constant, else keycloak#43505), ``max_skew`` because another caller's clock may lag, MARGIN for what the
 bounds did not foresee.
+
+A mandate comes many times, and is never marked as used.  What a use of it charges (rates, budgets) is taken by a use
+of its own, whose key this attempt alone has and which is forgotten soon; a use that charges nothing asks no store.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +16,7 @@ from ott_extauthz.check.latency import RecentLatency
 from ott_extauthz.check.seen import Seen, SeenTokens
 from ott_extauthz.check.spending import Spending
 from ott_extauthz.model.decision import SpentToken
+from ott_extauthz.model.framing import framed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.replay import FirstSpender, first_spender
@@ -62,7 +67,10 @@ class SingleUse:
 
     async def spend(self, spending: Spending, *, now_ms: int, deadline: float) -> SpentToken | Rejection:
         """Spend once; ``deadline`` is an instant of the monotonic clock, in seconds."""
-        use = self._use(spending, now_ms)
+        is_once = spending.token.is_for_one_use
+        if not is_once and not spending.charges:
+            return self._in_time(spending, self.clock.monotonic(), deadline)
+        use = self._use(spending, now_ms) if is_once else self._use_of_a_mandate(spending, now_ms)
         known = self.seen.replayed_by(use.key, use.nonce, now_ms)
         if known is not None:
             return _replayed(known.first)
@@ -80,9 +88,17 @@ class SingleUse:
             return Rejection(Reason.STORE_UNAVAILABLE, error.token_state)
         ended = self.clock.monotonic()
         self._took(ended, ended - started)
-        if spend.outcome is not SpendOutcome.FIRST_USE:
+        # The key of a mandate's use has this attempt in it: used already is charged already, for this very request.
+        is_taken = spend.outcome is SpendOutcome.FIRST_USE or (
+            spend.outcome is SpendOutcome.ALREADY_USED and not is_once
+        )
+        if not is_taken:
             return self._refused(spend, use)
-        self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(now_ms, use.witness)))
+        if is_once:
+            self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(now_ms, use.witness)))
+        return self._in_time(spending, ended, deadline)
+
+    def _in_time(self, spending: Spending, ended: float, deadline: float) -> SpentToken | Rejection:
         # Envoy has given up by now, or is about to: an answer that comes too late must not be an allow (authorino#649).
         return SpentToken(spending.token) if ended < deadline else Rejection(Reason.DEADLINE_TOO_NEAR, TokenState.SPENT)
 
@@ -109,5 +125,19 @@ class SingleUse:
             now_ms=now_ms,
             witness=spending.witness,
             account=token.account,
+            charges=spending.charges,
+        )
+
+    def _use_of_a_mandate(self, spending: Spending, now_ms: int) -> Use:
+        """Return a use that is new with each attempt; it is as old as the Check, for that is when it came to be."""
+        name = framed("use of a mandate", spending.token.digest.hex(), spending.nonce.hex())
+        return Use(
+            key=hashlib.sha256(name).digest(),
+            nonce=spending.nonce,
+            issued_at_ms=now_ms,
+            keep_until_ms=now_ms + self.exp_leeway_ms + self.max_skew_ms + OWN_WRITE_MS,
+            now_ms=now_ms,
+            witness=spending.witness,
+            account=spending.token.account,
             charges=spending.charges,
         )

@@ -81,9 +81,13 @@ def _report_to_parent(report: Report) -> None:
     _tell_parent(REPORT + msgspec.json.encode(report).decode())
 
 
+_telling = threading.Lock()  # files are looked at in one thread, key sets fetched in another
+
+
 def _tell_parent(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    with _telling:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def _leave_with_the_parent(until: asyncio.Event) -> None:

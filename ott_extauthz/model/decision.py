@@ -11,7 +11,10 @@ from ott_extauthz.model.token import VerifiedToken
 
 @dataclass(frozen=True, slots=True)
 class SpentToken:
-    """Evidence that this token was spent by this very Check; only ``check.single_use`` makes one."""
+    """Evidence that this very Check spent this token, or took what this use of a mandate costs.
+
+    Only ``check.single_use`` makes one.
+    """
 
     token: VerifiedToken
 

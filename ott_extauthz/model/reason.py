@@ -55,6 +55,8 @@ class Reason(StrEnum):
     TOKEN_NOT_YET_VALID = "token_not_yet_valid"
     TOKEN_EXPIRED = "token_expired"
     TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"
+    MANDATE_MISSING = "mandate_missing"
+    KEY_SET_UNAVAILABLE = "key_set_unavailable"
     # bind
     TOKEN_UNBOUND = "token_unbound"
     BINDING_UNSUPPORTED = "binding_unsupported"
@@ -171,7 +173,11 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.TOKEN_HEADER_REFUSED: Meaning(
             _C.AUTH_FAILED, 401, "The JOSE header asks for something we do not do: `crit`, `b64: false`, `zip`."
         ),
-        Reason.TOKEN_TYPE_REFUSED: Meaning(_C.AUTH_FAILED, 401, "The JOSE header's `typ` is not `ott+jwt`."),
+        Reason.TOKEN_TYPE_REFUSED: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The JOSE header's `typ` is not that of the route's credential: `ott+jwt`, for a mandate `at+jwt`.",
+        ),
         Reason.TOKEN_ALGORITHM_REFUSED: Meaning(
             _C.AUTH_FAILED, 401, "The algorithm is not allowed for this issuer, or not the one of this key."
         ),
@@ -188,6 +194,12 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.TOKEN_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "`exp` and the leeway have passed; mint anew."),
         Reason.TOKEN_LIFETIME_TOO_LONG: Meaning(
             _C.AUTH_FAILED, 401, "`exp` is not after `iat`, or more than 300 s after."
+        ),
+        Reason.MANDATE_MISSING: Meaning(
+            _C.AUTH_FAILED, 401, "The access token is no mandate: none of its `authorization_details` has that type."
+        ),
+        Reason.KEY_SET_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "The issuer's key set was not fetched yet, or not for too long to be believed."
         ),
         Reason.TOKEN_UNBOUND: Meaning(
             _C.AUTH_FAILED, 401, "The route asks for a bound token and this one carries no such binding."

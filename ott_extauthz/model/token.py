@@ -1,4 +1,4 @@
-"""What is a one-time token?  Its claims once they are verified, and the names under which it is remembered."""
+"""What is a token?  Its claims once they are verified, and the names under which it is remembered."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ MAX_TOKEN_BYTES: Final = 8192
 """A compact token longer than this is refused unread; ours are about 650 bytes."""
 
 MAX_LIFETIME_MS: Final = 300_000
-"""No one-time token may live longer, whoever signed it: the fence's reasoning needs a bound."""
+"""No token may live longer, whoever signed it: the fence needs a bound, and nothing takes a mandate back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,14 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
-    """A one-time token whose signature, type, issuer, audience and times hold.  Only ``authn`` makes one.
+    """A token whose signature, type, issuer, audience and times hold.  Only ``authn`` makes one.
 
     ``mandates`` are the constraints of its ``authorization_details``, all of which hold together; ``restrictions``
     names what narrows it in a way this version does not know.  ``claims`` is the whole of what was signed.
+    ``actor`` is who acts for the subject: the ``sub`` of the outermost ``act`` (RFC 8693 §4.1).
     """
 
+    kind: TokenKind = TokenKind.ONE_TIME
     id: TokenId = field(repr=False)
     digest: bytes
     subject: str
@@ -83,10 +85,16 @@ class VerifiedToken:
     scope: frozenset[str]
     txn: str | None
     auth_time_ms: int | None
+    actor: str | None = None
     restrictions: tuple[str, ...]
     mandates: tuple[Constraints, ...] = ()
     binding: RequestBinding | None = None
     claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_for_one_use(self) -> bool:
+        """Whether the used-list spends it; what is not may come again until it ends."""
+        return self.kind is TokenKind.ONE_TIME
 
     @property
     def account(self) -> bytes:

@@ -43,6 +43,7 @@ MEANINGS: Final = MappingProxyType(
         "issuer": "`iss` of the verified token; like all claims only once it is verified.",
         "subject": "`sub`.",
         "client_id": "`client_id`.",
+        "actor": "Who acts for the subject: `act.sub`, the outermost.",
         "audience": "`aud`.",
         "scope": "The scopes of `scope`, sorted.",
         "token_id": "Digest of issuer and `jti`; the same as the upstream's `x-ott-token-id`.",
@@ -51,7 +52,7 @@ MEANINGS: Final = MappingProxyType(
         "first_decision_id": "On a replay: the decision that spent it.",
         "first_route": "On a replay: the route it was spent on.",
         "first_peer_certificate": "On a replay: SHA-256 of the certificate of whoever spent it.",
-        "token_state": "`unspent`, `spent`, `unknown`; null where no token took part.",
+        "token_state": "`unspent`, `spent`, `unknown`; null where no token took part. A mandate is never spent.",
         "shadow_outcome": "What a route in shadow, or the shadow policy, would have answered: `allow` or `deny`.",
         "shadow_reason": "Why it would have refused.",
         "shadow_code": "The family of that reason.",
@@ -155,7 +156,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     elif decision.would_be is not None:
         line["token_state"] = "unspent" if token is not None else None
     elif token is not None:
-        line["token_state"] = "spent"
+        line["token_state"] = "spent" if token.is_for_one_use else "unspent"
     if isinstance(decision, Allow) and decision.would_be is not None:
         line |= shadow_fields(decision.would_be)
     if isinstance(facts, Facts):
@@ -234,6 +235,7 @@ def _token(token: VerifiedToken) -> dict[str, Any]:
         "issuer": token.id.issuer,
         "subject": token.subject,
         "client_id": token.client_id,
+        "actor": token.actor,
         "audience": token.audience,
         "scope": sorted(token.scope),
         "token_id": token.public_id,

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.reload.source import InForce, Kind, Source
+from ott_extauthz.reload.source import InForce, Kind, Shown
 
 MOST_LINES: Final = 200
 MOST_PROBLEMS: Final = 20
@@ -24,23 +24,40 @@ class PolicyReport(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
 
 
+class KeySetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A key set that is fetched, for the metrics; ``confirmed_ms`` None is never yet."""
+
+    issuer: str
+    confirmed_ms: int | None
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What one process has in force: ``lines`` for people."""
 
     policies: tuple[PolicyReport, ...] = ()
+    key_sets: tuple[KeySetReport, ...] = ()
     lines: tuple[str, ...] = ()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something in force of everything; what was there once stays."""
+        return all(key_set.confirmed_ms is not None for key_set in self.key_sets)
 
-def report_of(sources: Iterable[Source[Any]]) -> Report:
+
+def report_of(sources: Iterable[Shown]) -> Report:
     """Return what is in force now, bounded: it is one line of a worker's output, too."""
     policies: list[PolicyReport] = []
+    key_sets: list[KeySetReport] = []
     lines: list[str] = []
     for source in sources:
         now = source.in_force
         if isinstance(now.value, Policy):
             policies.append(PolicyReport(policy=label(source.kind), revision=now.value.revision, since_ms=now.since_ms))
+        if isinstance(source, Remote):
+            key_sets.append(KeySetReport(issuer=source.name, confirmed_ms=source.confirmed_ms))
+            lines.append(_confirmation(f"{source.kind} of {source.name}", source))
         lines += _lines(source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}", now)
-    return Report(policies=tuple(policies), lines=tuple(lines[:MOST_LINES]))
+    return Report(policies=tuple(policies), key_sets=tuple(key_sets), lines=tuple(lines[:MOST_LINES]))
 
 
 def label(kind: Kind) -> str:
@@ -48,10 +65,33 @@ def label(kind: Kind) -> str:
     return "shadow" if kind is Kind.SHADOW_POLICY else "enforced"
 
 
+@runtime_checkable
+class Remote(Shown, Protocol):
+    """What comes from elsewhere: when it last did, and whether it still counts."""
+
+    @property
+    def confirmed_ms(self) -> int | None:
+        """When its source last said that it stands; None is never yet."""
+        ...
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether it still counts."""
+        ...
+
+
+def _confirmation(name: str, source: Remote) -> str:
+    if source.confirmed_ms is None:
+        return f"{name}: not fetched yet, so that every token of it is refused"
+    told = f"{name}: last confirmed at {_instant(source.confirmed_ms)}"
+    return told if source.is_believed else f"{told}; too long ago, so that every token of it is refused"
+
+
 def _lines(name: str, now: InForce[Any]) -> Iterator[str]:
     if isinstance(now.value, Policy):
         yield f"{name}: revision {now.value.revision}, {len(now.value.table.routes)} routes"
-    yield f"{name}: in force since {_instant(now.since_ms)}, sha256 {now.fingerprint}"
+    if now.value is not None:
+        yield f"{name}: in force since {_instant(now.since_ms)}, sha256 {now.fingerprint}"
     if now.failure is not None:
         problems = now.failure.problems
         yield f"{name}: a change was refused at {_instant(now.failure.at_ms)}, {len(problems)} problems"
@@ -69,10 +109,11 @@ class PoliciesInForce(Collector):
         self.reports = reports
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield both gauges: how many workers have a revision in force, and since when."""
+        """Yield the gauges: how many workers have a revision in force and since when, how old fetched key sets are."""
+        reports = tuple(self.reports())
         workers: dict[tuple[str, str], int] = {}
         since: dict[str, int] = {}
-        for report in self.reports():
+        for report in reports:
             for one in report.policies:
                 workers[one.policy, one.revision] = workers.get((one.policy, one.revision), 0) + 1
                 since[one.policy] = min(one.since_ms, since.get(one.policy, one.since_ms))
@@ -90,6 +131,22 @@ class PoliciesInForce(Collector):
             loaded.add_metric([policy], since_ms / 1000)
         yield info
         yield loaded
+        yield _confirmed(reports)
+
+
+def _confirmed(reports: Iterable[Report]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(
+        "ott_key_set_confirmed_timestamp_seconds",
+        "When a key set that is fetched was last confirmed, 0 before; of several workers, the one that lags.",
+        labels=["issuer"],
+    )
+    oldest: dict[str, int] = {}
+    for key_set in (key_set for report in reports for key_set in report.key_sets):
+        confirmed_ms = key_set.confirmed_ms or 0
+        oldest[key_set.issuer] = min(confirmed_ms, oldest.get(key_set.issuer, confirmed_ms))
+    for issuer, confirmed_ms in oldest.items():
+        gauge.add_metric([issuer], confirmed_ms / 1000)
+    return gauge
 
 
 def show_policies(registry: CollectorRegistry, reports: Callable[[], Iterable[Report]]) -> None:

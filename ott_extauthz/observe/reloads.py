@@ -7,7 +7,7 @@ from ott_extauthz.observe.in_force import label
 from ott_extauthz.observe.log import Logger
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.reload.source import InForce, Result, Source
+from ott_extauthz.reload.source import InForce, Result, Shown
 
 MOST_LOGGED: Final = 1000
 
@@ -20,7 +20,7 @@ class Reloads:
         self._metrics = metrics
         self.on_change: Callable[[], None] = lambda: None
 
-    def reloaded(self, source: Source[Any], result: Result, before: InForce[Any]) -> None:
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         """Log, count, and tell whoever shows what is in force."""
         now = source.in_force
         logger = self._logger.bind(what=source.kind, name=source.name, sha256=now.fingerprint)

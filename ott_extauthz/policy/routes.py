@@ -13,6 +13,7 @@ class CredentialKind(StrEnum):
     """What a route asks for."""
 
     ONE_TIME_TOKEN = "one_time_token"
+    MANDATE = "mandate"
     PUBLIC = "public"
 
 

@@ -93,7 +93,9 @@ class PeerCase(Model):
 
 
 class TokenCase(Model):
-    """A one-time token, minted ``age`` ago; ``bound_to`` names the certificate it is bound to.
+    """A token, minted ``age`` ago; ``bound_to`` names the certificate it is bound to.
+
+    ``type`` is the ``typ`` of its header; absent, that of what the route takes: ``at+jwt`` for a mandate.
 
     What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp, cnf, auth_time or digest; a
     claim that is null is left out.  ``auth_age`` is how long before the instant of the case the user logged in;
@@ -106,7 +108,7 @@ class TokenCase(Model):
     digest_of: JsonValue = None
     age: Duration = 1000
     lifetime: Duration = 30_000
-    type: str = "ott+jwt"
+    type: str | None = None
     signature: Literal["valid", "broken", "of_another_key", "of_an_unknown_issuer"] = "valid"
     header: str | None = None
 

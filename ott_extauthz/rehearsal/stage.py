@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
@@ -18,11 +19,12 @@ from ott_extauthz.model.decision import Decision
 from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.token import TokenKind
 from ott_extauthz.observe.audit import NoAudit
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.policy.asked import Asked
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
 from ott_extauthz.ports import (
     AsnLookup,
@@ -148,6 +150,7 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
     return Checker(
         policy=lambda: around.policy,
         verifier=OneTimeTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway),
+        access_tokens=AccessTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
@@ -204,11 +207,12 @@ def _used_list(case: Case, bounds: ClockBounds) -> UsedList:
 
 
 def _facts(case: Case, policy: Policy, mint: Mint) -> Facts | Malformed:
-    text = None if case.token == "none" else mint.token(case.token, case.at)
     pairs = _header_pairs(case.request)
     headers = collected(pairs)
-    if text is not None and isinstance(case.token, TokenCase) and not isinstance(headers, Reason):
-        headers = collected([*pairs, _credential(case.request, case.token, policy, headers, text)])
+    if case.token != "none" and not isinstance(headers, Reason):
+        route = _route(case.request, policy, headers)
+        text = mint.token(case.token, case.at, _kind(route))
+        headers = collected([*pairs, _credential(route, case.token, text)])
     request = case.request
     if len(request.path) + len(request.host) > MAX_TARGET_CHARACTERS:
         return Malformed(Reason.REQUEST_MALFORMED)
@@ -239,9 +243,13 @@ def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def _credential(request: RequestCase, token: TokenCase, policy: Policy, headers: Headers, text: str) -> tuple[str, str]:
+def _kind(route: Route | None) -> TokenKind:
+    is_mandate = route is not None and route.credential is CredentialKind.MANDATE
+    return TokenKind.ACCESS if is_mandate else TokenKind.ONE_TIME
+
+
+def _credential(route: Route | None, token: TokenCase, text: str) -> tuple[str, str]:
     """Return the header that carries the token: the case's, else the one that the route takes it from."""
-    route = _route(request, policy, headers)
     header = (token.header or (route.header if route else "x-ott")).lower()
     scheme = route.scheme if route and header == route.header else None
     return header, text if scheme is None else f"{scheme} {text}"

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
 from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.model.token import TokenKind
 from ott_extauthz.rehearsal.cases import TokenCase
 
 ISSUER: Final = "https://issuer.example"
@@ -39,11 +40,11 @@ class Mint:
         """Return the trust in this mint under ``issuer``'s name."""
         return TrustedIssuer(issuer, frozenset({"EdDSA"}), {KID: Ed25519Key(self._key.verify_key)})
 
-    def token(self, case: TokenCase, now_ms: int) -> str:
-        """Return the token of a case, a new one each time."""
+    def token(self, case: TokenCase, now_ms: int, kind: TokenKind = TokenKind.ONE_TIME) -> str:
+        """Return the token of a case, a new one each time; ``kind`` is what it is where the case does not say."""
         self._count += 1
         claims = self._claims(case, now_ms)
-        return self.signed(claims, type_=case.type, signature=case.signature)
+        return self.signed(claims, type_=case.type or kind, signature=case.signature)
 
     def signed(self, claims: dict[str, Any], *, type_: str, signature: str = "valid") -> str:
         """Return ``claims`` as a compact JWS; ``signature`` says how good it is."""

@@ -66,10 +66,29 @@ class InForce(Generic[T]):
         return self.look.digest.hex()[:12]
 
 
+class Shown(Protocol):
+    """What is shown of anything that may change while we serve; ``value`` None of ``in_force`` is nothing yet."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is for."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Which one it is."""
+        ...
+
+    @property
+    def in_force(self) -> InForce[Any]:
+        """What counts now."""
+        ...
+
+
 class ReloadListener(Protocol):
     """Is told how reloads end."""
 
-    def reloaded(self, source: "Source[Any]", result: Result, before: InForce[Any]) -> None:
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         """Take note of a reload; ``source.in_force`` is what counts now, ``before`` what did."""
         ...
 

@@ -19,8 +19,8 @@ from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.wire.header_values import identity_value, stripped_value
 
 IDENTITY_HEADERS: Final = (
-    "x-ott-subject", "x-ott-client", "x-ott-scope", "x-ott-token-id", "x-ott-txn", "x-ott-decision-id",
-    "x-ott-policy-revision",
+    "x-ott-subject", "x-ott-client", "x-ott-scope", "x-ott-token-id", "x-ott-txn", "x-ott-actor",
+    "x-ott-decision-id", "x-ott-policy-revision",
 )  # fmt: skip
 CREDENTIAL_HEADER: Final = "x-ott"
 REVISION_HEADER: Final = "x-ott-policy-revision"
@@ -73,6 +73,8 @@ def _identity_headers(decision: Allow) -> dict[str, str]:
             headers["x-ott-scope"] = " ".join(sorted(token.scope))
         if token.txn is not None:
             headers["x-ott-txn"] = identity_value(token.txn)
+        if token.actor is not None:
+            headers["x-ott-actor"] = identity_value(token.actor)
     return headers
 
 
@@ -134,6 +136,8 @@ def _metadata(decision: Decision, reason: str) -> Struct:
         fields["subject"].string_value = token.subject
         fields["client_id"].string_value = token.client_id
         fields["token_id"].string_value = token.public_id
+        if token.actor is not None:
+            fields["actor"].string_value = token.actor
     if isinstance(decision, Allow) and decision.would_be is not None:
         _add_shadow(metadata, decision.would_be)
     return metadata

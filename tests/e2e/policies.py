@@ -56,6 +56,7 @@ POLICY: Final[dict[str, Any]] = {
         ),
         _route("limited", ["POST"], "/v1/limited", constraints={"rate_limit": {"count": 3, "per": "1h"}}),
         _route("budgeted", ["POST"], "/v1/budgeted", amount={"value": "/amount", "currency_is": "EUR"}),
+        _route("mandated", ["POST"], "/v1/mandated", credential="mandate"),
         _route("in-shadow", ["POST"], "/v1/in-shadow", mode="shadow"),
         _matching("suffix", {"hosts": ["*.shop.example"], "methods": ["POST"], "path": "/v1/basket"}),
         _matching("tenant", _tenant({"x-tenant": "acme"}), scopes=["tenant:acme"]),

@@ -47,6 +47,7 @@ SPOOFED = [
     ("x-ott-scope", "wallet:admin"),
     ("x-ott-token-id", "0"),
     ("x-ott-txn", "0"),
+    ("x-ott-actor", "admin"),
     ("x-ott-decision-id", "0"),
     ("x-ott-policy-revision", "0"),
     ("x-ott-role", "root"),
@@ -67,7 +68,7 @@ def test_the_same_spoofed_header_many_times_is_replaced_by_one(rig: Rig) -> None
 
 
 @pytest.mark.parametrize("listener", ["shipped", "bare", "merged"])
-@pytest.mark.parametrize("spoofed", SPOOFED[:10], ids=[name for name, _ in SPOOFED[:10]])
+@pytest.mark.parametrize("spoofed", SPOOFED[:11], ids=[name for name, _ in SPOOFED[:11]])
 def test_a_public_route_lets_no_made_up_identity_through(rig: Rig, listener: str, spoofed: Header) -> None:
     answer = rig.call(listener=listener, method="GET", target="/healthz", headers=[spoofed])
     assert answer.status == 200

@@ -129,3 +129,63 @@ def test_the_audit_says_no_more_than_the_reason(rig: Rig) -> None:
     [line] = rig.audit(answer.reply.header("x-ott-decision-id") or "?")
     assert (line["reason"], line["token_state"]) == ("amount_exceeded", "unspent")
     assert "12.50" not in json.dumps(line)
+
+
+# --- a mandate as the credential
+
+MANDATED = "/v1/mandated"
+
+
+def carried(rig: Rig, *, typ: str = "at+jwt", **claims: Any) -> list[tuple[str, str]]:
+    details = {"authorization_details": [{"type": "mandate", "cidr": "127.0.0.0/8"}]}
+    token = rig.forge.signed(rig.forge.claims(**(details | claims)), {"typ": typ})
+    return [("authorization", f"Bearer {token}")]
+
+
+def test_a_mandate_passes_again_and_never_reaches_the_upstream(rig: Rig) -> None:
+    headers = [*carried(rig, act={"sub": "jackpot", "act": {"sub": "lobby"}}), ("x-ott-actor", "admin")]
+    for _ in range(3):
+        answer = rig.call(target=MANDATED, headers=headers)
+        assert answer.outcome == (200, None)
+        assert answer.delivery.all("authorization") == []
+        assert answer.delivery.all("x-ott-actor") == ["jackpot"]
+
+
+def test_who_acts_is_our_word_alone(rig: Rig) -> None:
+    answer = rig.call(target=MANDATED, headers=[*carried(rig), ("x-ott-actor", "admin")])
+    assert answer.outcome == (200, None)
+    assert answer.delivery.all("x-ott-actor") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"typ": "ott+jwt"}, "token_type_refused"),
+        ({"authorization_details": None}, "mandate_missing"),
+        ({"cnf": None}, "token_unbound"),
+        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, "binding_unsupported"),
+        ({"aud": ["wallet.api", "bank.api"]}, "token_claims_invalid"),
+        ({"exp": 1}, "token_lifetime_too_long"),
+        ({"act": {"client_id": "jackpot"}}, "token_claims_invalid"),
+    ],
+)
+def test_what_is_no_mandate_of_this_caller_is_refused(rig: Rig, changes: dict[str, Any], reason: str) -> None:
+    answer = rig.call(target=MANDATED, headers=carried(rig, **changes))
+    assert (answer.outcome, answer.deliveries) == ((401, reason), [])
+    assert dict(answer.reply.headers)["www-authenticate"] == 'Bearer realm="wallet.api", error="invalid_token"'
+
+
+def test_a_mandate_and_a_one_time_token_never_pass_for_each_other(rig: Rig) -> None:
+    bearer = carried(rig)
+    mandate = bearer[0][1].removeprefix("Bearer ")
+    assert rig.call(token=mandate).outcome == (401, "token_type_refused")
+    assert rig.call(token=rig.good(), target=MANDATED).outcome == (401, "credential_missing")
+    assert rig.call(target=MANDATED, headers=bearer, caller="thief").outcome == (401, "certificate_mismatch")
+    assert rig.call(target=MANDATED, headers=bearer).status == 200
+
+
+def test_each_use_of_a_mandate_is_charged(rig: Rig) -> None:
+    counted = {"type": "mandate", "identifier": rig.good()[-40:], "rate_limit": {"count": 2, "per": "1h"}}
+    headers = carried(rig, authorization_details=[counted])
+    found = [rig.call(target=MANDATED, headers=headers).outcome for _ in range(3)]
+    assert found == [(200, None), (200, None), (429, "rate_limited")]

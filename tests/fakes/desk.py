@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.checker import Checker
@@ -62,12 +63,12 @@ class Desk:
             used_list=self.used_list, clock=self.clock, observer=self.observer,
             exp_leeway_ms=2000, max_skew_ms=500,
         )  # fmt: skip
-        verifier = OneTimeTokenVerifier(
-            trust={self.issuer.issuer: self.issuer.trusted()}, iat_lead_ms=500, exp_leeway_ms=2000
-        )
+        trust = {self.issuer.issuer: self.issuer.trusted()}
+        verifier = OneTimeTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
+        access_tokens = AccessTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
         self.checker = Checker(
-            policy=lambda: self.policy, verifier=verifier, single_use=single_use, audit=self.audit,
-            observer=self.observer, clock=self.clock, entropy=self.entropy,
+            policy=lambda: self.policy, verifier=verifier, access_tokens=access_tokens, single_use=single_use,
+            audit=self.audit, observer=self.observer, clock=self.clock, entropy=self.entropy,
         )  # fmt: skip
 
     def entropy(self, count: int) -> bytes:

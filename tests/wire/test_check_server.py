@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc.aio
 import pytest
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.settings import load
+from ott_extauthz.wire import check_server
 from ott_extauthz.wire.transports import ListenError
 from tests.wire.conftest import Configure, Desk, served
 
@@ -87,15 +89,22 @@ async def test_health_and_reflection_are_served(desk: Desk) -> None:
 async def test_draining_says_not_serving_first_and_lets_a_running_check_finish(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.app.server, "_drain", desk.app.server._drain.model_copy(update={"wait": 300}))
+    is_waiting, may_go = asyncio.Event(), asyncio.Event()
+
+    async def wait_as_told(_: float) -> None:
+        is_waiting.set()
+        await may_go.wait()
+
+    monkeypatch.setattr(check_server, "asyncio", SimpleNamespace(sleep=wait_as_told))
     health = health_pb2_grpc.HealthStub(desk.channel)
     leaving = asyncio.create_task(desk.app.server.leave())
-    await asyncio.sleep(0.1)
+    await is_waiting.wait()
     answer = await health.Check(health_pb2.HealthCheckRequest(service=""), timeout=5)
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
     alive = await health.Check(health_pb2.HealthCheckRequest(service="liveness"), timeout=5)
     assert alive.status == health_pb2.HealthCheckResponse.SERVING
     assert (await desk.check(desk.request(("x-ott", desk.token())))).status.code == 0
+    may_go.set()
     await leaving
     assert not (await desk.app.readiness())[0]
     with pytest.raises(grpc.aio.AioRpcError):

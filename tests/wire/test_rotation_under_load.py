@@ -123,7 +123,9 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     )
     settings = load(tmp_path / "ott.yaml", {})
     reloads = Reloads(new_logger("error"), Metrics(transport="native"))
-    sources = sources_of(settings, check_inputs(settings, "ott.yaml"), clock=clock, listener=reloads)
+    sources = sources_of(
+        settings, check_inputs(settings, "ott.yaml"), clock=clock, listener=reloads, on_fault=lambda _: None
+    )
     heard = [Remembering(), Remembering()]
     rings = [FileRing(DEFAULT_RING, place, rotation=ROTATION, clock=clock, listener=each) for each in heard]
     return Town(place, clock, rings, heard, sources)

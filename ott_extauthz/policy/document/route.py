@@ -15,12 +15,12 @@ from ott_extauthz.policy.template import Template
 Bundles = Mapping[str, frozenset[str]]
 """The scopes of each role."""
 
-_LATER_CREDENTIALS: Final = {"access_token", "mandate", "api_key", "signed_request", "session", "certificate"}
+_LATER_CREDENTIALS: Final = {"access_token", "api_key", "signed_request", "session", "certificate"}
 
 
 def _credential(value: object) -> object:
     if isinstance(value, str) and value in _LATER_CREDENTIALS:
-        raise ValueError(f"this version has no {value}; it has one_time_token and public")
+        raise ValueError(f"this version has no {value}; it has one_time_token, mandate and public")
     return value
 
 
@@ -46,18 +46,24 @@ def _certificate_only() -> list[Literal["certificate", "workload"]]:
 class FromRule(Rule):
     """Where the credential stands."""
 
-    header: CredentialHeader = "x-ott"
-    """The header that carries the token."""
+    header: CredentialHeader | None = None
+    """The header that carries the token; absent = `x-ott`, and for a mandate `authorization` with the scheme Bearer."""
     scheme: Scheme | None = None
     """The authentication scheme before the token, as in `Authorization: Bearer …`; absent = the bare token."""
     keep: bool = False
-    """Leave the spent token in place, for a second ext_authz filter to see."""
+    """Leave the token in place, for a second ext_authz filter, or an upstream, to see."""
 
     @model_validator(mode="after")
     def _authorization_has_a_scheme(self) -> "FromRule":
         if self.header == "authorization" and self.scheme is None:
             raise ValueError("authorization needs a scheme (RFC 9110 §11.6.2); write scheme: Bearer")
         return self
+
+    def place(self, kind: CredentialKind) -> tuple[str, str | None]:
+        """Return header and scheme of a credential of this kind."""
+        if self.header is None and kind is CredentialKind.MANDATE:
+            return "authorization", self.scheme or "Bearer"
+        return self.header or "x-ott", self.scheme
 
 
 class RouteRule(ConditionalRoute):
@@ -67,8 +73,8 @@ class RouteRule(ConditionalRoute):
     """The route's name, in metrics, audit and `context_extensions: {ott.route: …}`; once in the policy."""
     match: MatchRule
     """Which requests the route means."""
-    credential: Annotated[Literal["one_time_token", "public"], BeforeValidator(_credential)]
-    """What a request must carry; `public` asks for nothing."""
+    credential: Annotated[Literal["one_time_token", "mandate", "public"], BeforeValidator(_credential)]
+    """What a request must carry; a `mandate` may come again until it ends, `public` asks for nothing."""
     audience: Token | None = None
     """The audience that the token must name."""
     bound_to: Annotated[list[Binding], AfterValidator(distinct)] = Field(default_factory=_certificate_only)
@@ -88,16 +94,17 @@ class RouteRule(ConditionalRoute):
     mode: Literal["enforce", "shadow"] = "enforce"
     """`shadow`: decide, write down what would have been answered, spend nothing, and let the request on."""
     source: Annotated[FromRule, Field(alias="from")] = FromRule()
-    """Where the token stands; by default alone in the header `x-ott`."""
+    """Where the token stands; by default alone in the header `x-ott`, a mandate in `Authorization: Bearer`."""
 
     def compiled(self, bundles: Bundles) -> Route:
         """Return the route as the check wants it; ``bundles`` has every role that it names."""
         if self.credential == "public":
             return Route(name=self.name, credential=CredentialKind.PUBLIC)
-        roles = frozenset(self.roles or ())
+        kind, roles = CredentialKind(self.credential), frozenset(self.roles or ())
+        header, scheme = self.source.place(kind)
         return Route(
             name=self.name,
-            credential=CredentialKind.ONE_TIME_TOKEN,
+            credential=kind,
             audience=self.audience or "",
             bound_to=frozenset(map(BoundTo, self.bound_to)),
             unbound=self.unbound is not None,
@@ -106,8 +113,8 @@ class RouteRule(ConditionalRoute):
             scopes=frozenset(self.scopes or ()).union(*(bundles[role] for role in roles)),
             max_auth_age_ms=self.max_auth_age,
             reservation=self.reservation,
-            header=self.source.header,
-            scheme=self.source.scheme,
+            header=header,
+            scheme=scheme,
             keeps_credential=self.source.keep,
             limits=self.limits(),
             rules=self.rules(),

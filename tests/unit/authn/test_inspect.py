@@ -121,7 +121,7 @@ def test_duplicate_members_are_named_wherever_they_stand() -> None:
     ("changes", "said"),
     [
         ({"typ": None}, "typ is None"),
-        ({"typ": "at+jwt"}, "typ is 'at+jwt'"),
+        ({"typ": "JWT"}, "typ is 'JWT'"),
         ({"typ": ["ott+jwt"]}, "typ is a list"),
         ({"alg": "none"}, "not signed at all"),
         ({"alg": "NoNe"}, "not signed at all"),

@@ -23,10 +23,10 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
         audit=SimpleNamespace(close=lambda: None),
         used_list=SimpleNamespace(start=start, close=nothing),
         server=SimpleNamespace(start=nothing, leave=nothing),
+        sources=SimpleNamespace(followed=()),
         reloads=SimpleNamespace(),
-        reloader=SimpleNamespace(
-            ask=lambda: told.append("asked"), start=lambda: told.append("started"), stop=lambda: None
-        ),
+        ask=lambda: told.append("asked"),
+        reloader=SimpleNamespace(start=lambda: told.append("started"), stop=lambda: None),
     )
     until = asyncio.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: told.append("would have ended us"))

@@ -138,3 +138,16 @@ async def test_a_shadow_line_that_cannot_be_written_is_counted_and_raises_nothin
         ShadowRecord(answer=decision, would_be=decision, facts=desk.facts(), host=None, path=None, at_ms=0)
     )
     assert count(metrics, "ott_audit_failures_total") == 1
+
+
+async def test_a_mandate_is_never_spent_and_its_actor_is_named(tmp_path: Path) -> None:
+    desk = Desk(policy=POLICY.replace("credential: one_time_token", "credential: mandate", 1))
+    details = [{"type": "mandate", "cidr": "10.0.0.0/8"}]
+    now = desk.clock.now_ms()
+    claims = {"authorization_details": details, "act": {"sub": "jackpot"}, "auth_time": now / 1000}
+    token = desk.issuer.token(desk.issuer.claims(now, **claims), {"typ": "at+jwt"})
+    await desk.ask(desk.facts(("authorization", f"Bearer {token}")))
+    audit = AuditFile(tmp_path / "a.jsonl", required=True, metrics=Metrics(transport="native"))
+    audit.write(desk.audit.records[0])
+    line = json.loads((tmp_path / "a.jsonl").read_text())
+    assert (line["outcome"], line["token_state"], line["actor"]) == ("allow", "unspent", "jackpot")

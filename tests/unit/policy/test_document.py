@@ -93,7 +93,7 @@ revision: ""
 routes:
   - name: a b
     match: {hosts: [A.api], methods: [post], path: "/x/{y}.z", pth: /}
-    credential: mandate
+    credential: session
   - name: b
     match: {path: "/x/{y}"}
     credential: public
@@ -151,16 +151,16 @@ def test_a_revision_is_fit_for_an_audit_line(revision: str) -> None:
     assert any(": revision: " in line for line in problems(of_one().replace("r1", revision)))
 
 
-@pytest.mark.parametrize("word", ["access_token", "mandate", "api_key", "signed_request", "session", "certificate"])
+@pytest.mark.parametrize("word", ["access_token", "api_key", "signed_request", "session", "certificate"])
 def test_a_credential_of_the_design_that_is_not_built_yet_is_said_to_be_so(word: str) -> None:
     (line,) = problems(of_one().replace("one_time_token", word))
-    assert line.endswith(f"routes[0].credential: this version has no {word}; it has one_time_token and public")
+    assert line.endswith(f"routes[0].credential: this version has no {word}; it has one_time_token, mandate and public")
 
 
 @pytest.mark.parametrize("word", ["bearer", "none", "[]", "{}", "1", "PUBLIC"])
 def test_any_other_credential_is_refused(word: str) -> None:
     (line,) = problems(of_one().replace("one_time_token", word))
-    assert "Input should be 'one_time_token' or 'public'" in line
+    assert "Input should be 'one_time_token', 'mandate' or 'public'" in line
 
 
 @pytest.mark.parametrize(
@@ -364,3 +364,27 @@ def test_a_name_stands_once() -> None:
 def test_messages_never_repeat_a_line_break_of_the_file() -> None:
     for line in problems(of_one(match='hosts: ["a\\r\\nb"], methods: ["G\\n"], path: "/a\\n{b"')):
         assert not re.search(r"[\r\n]", line)
+
+
+def test_a_mandate_comes_as_a_bearer_token_unless_the_route_says_otherwise() -> None:
+    def place(more: str = "") -> tuple[str, str | None]:
+        text = of_one().replace("credential: one_time_token", f"credential: mandate{more}")
+        (route,) = compiled(text).table.routes
+        assert route.credential is CredentialKind.MANDATE
+        assert route.bound_to == {BoundTo.CERTIFICATE}
+        return route.header, route.scheme
+
+    assert place() == ("authorization", "Bearer")
+    assert place("\n    from: {keep: true}") == ("authorization", "Bearer")
+    assert place("\n    from: {header: x-mandate}") == ("x-mandate", None)
+    assert place("\n    from: {header: x-mandate, scheme: Bearer}") == ("x-mandate", "Bearer")
+
+
+@pytest.mark.parametrize("line", ["audience: a.api\n", "bound_to"])
+def test_a_route_for_mandates_is_held_to_what_a_route_for_tokens_is(line: str) -> None:
+    text = of_one().replace("credential: one_time_token", "credential: mandate")
+    if line == "bound_to":
+        (found,) = problems(text.replace("    audience", "    bound_to: []\n    audience"))
+        assert "unbound: accept the risk" in found
+    else:
+        assert any("required: a token is for one audience" in found for found in problems(text.replace(line, "\n")))

@@ -48,3 +48,20 @@ def test_a_budget_older_than_a_day_is_not_fenced_by_a_store_that_is_ready() -> N
     mandate = f"token: {{claims: {{authorization_details: {details}}}}}"
     assert reason(mandate) is None
     assert reason(f"{{earlier: 1, {mandate}}}") == "budget_exhausted"
+
+
+MANDATE = POLICY.replace("credential: one_time_token", "credential: mandate", 1)
+DETAILS = "claims: {authorization_details: [{type: mandate, cidr: 0.0.0.0/0}]}"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (f"token: {{{DETAILS}}}", None),
+        (f"{{earlier: 3, token: {{{DETAILS}}}}}", None),
+        ("token: {}", "mandate_missing"),
+        (f"token: {{type: ott+jwt, {DETAILS}}}", "token_type_refused"),
+    ],
+)
+def test_a_case_of_a_route_for_mandates_carries_one(case: str, expected: str | None) -> None:
+    assert reason(case, MANDATE) == expected

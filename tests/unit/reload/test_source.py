@@ -9,7 +9,7 @@ import pytest
 
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.reload.looks import look_at
-from ott_extauthz.reload.source import UNENDED_LOOKS, Failure, InForce, Kind, Result, Source
+from ott_extauthz.reload.source import UNENDED_LOOKS, Failure, InForce, Kind, Result, Shown, Source
 
 
 class Told:
@@ -18,7 +18,7 @@ class Told:
     def __init__(self) -> None:
         self.results: list[Result] = []
 
-    def reloaded(self, source: Source[Any], result: Result, before: InForce[Any]) -> None:
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         self.results.append(result)
 
 

@@ -80,7 +80,7 @@ def test_a_policy_that_needs_networks_does_not_start_without_them(tmp_path: Path
     (tmp_path / "policy.yaml").write_text(POLICY)
     config = tmp_path / "ott.yaml"
     config.write_text(OTT)
-    with pytest.raises(DocumentError, match="geoip: required: the route a asks for"):
+    with pytest.raises(DocumentError, match=r"route a: asks for the caller.s network.*no geoip"):
         check_inputs(load(config, {}), "ott.yaml")
     config.write_text(OTT + "geoip: {asn: asn.mmdb}\n")
     with pytest.raises(DocumentError, match=r"asn\.mmdb: cannot be read"):

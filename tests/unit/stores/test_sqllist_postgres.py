@@ -109,7 +109,9 @@ async def test_a_server_that_takes_no_writes_is_no_primary(own_server: PostgresP
         assert await used_list.mark_used(store.use_after_fence(), timeout=TIMEOUT) is FIRST
     own_server.sql("ALTER SYSTEM SET default_transaction_read_only = on")
     own_server.sql("SELECT pg_reload_conf()")
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(30):  # the server reads its files again when it comes to it
+        while await asyncio.to_thread(own_server.sql, "SHOW default_transaction_read_only") != "on":  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
     async with sql_listed(store) as used_list:
         assert await used_list.mark_used(a_use(), timeout=TIMEOUT) is SpendOutcome.NOT_PRIMARY
         assert "default_transaction_read_only" in (await used_list.health()).detail
@@ -230,8 +232,12 @@ async def test_the_sweep_keeps_what_lives_and_what_it_took_never_comes_back(shar
     used_list._lane._sweep_every = 0.0
     await used_list.start()
     live = [shared.use_after_fence() for _ in range(3)]
-    ending = [shared.use_after_fence(keep_until_ms=SkewedClock().now_ms() + 1500) for _ in range(3)]
-    for use in (*ending, *live):
+    ending = []
+    for _ in range(3):  # each has its short life before it, however long the ones before took
+        use = await asyncio.to_thread(shared.use_after_fence)
+        ending.append(dataclasses.replace(use, keep_until_ms=SkewedClock().now_ms() + 2500))
+        assert (await used_list.mark_used(ending[-1], timeout=TIMEOUT)).outcome is FIRST
+    for use in live:
         assert (await used_list.mark_used(use, timeout=TIMEOUT)).outcome is FIRST
     async with asyncio.timeout(20):  # sweeps run behind an answer, and one that a slow machine cuts off is tried again
         while await asyncio.to_thread(shared.used) != len(live):

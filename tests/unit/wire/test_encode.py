@@ -164,3 +164,15 @@ def test_a_status_that_is_no_refusal_cannot_be_built(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Deny, "meaning", property(lambda _: meaning))
     with pytest.raises(ValueError, match="200"):
         response_from(deny(Reason.TOKEN_REPLAYED), is_grpc=False, expose_reason=False)
+
+
+def test_the_actor_is_named_and_nobody_elses_word_for_it_stays() -> None:
+    acted = replace(ALLOW, spent=SpentToken(replace(TOKEN, actor="jackpot\r\nx: y")))
+    response = response_from(acted, is_grpc=False, expose_reason=False)
+    assert set_headers(response)["x-ott-actor"] == identity_value("jackpot\r\nx: y")
+    assert "x-ott-actor" not in response.ok_response.headers_to_remove
+    assert response.dynamic_metadata.fields["actor"].string_value == "jackpot\r\nx: y"
+    for nobody in (ALLOW, replace(ALLOW, spent=None)):
+        response = response_from(nobody, is_grpc=False, expose_reason=False)
+        assert "x-ott-actor" in response.ok_response.headers_to_remove
+        assert "actor" not in response.dynamic_metadata.fields

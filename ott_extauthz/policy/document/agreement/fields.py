@@ -44,7 +44,7 @@ def _within(route: RouteEntry) -> Iterator[Problem]:
         for name in FOR_TOKENS_ONLY:
             if name in route.data:
                 yield route.problem((name,), f"a public route asks for no token, so {name} would guard nothing")
-    if route.data.get("credential") == "one_time_token":
+    if route.data.get("credential") in ("one_time_token", "mandate"):
         yield from _of_token_route(route)
 
 

@@ -1,0 +1,81 @@
+"""Which trusted issuers' keys come from a URL, and who follows them?
+
+A URL that does not answer keeps nothing from starting: several replicas that restart in an outage would all stay down.
+Until a key set came once, tokens of its issuer are refused, and /readyz says no, so that a rolling update stops while
+the old replicas, who have the keys, go on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.bootstrap.store_files import authorities_problems
+from ott_extauthz.documents.https_url import HttpsUrl
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.ports import Clock
+from ott_extauthz.reload.source import ReloadListener
+from ott_extauthz.settings import Trust
+from ott_extauthz.wire.followed_key_set import FollowedKeySet
+from ott_extauthz.wire.key_set_http import HttpsKeySet
+
+FIRST_TRY_SECONDS: Final = 5.0
+"""How long a start waits for the first answers: long enough for an issuer that is there."""
+
+
+def in_file(entry: Trust) -> Path | None:
+    """Return the file of an issuer whose keys stand in one."""
+    return None if isinstance(entry.jwks, HttpsUrl) else entry.jwks
+
+
+def not_fetched(entry: Trust) -> TrustedIssuer:
+    """Return an issuer without keys, for whoever asks nobody: every token of it is refused."""
+    return TrustedIssuer(entry.issuer, frozenset[str](entry.algorithms), {})
+
+
+def key_set_problems(entries: Iterable[Trust], source: str, setting: str = "trust") -> list[Problem]:
+    """Return what is wrong with the files that fetching needs, each with the setting that names it."""
+    return [
+        Problem(source, 0, 0, f"{setting}[{index}].ca", why)
+        for index, entry in enumerate(entries)
+        if entry.ca is not None
+        for why in authorities_problems(entry.ca)
+    ]
+
+
+def followed_key_sets(
+    entries: Iterable[Trust], *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
+) -> tuple[FollowedKeySet, ...]:
+    """Return a follower for each issuer whose keys come from a URL; none fetches before :func:`following`."""
+    return tuple(
+        FollowedKeySet(
+            entry.issuer,
+            frozenset[str](entry.algorithms),
+            HttpsKeySet(url=entry.jwks, ca=entry.ca),
+            place=entry.jwks,
+            clock=clock,
+            listener=listener,
+            on_fault=on_fault,
+        )
+        for entry in entries
+        if isinstance(entry.jwks, HttpsUrl)
+    )
+
+
+@asynccontextmanager
+async def following(key_sets: Sequence[FollowedKeySet], *, patience: float = FIRST_TRY_SECONDS) -> AsyncIterator[None]:
+    """Follow within this block; it begins once each was tried, or ``patience`` seconds later."""
+    tasks = [asyncio.create_task(key_set.run()) for key_set in key_sets]
+    try:
+        tried = [asyncio.create_task(key_set.tried.wait()) for key_set in key_sets]
+        if tried:
+            _, late = await asyncio.wait(tried, timeout=patience)
+            for waiting in late:
+                waiting.cancel()
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,132 @@
+"""Who keeps a fetched key set up to date?  One task for each: it fetches, judges, and puts in force, or leaves.
+
+- What is in force stays whatever the issuer answers, until it has been out of reach for too long.
+- A set is taken as a whole: a private key in it, an HTML page, an empty set change nothing, and are told.
+- At most one fetch is under way: the task itself makes them, one after the other.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from ott_extauthz.authn.followed_keys import FollowedKeys
+from ott_extauthz.authn.jwks import KeySetError, issuer_from
+from ott_extauthz.authn.key_set_schedule import KeySetSchedule
+from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.ports import Clock
+from ott_extauthz.reload.looks import Look
+from ott_extauthz.reload.source import Failure, InForce, Kind, ReloadListener, Result
+from ott_extauthz.wire.key_set_http import Fetched, FetchError, KeySetSource
+
+_NOTHING_YET = Look((), b"", is_ended=True)
+
+
+class FollowedKeySet:
+    """An issuer's keys, fetched in the background.
+
+    ``issuer`` stays one object for as long as this lives, and its keys are always those in force: it goes into any
+    mapping of trusted issuers, once.  ``kind``, ``name`` and ``in_force`` are what is shown of it.
+    """
+
+    kind = Kind.KEY_SET
+
+    def __init__(  # noqa: PLR0913 - what it follows, and who is told
+        self,
+        name: str,
+        algorithms: frozenset[str],
+        source: KeySetSource,
+        *,
+        place: str,
+        clock: Clock,
+        listener: ReloadListener,
+        on_fault: Callable[[str], None],
+    ) -> None:
+        """``place`` names the source in problems."""
+        self.name = name
+        self.keys = FollowedKeys(is_believed=self._is_believed, on_unknown=self.want)
+        self.issuer = TrustedIssuer(name, algorithms, self.keys)
+        self.in_force: InForce[TrustedIssuer | None] = InForce(None, _NOTHING_YET, clock.now_ms())
+        self.confirmed_ms: int | None = None
+        self._source, self._place = source, place
+        self._clock, self._listener, self._on_fault = clock, listener, on_fault
+        self._schedule = KeySetSchedule(due_at=clock.monotonic())
+        self._etag: str | None = None
+        self._wake, self.tried = asyncio.Event(), asyncio.Event()
+
+    @property
+    def has_loaded(self) -> bool:
+        """Whether there was ever a set to put in force."""
+        return self.confirmed_ms is not None
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether the keys in force still count."""
+        return self._is_believed()
+
+    def want(self) -> None:
+        """Have it fetched as soon as the floor between two fetches allows; from the event loop's thread only."""
+        self._schedule.want(self._clock.monotonic())
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled; whatever breaks, the next fetch comes."""
+        while True:
+            delay = self._schedule.due_at - self._clock.monotonic()
+            if delay <= 0:
+                await self.refresh()
+                continue
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), delay)
+
+    async def refresh(self) -> None:
+        """Fetch now, and take what came; only the task that follows calls this."""
+        self._schedule.asked(self._clock.monotonic())
+        try:
+            fetched = await self._source.fetch(self._etag)
+            await self._take(fetched)
+        except FetchError as error:
+            self._refuse(str(error))
+        except KeySetError as error:
+            self._refuse(*error.problems)
+        except Exception as error:  # noqa: BLE001 - the keys in force must outlive any fault of this task
+            self._on_fault(type(error).__name__)
+            self._refuse(f"cannot be judged: {type(error).__name__}")
+        finally:
+            self.tried.set()
+
+    async def _take(self, fetched: Fetched) -> None:
+        before, document = self.in_force, fetched.document
+        digest = before.look.digest if document is None else hashlib.sha256(document).digest()
+        if document is None or (digest == before.look.digest and before.value is not None):
+            self._confirm(fetched, replace(before, failure=None), Result.UNCHANGED)
+            return
+        # A hundred RSA keys take long enough to be felt by a Check.
+        judged = await asyncio.to_thread(issuer_from, self.name, self.issuer.algorithms, document)
+        self.keys.put(judged.keys)
+        look = Look((), digest, is_ended=True)
+        self._confirm(fetched, InForce(self.issuer, look, self._clock.now_ms()), Result.LOADED)
+
+    def _confirm(self, fetched: Fetched, now: InForce[TrustedIssuer | None], result: Result) -> None:
+        self._schedule.confirmed(self._clock.monotonic(), fetched.fresh_seconds)
+        self.confirmed_ms = self._clock.now_ms()
+        if fetched.document is not None:
+            self._etag = fetched.etag
+        self._conclude(now, result)
+
+    def _refuse(self, *problems: str) -> None:
+        told = tuple(Problem(self._place, 0, 0, "", problem) for problem in problems)
+        self._conclude(replace(self.in_force, failure=Failure(self._clock.now_ms(), told)), Result.REFUSED)
+
+    def _conclude(self, now: InForce[TrustedIssuer | None], result: Result) -> None:
+        before, self.in_force = self.in_force, now
+        try:
+            self._listener.reloaded(self, result, before)
+        except Exception as error:  # noqa: BLE001 - a log that breaks must not end the following
+            self._on_fault(type(error).__name__)
+
+    def _is_believed(self) -> bool:
+        return self._schedule.is_believed(self._clock.monotonic())
