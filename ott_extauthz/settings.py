@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -308,6 +309,19 @@ class FailureLimit(Model):
         return value
 
 
+class SubjectIssuer(Trust):
+    """A foreign issuer whose users' tokens may be exchanged; ``audience`` is one that every such token has.
+
+    ``token_types`` says as what its tokens may come.  ``limits_scope``: nothing is minted beyond a token's own scope;
+    switch it off for issuers whose scopes mean something else.  ``subject_prefix`` goes before the ``sub``.
+    """
+
+    audience: Annotated[str, Field(min_length=1)]
+    token_types: Annotated[list[Literal["id_token", "access_token", "jwt"]], Field(min_length=1)]
+    limits_scope: bool = True
+    subject_prefix: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,64}$")] = ""
+
+
 class Issuer(Model):
     """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz.
 
@@ -316,6 +330,8 @@ class Issuer(Model):
     Kubernetes Secret), a group may read them, and they are followed, never written.
     ``client_certificate`` is the trust rule for its own clients; a header counts only from a proxy that shows a
     certificate of ``hop_identities``, or on a Unix socket.  ``plain_loopback`` takes it on loopback without TLS too.
+    ``subject_issuers`` are those whose users' tokens may be exchanged; ``trust_domains`` are what a transaction token
+    may be for.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
@@ -348,6 +364,9 @@ class Issuer(Model):
             raise ValueError("tls.client_ca: required; proxies are known by their certificates")
         return self
 
+    subject_issuers: list[SubjectIssuer] = Field(default=[])
+    trust_domains: list[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]] = Field(default=[])
+
     @field_validator("lifetime")
     @classmethod
     def _lifetime_is_bounded(cls, value: int) -> int:
@@ -361,6 +380,19 @@ class Issuer(Model):
         if DEFAULT_RING_TITLE in value:
             raise ValueError(f"{DEFAULT_RING_TITLE} is what the ring of issuer.keys is called; choose another name")
         return value
+
+    @model_validator(mode="after")
+    def _subjects_cannot_be_confused(self) -> "Issuer":
+        issuers = [each.issuer for each in self.subject_issuers]
+        if self.url in issuers or len(set(issuers)) != len(issuers):
+            raise ValueError("subject_issuers: an issuer stands twice, or is this one")
+        prefixes = sorted(each.subject_prefix for each in self.subject_issuers)
+        if any(after.startswith(before) for before, after in pairwise(prefixes)):
+            raise ValueError(
+                "subject_issuers: two users of two issuers could have one name in our tokens; "
+                "give each issuer a subject_prefix that is not the beginning of another's"
+            )
+        return self
 
 
 class Reload(Model):

@@ -110,8 +110,10 @@ class Bank:
         context = RotatingContext(tls, on_fault=self.observer.faulted)
         runner = await serve_http(app, "127.0.0.1:0", context=context, grace=0.2, on_fault=self.observer.faulted)
         self.port = runner.addresses[0][1]
-        yield self
-        await runner.cleanup()
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
 
     def context(self, leaf: Leaf | None) -> ssl.SSLContext:
         return client_context(self.authority.pem, leaf.write(self.folder, "client") if leaf else None)

@@ -19,13 +19,13 @@ from ott_extauthz.bootstrap.client_authentication import (
     warnings_of,
 )
 from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.issuer_grants import grants_of
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.certificate import PresentedCertificate
-from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
@@ -184,7 +184,7 @@ def _app(  # noqa: PLR0913 - the parts of one issuer
     once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
     endpoint = TokenEndpoint(
         authenticator=client_authentication(inputs, settings.clock, once=once, observer=observer),
-        grants={CLIENT_CREDENTIALS: ClientCredentials(lifetime_ms=inputs.settings.lifetime)},
+        grants=grants_of(inputs, inputs.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy),
         minter=minter,
     )
     keys = PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings))

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.client_files import ClientFiles, read_client_files
+from ott_extauthz.bootstrap.inputs import read_issuer
+from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.rings import ring_settings, rings_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.store_files import store_problems
@@ -13,6 +16,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.key_change import KeyListener
+from ott_extauthz.issuer.kinds import GrantedToken
 from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.settings import Issuer, Settings, host_and_port
 from ott_extauthz.wire.issuer_tls import TlsFiles
@@ -30,6 +34,7 @@ class IssuerInputs:
     clients: Clients
     credentials: Credentials
     rings: Mapping[str, KeyRing]
+    subject_trust: Mapping[str, TrustedIssuer]
 
 
 def issuer_inputs(
@@ -47,10 +52,17 @@ def issuer_inputs(
     problems += files.problems
     tls = _tls(issuer, files, source, problems)
     rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
+    subject_trust = _subject_trust(issuer, problems)
+    problems += key_set_problems(issuer.subject_issuers, source, "issuer.subject_issuers")
     problems += store_problems(settings.store, source)
+    if clients is not None:
+        problems += _misplaced(issuer, clients, source)
     if problems or clients is None:
         raise DocumentError(problems)
-    return IssuerInputs(settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings)
+    return IssuerInputs(
+        settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings,
+        subject_trust=subject_trust,
+    )  # fmt: skip
 
 
 def issuer_settings(settings: Settings, source: str) -> Issuer:
@@ -107,3 +119,33 @@ def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Cli
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
     return None
+
+
+def _subject_trust(issuer: Issuer, problems: list[Problem]) -> dict[str, TrustedIssuer]:
+    trusted: dict[str, TrustedIssuer] = {}
+    for entry in issuer.subject_issuers:
+        path = in_file(entry)
+        try:
+            trusted[entry.issuer] = not_fetched(entry) if path is None else read_issuer(entry, path)
+        except DocumentError as error:
+            problems += error.problems
+    return trusted
+
+
+def _misplaced(issuer: Issuer, clients: Clients, source: str) -> Iterator[Problem]:
+    """Yield what clients.yaml grants and the settings have no place for, or for something else."""
+    known = {each.issuer for each in issuer.subject_issuers}
+    for client in clients.values():
+        for name, grant in client.audiences.items():
+            if (GrantedToken.TRANSACTION_TOKEN in grant.tokens) != (name in issuer.trust_domains):
+                message = (
+                    f"the client {client.client_id} has {name}: transaction_token is for a trust domain, and it alone"
+                )
+                yield Problem(source, 0, 0, "issuer.trust_domains", message)
+        for entry in client.delegates_for:
+            if entry.issuer is not None and entry.issuer not in known:
+                message = f"the client {client.client_id} delegates for {entry.issuer}, which is none of them"
+                yield Problem(source, 0, 0, "issuer.subject_issuers", message)
+            if entry.client is not None and entry.client not in clients:
+                message = f"the client {client.client_id} delegates for {entry.client}, which is no client"
+                yield Problem(str(issuer.clients), 0, 0, "delegates_for", message)

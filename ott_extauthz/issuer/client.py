@@ -6,10 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ott_extauthz.documents.validated import Model
 from ott_extauthz.issuer.audience_grant import AudienceGrant
+from ott_extauthz.issuer.delegation import Delegation
 from ott_extauthz.issuer.matcher import CertificateMatcher
 
 AudienceName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
@@ -53,8 +54,16 @@ class Client(Model):
     secret: _File | None = None
     unbound: Literal["accept the risk"] | None = None
     audiences: Annotated[dict[AudienceName, AudienceGrant], Field(min_length=1)]
+    delegates_for: list[Delegation] = Field(default=[])
+    is_audience: list[AudienceName] = Field(default=[])
 
     @property
     def is_known_by_certificate(self) -> bool:
         """Whether TLS authenticates it."""
         return self.authentication in (Method.TLS, Method.SELF_SIGNED_TLS)
+
+    @model_validator(mode="after")
+    def _delegates_for_its_audiences(self) -> "Client":
+        if any(not self.audiences.keys() >= set(each.targets) for each in self.delegates_for):
+            raise ValueError("delegates_for: a target is none of the client's audiences")
+        return self

@@ -1,17 +1,15 @@
-"""May this client have this token for itself?  The client credentials grant (RFC 6749 §4.4, RFC 8707 §2).
+"""May this client have this token for itself?  The client credentials grant (RFC 6749 §4.4)."""
 
-1. the resource: exactly one, and one of the client's audiences
-2. the scope: within the client's grant, or refused; never trimmed
-"""
-
+import secrets
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ott_extauthz.issuer.audience_grant import AudienceGrant
-from ott_extauthz.issuer.client import Client
-from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
+from ott_extauthz.issuer.entitlement import entitlement, narrowing
+from ott_extauthz.issuer.oauth_error import OAuthError
 from ott_extauthz.issuer.order import MintOrder
-from ott_extauthz.issuer.request import Form, Requester, TokenRequest, value, values
+from ott_extauthz.issuer.request import Requester, TokenRequest, invalid_request
+from ott_extauthz.model.token import TokenKind
+from ott_extauthz.ports import Entropy
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
 
@@ -29,43 +27,29 @@ class ClientCredentials:
     """Judges ``client_credentials`` requests; ``lifetime_ms`` is for audiences that name none."""
 
     lifetime_ms: int
+    entropy: Entropy = secrets.token_bytes
 
     async def judge(self, request: TokenRequest, requester: Requester) -> MintOrder | OAuthError:
         """Return the order for a token of the client's own."""
-        form, client = request.form, requester.client
-        audience = _audience(form, client)
-        if isinstance(audience, OAuthError):
-            return audience
-        grant = client.audiences[audience]
-        scope = _scope(form, client, grant)
-        if isinstance(scope, OAuthError):
-            return scope
+        client = requester.client
+        entitled = entitlement(request.form, client)
+        if isinstance(entitled, OAuthError):
+            return entitled
+        if entitled.kind is TokenKind.TRANSACTION:
+            return invalid_request("a transaction token is about a subject: exchange the subject's token for it")
+        lifetime_ms = entitled.grant.lifetime_ms(self.lifetime_ms, entitled.kind)
+        narrowed = narrowing(request, entitled, lifetime_ms=lifetime_ms, entropy=self.entropy)
+        if isinstance(narrowed, OAuthError):
+            return narrowed
         return MintOrder(
+            kind=entitled.kind,
             subject=requester.name,
             client_id=client.client_id,
-            audience=audience,
-            scope=scope,
-            lifetime_ms=grant.lifetime_ms(self.lifetime_ms),
+            audience=entitled.audience,
+            scope=entitled.scope,
+            lifetime_ms=lifetime_ms,
             thumbprint=requester.thumbprint,
             jkt=requester.jkt,
-            ring=grant.ring,
+            narrowing=narrowed,
+            ring=entitled.grant.ring,
         )
-
-
-def _audience(form: Form, client: Client) -> str | OAuthError:
-    """Return an audience of the client by its exact name: RFC 8707 has URIs, ours is any name in ``clients.yaml``."""
-    resources = values(form, "resource")
-    if len(resources) != 1 or resources[0] not in client.audiences:
-        description = "exactly one resource, and one that this client is configured for"
-        return OAuthError(OAuthErrorCode.INVALID_TARGET, description, client_id=client.client_id)
-    return resources[0]
-
-
-def _scope(form: Form, client: Client, grant: AudienceGrant) -> frozenset[str] | OAuthError:
-    granted = frozenset(grant.scopes)
-    sent = value(form, "scope")
-    asked = frozenset(sent.split(" ")) if sent else granted
-    if not asked <= granted:
-        description = "the scope is malformed, or wider than this client has for the resource"
-        return OAuthError(OAuthErrorCode.INVALID_SCOPE, description, client_id=client.client_id)
-    return asked

@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.issuer.order import MintOrder, check_narrowing
-from ott_extauthz.model.token import TokenKind
+from ott_extauthz.issuer.order import MintOrder, OrderError, check_narrowing
+from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, Signer
 
+_MAX_SIGNING_INPUT: Final = MAX_TOKEN_BYTES - 1024  # the longest signature, RSA of 6144 bits, fits into the rest
 _ID_BYTES: Final = 16  # 128 bits: nobody guesses a jti, and no two tokens ever share one
 
 
@@ -57,13 +58,13 @@ class Minter:
         self._rings = rings
         self._clock = clock
         self._entropy = entropy
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
     async def mint(self, orders: Sequence[MintOrder]) -> list[str]:
         """Return a new token for each order; none has ever existed before, or is remembered anywhere.
 
         Raises:
-            OrderError: what narrows one of them is malformed, or no Check server of this version knows it.
+            OrderError: one of them is for a token that no Check server of this version would read, or has no life left.
             SigningError: a ring cannot sign; then there is no token at all.
         """
         now_ms = self._clock.now_ms()
@@ -80,7 +81,10 @@ class Minter:
         return [tokens[index] for index in range(len(orders))]
 
     def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> str:
-        return _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(self._claims(order, now_ms)))
+        text = _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(self._claims(order, now_ms)))
+        if len(text) > _MAX_SIGNING_INPUT:
+            raise OrderError("size: no Check server would read a token that long")
+        return text
 
     def _claims(self, order: MintOrder, now_ms: int) -> _Claims:
         # Milliseconds are kept: the used-list's fence compares iat, and a whole second would widen its refusal window.
@@ -91,7 +95,7 @@ class Minter:
             aud=order.audience,
             jti=self._random_id(),
             iat=now_ms / 1000,
-            exp=(now_ms + order.lifetime_ms) / 1000,
+            exp=_end_ms(order, now_ms) / 1000,
             txn=order.txn if order.txn is not None else self._random_id(),
             cnf=_confirmation(order),
             scope=" ".join(sorted(order.scope)) or None,
@@ -110,6 +114,15 @@ class Minter:
         if len(raw) != _ID_BYTES:
             raise RuntimeError("entropy gave fewer bytes than asked for; a guessable jti must not be signed")
         return encoded(raw)
+
+
+def _end_ms(order: MintOrder, now_ms: int) -> int:
+    end_ms = now_ms + order.lifetime_ms
+    if order.not_after_ms is None:
+        return end_ms
+    if order.not_after_ms <= now_ms:
+        raise OrderError("not_after: the token would have expired before it was made")
+    return min(end_ms, order.not_after_ms)
 
 
 def _confirmation(order: MintOrder) -> _Confirmation | None:

@@ -39,9 +39,10 @@ class OrderError(ValueError):
 class MintOrder:
     """What shall stand in a token.  Cannot be built out of bounds.
 
-    Without ``thumbprint`` and ``jkt`` the token is bound to its ``subject`` at most.
-    ``narrowing`` are its claims among ``authn.mandates.NARROWING``, as they shall stand in it; ``act`` and ``may_act``
-    (RFC 8693 §4.1, §4.4) too.  ``context`` are further claims of a transaction token.  ``ring`` names the keys.
+    Without ``thumbprint`` and ``jkt`` the token is bound to its ``subject`` at most.  ``not_after_ms`` is an instant
+    that it does not outlive, whenever it is made.  ``narrowing`` are its claims among ``authn.mandates.NARROWING``, as
+    they shall stand in it; ``act`` and ``may_act`` (RFC 8693 §4.1, §4.4) too.  ``context`` are further claims of a
+    transaction token.  ``ring`` names the keys.
     """
 
     kind: TokenKind = TokenKind.ONE_TIME
@@ -50,6 +51,7 @@ class MintOrder:
     audience: str
     scope: frozenset[str]
     lifetime_ms: int
+    not_after_ms: int | None = None
     thumbprint: Thumbprint | None = field(default=None, repr=False)
     jkt: Thumbprint | None = field(default=None, repr=False)
     txn: str | None = None

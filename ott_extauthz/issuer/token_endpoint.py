@@ -15,7 +15,7 @@ from ott_extauthz.issuer.authentication import Authenticator, unbound
 from ott_extauthz.issuer.grants import Grant
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
-from ott_extauthz.issuer.order import MintOrder
+from ott_extauthz.issuer.order import MintOrder, OrderError
 from ott_extauthz.issuer.request import Form, TokenRequest, doubled, invalid_request, value
 
 
@@ -49,7 +49,10 @@ class TokenEndpoint:
         order = await grant.judge(request, requester)
         if isinstance(order, OAuthError):
             return replace(order, client_id=requester.client.client_id)
-        (token,) = await self.minter.mint([order])
+        try:
+            (token,) = await self.minter.mint([order])
+        except OrderError as error:  # what was asked for makes a token too long, or its subject token expired meanwhile
+            return replace(invalid_request(f"no such token can be made: {error}"), client_id=order.client_id)
         return Issued(token, order)
 
     def _grant(self, form: Form) -> Grant | OAuthError:

@@ -1,12 +1,8 @@
-"""How do clients get tokens?  OAuth 2.0 over mutual TLS: ``/token``, ``/jwks``, metadata, ``/healthz``.
-
-``token_type`` is ``N_A`` (RFC 8693 §2.2.1): a one-time token goes into ``x-ott``, under no HTTP authentication scheme;
-RFC 6749 §8.1 allows no unregistered name; and ``Bearer`` would invite clients to send it more than once.
-"""
+"""How do clients get tokens?  OAuth 2.0 over mutual TLS: ``/token``, ``/jwks``, metadata, ``/healthz``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -14,9 +10,9 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ott_extauthz.issuer.answer import answer_of
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
-from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.issuer.request import Form, TokenRequest
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.ports import Clock
@@ -27,8 +23,6 @@ from ott_extauthz.wire.issuer_peer import ClientCertificates, peer_network
 MAX_FORM_BYTES: Final = 16 * 1024
 MAX_FORM_FIELDS: Final = 64
 FORM: Final = "application/x-www-form-urlencoded"
-TOKEN_TYPE: Final = "N_A"
-ISSUED_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"  # RFC 8693 §3
 _BODY_WITHIN_SECONDS: Final = 5.0  # a form is one packet; whoever drips it holds a connection for nothing
 _NEVER_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
 _PUBLIC: Final = {"Cache-Control": "public, max-age=300"}
@@ -67,7 +61,7 @@ class Issuer:
         if isinstance(issued, OAuthError):
             return self._refused(issued)
         self.observer.issued(issued.order.client_id, issued.order.audience)
-        return _json(_answer(issued.token, issued.order), headers=_NEVER_STORED)
+        return _json(_present(asdict(answer_of(issued))), headers=_NEVER_STORED)
 
     async def metadata(self, _: web.Request) -> web.Response:
         """Describe the server (RFC 8414 §3.2)."""
@@ -111,15 +105,8 @@ def issuer_app(issuer: Issuer) -> web.Application:
     return app
 
 
-def _answer(token: str, order: MintOrder) -> dict[str, Any]:
-    """RFC 6749 §5.1; the lifetime is rounded down, so that no client trusts a token longer than we do."""
-    return {
-        "access_token": token,
-        "issued_token_type": ISSUED_TOKEN_TYPE,
-        "token_type": TOKEN_TYPE,
-        "expires_in": order.lifetime_ms // 1000,
-        "scope": " ".join(sorted(order.scope)),
-    }
+def _present(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 async def _form(request: web.Request) -> Form | OAuthError:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ott_extauthz.authn.mandates import MANDATE
+from ott_extauthz.issuer.exchange import TOKEN_EXCHANGE
 from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS
 
 _WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
@@ -41,7 +43,8 @@ def metadata(urls: IssuerUrls) -> dict[str, Any]:
         "token_endpoint": urls.base + "/token",
         "jwks_uri": urls.base + "/jwks",
         "response_types_supported": [],  # required by §2; there is no authorization endpoint
-        "grant_types_supported": [CLIENT_CREDENTIALS],
+        "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
+        "authorization_details_types_supported": [MANDATE],  # RFC 9396 §10
         "token_endpoint_auth_methods_supported": ["tls_client_auth"],
         "tls_client_certificate_bound_access_tokens": True,
     }

@@ -282,7 +282,8 @@ async def test_metadata_honours_the_issuers_path(tmp_path: Path, authority: Auth
             "token_endpoint": f"{host}{prefix}/token",
             "jwks_uri": f"{host}{prefix}/jwks",
             "response_types_supported": [],
-            "grant_types_supported": ["client_credentials"],
+            "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+            "authorization_details_types_supported": ["mandate"],
             "token_endpoint_auth_methods_supported": ["tls_client_auth"],
             "tls_client_certificate_bound_access_tokens": True,
         }

@@ -100,10 +100,9 @@ def test_a_client_is_known_by_one_thing_and_that_of_its_method(
 @pytest.mark.parametrize(
     ("where", "line"),
     [
-        ("audiences", "{wallet.api: {scopes: [a], regions: [EU]}}"),
-        ("audiences", "{wallet.api: {scopes: [a], brands: [A]}}"),
-        ("audiences", '{wallet.api: {scopes: [a], max_amount: {value: "5", currency: EUR}}}'),
-        ("delegates_for", "[]"),
+        ("audiences", "{wallet.api: {scopes: [a], region: EU}}"),
+        ("audiences", "{wallet.api: {scopes: [a], min_amount: 5}}"),
+        ("delegates", "[]"),
         ("client_secret", "hunter2"),
     ],
 )
@@ -193,3 +192,52 @@ def test_entries_that_are_no_mappings_are_mistakes_beside_the_others() -> None:
     assert any("clients[0]" in problem for problem in found)
     assert any("clients[1].client_id" in problem for problem in found)
     assert not any("clients[2]" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{wallet.api: {scopes: [a], tokens: [id_token]}}", "one_time_token, mandate, access_token, transaction_token"),
+        ("{wallet.api: {scopes: [a], tokens: []}}", "at least 1"),
+        ("{wallet.api: {scopes: [a], tokens: [mandate, mandate]}}", "stands twice"),
+        ("{wallet.api: {scopes: [a], tokens: [mandate, transaction_token]}}", "stands alone"),
+        ("{wallet.api: {scopes: [a], access_lifetime: 301s}}", "between 1s and 300s"),
+        ("{wallet.api: {scopes: [a], access_lifetime: 20s, max_lifetime: 10s}}", "longer than max_lifetime"),
+        ('{wallet.api: {scopes: [a], max_amount: "5"}}', "an amount is written"),
+        ("{wallet.api: {scopes: [a], max_amount: {value: 5.5, currency: EUR}}}", "decimal text"),
+        ("{wallet.api: {scopes: [a], brands: []}}", "one value, or a list"),
+        ("{wallet.api: {scopes: [a], cidr: 10.0.0.1/8}}", "not a network"),
+        ("{wallet.api: {scopes: [a], time_of_day: {from: '1:00', to: '02:00', zone: UTC}}}", "a time is written"),
+        ("{wallet.api: {scopes: [a], rate_limit: 5}}", "a rate is written"),
+        ("{wallet.api: {scopes: [a], budget: {}}}", "a budget is written"),
+        ("{wallet.api: {scopes: [a], budget: {total: 5}}}", "a budget is written"),
+        ("{wallet.api: {scopes: [a], budget: {count: 0}}}", "count"),
+        ("{wallet.api: {scopes: [a], impersonates: maybe}}", "boolean"),
+    ],
+)
+def test_what_a_grant_cannot_say(line: str, said: str) -> None:
+    assert any(said in problem for problem in problems(entry(audiences=line)))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[{client: lobby}]", "required"),
+        ("[{targets: [wallet.api]}]", "exactly one of issuer"),
+        ("[{client: lobby, issuer: 'https://login.example', targets: [wallet.api]}]", "exactly one of issuer"),
+        ("[{client: lobby, targets: []}]", "at least 1"),
+        ("[{client: lobby, targets: [ledger.api]}]", "none of the client's audiences"),
+        ("[{client: lobby, targets: [wallet.api], subjects: []}]", "at least 1"),
+        ("[{client: lobby, targets: [wallet.api], subjects: some}]", "delegates_for"),
+        ("[{client: lobby, targets: [wallet.api], subject: x}]", "unknown key"),
+    ],
+)
+def test_what_a_delegation_cannot_say(line: str, said: str) -> None:
+    assert any(said in problem for problem in problems(entry(delegates_for=line)))
+
+
+def test_nobody_delegates_or_is_an_audience_or_has_more_than_one_time_tokens_by_default() -> None:
+    client = read(entry())["rgs"]
+    grant = client.audiences["wallet.api"]
+    assert (client.delegates_for, client.is_audience, grant.impersonates) == ([], [], False)
+    assert grant.tokens == ["one_time_token"]

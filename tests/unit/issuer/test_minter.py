@@ -3,6 +3,7 @@
 import json
 import secrets
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.model.facts import Thumbprint
-from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.model.token import TokenKind, VerifiedToken
 from ott_extauthz.stores.signing import SigningAlgorithm, new_key, public_jwk, signer_from
 from tests.fakes.issuing import OneKey, SetClock, minted
 
@@ -192,3 +193,31 @@ def test_what_narrows_a_token_stands_in_it_as_ordered() -> None:
 def test_an_order_cannot_widen_or_garble_a_token(narrowing: dict[str, Any], message: str) -> None:
     with pytest.raises(OrderError, match=message):
         minted(minter()[0], replace(ORDER, narrowing=narrowing))
+
+
+def test_a_token_ends_at_its_instant_whenever_it_is_made() -> None:
+    claims = part(minted(minter()[0], replace(ORDER, not_after_ms=NOW_MS + 2500)), 1)
+    assert claims["exp"] == (NOW_MS + 2500) / 1000
+    claims = part(minted(minter()[0], replace(ORDER, not_after_ms=NOW_MS + 99_000)), 1)
+    assert claims["exp"] == (NOW_MS + 30_000) / 1000
+    for late in (NOW_MS, NOW_MS - 1):
+        with pytest.raises(OrderError, match="not_after"):
+            minted(minter()[0], replace(ORDER, not_after_ms=late))
+
+
+def test_a_token_that_no_check_server_would_read_is_not_made() -> None:
+    """Each text within its own bound, and together too long."""
+    act: dict[str, Any] = {"sub": "a" * 512}
+    for _ in range(9):
+        act = {"sub": "a" * 512, "act": act}
+    with pytest.raises(OrderError, match="size"):
+        minted(minter()[0], replace(ORDER, act=act))
+
+
+def test_fractions_of_a_transactions_context_stay_numbers() -> None:
+    context = {"req_wl": "w", "tctx": {"odds": Decimal("1.25")}}
+    order = replace(ORDER, kind=TokenKind.TRANSACTION, context=context)
+    token = minted(minter()[0], order)
+    assert (part(token, 0)["typ"], part(token, 1)["tctx"]) == ("txntoken+jwt", {"odds": 1.25})
+    with pytest.raises(OrderError, match="context"):
+        replace(ORDER, context=context)
