@@ -5,6 +5,7 @@ BIN := .venv/bin
 ENVOY := .tools/envoy/bin/envoy
 PIP := -m pip --disable-pip-version-check install --quiet
 ENVOY_BINARY = $$(.tools/envoy/bin/python -c 'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("envoy").origin).parent / "_bin" / "envoy")')
+PROTOS = $(shell find proto -name "*.proto")
 ONCE ?=
 STORE ?=
 ARGS ?=
@@ -20,6 +21,7 @@ help:
 	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
 	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
+	@echo "make proto   generate ott_extauthz/_proto from proto/"
 	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
 
 .venv/ready: requirements/dev.lock pyproject.toml
@@ -77,9 +79,9 @@ chaos: .venv/chaos
 mutants: .venv/mutation
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-# Our own services only (Envoy's messages come from xds-protos); none exists yet, so there is nothing to generate.
-proto:
-	@set -- proto/*.proto; test -e "$$1" || { echo "proto/ holds no service of our own yet; nothing to generate"; exit 0; }
+# Our own services only: Envoy's messages come from xds-protos.  A test compares the result with what is checked in.
+proto: .venv/ready
+	@$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=ott_extauthz/_proto --pyi_out=ott_extauthz/_proto $(PROTOS)
 
 lock:
 	@$(PYTHON) -m venv .tools/lock && .tools/lock/bin/python $(PIP) uv==0.9.9

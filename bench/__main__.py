@@ -4,6 +4,7 @@ import asyncio
 import platform
 
 from bench import check_cost
+from bench.mint import mint
 from bench.policy_expressions import policy_expressions
 from bench.policy_routes import policy_routes
 
@@ -14,6 +15,7 @@ async def main() -> None:
     await check_cost.start_and_memory()
     await check_cost.check_cost()
     policy_expressions()
+    await mint()
 
 
 asyncio.run(main())

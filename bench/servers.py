@@ -46,7 +46,7 @@ async def running(*command: str, folder: Path) -> AsyncIterator[tuple[Process, f
     """Run a server until it is healthy; yields it and the seconds that took."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=folder, env=_environment())
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=folder, env=environment())
     try:
         await _healthy(f"unix:{folder}/check.sock", process)
         yield process, loop.time() - started
@@ -56,7 +56,8 @@ async def running(*command: str, folder: Path) -> AsyncIterator[tuple[Process, f
             await asyncio.wait_for(process.wait(), 20)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of a measured server: this source, and no settings of the caller's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTT_")}
     return environment | {"PYTHONPATH": str(Path(__file__).parents[1])}
 

@@ -332,6 +332,7 @@ class Issuer(Model):
     certificate of ``hop_identities``, or on a Unix socket.  ``plain_loopback`` takes it on loopback without TLS too.
     ``subject_issuers`` are those whose users' tokens may be exchanged; ``trust_domains`` are what a transaction token
     may be for.
+    ``grpc`` is where workloads mint by the batch, over mutual TLS with the files of ``tls``; absent: nowhere.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
@@ -366,6 +367,7 @@ class Issuer(Model):
 
     subject_issuers: list[SubjectIssuer] = Field(default=[])
     trust_domains: list[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]] = Field(default=[])
+    grpc: Address | None = None
 
     @field_validator("lifetime")
     @classmethod

@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from ott_extauthz.bootstrap.issuer import build_issuer
+from ott_extauthz.bootstrap.issuer import build_issuer, new_endpoint
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.rings import NobodyListens
+from ott_extauthz.bootstrap.used_lists import new_used_list
+from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.ports import Entropy
 from ott_extauthz.settings import Settings, load
 from ott_extauthz.stores.keyring import init_keys
@@ -93,6 +95,12 @@ class Bank:
 
     def inputs(self) -> IssuerInputs:
         return issuer_inputs(self.settings, clock=self.clock, listener=NobodyListens(), source="ott.yaml")
+
+    def endpoint(self, inputs: IssuerInputs) -> TokenEndpoint:
+        used_list = new_used_list(self.settings, clock=self.clock, on_change=lambda _: None)
+        return new_endpoint(
+            inputs, self.settings, used_list, clock=self.clock, entropy=self.entropy, observer=self.observer
+        )
 
     @property
     def tls(self) -> TlsFiles:

@@ -19,6 +19,7 @@ from ott_extauthz.bootstrap.client_authentication import (
     warnings_of,
 )
 from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.bootstrap.issuer_grants import grants_of
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
@@ -40,6 +41,7 @@ from ott_extauthz.settings import Issuer as IssuerSettings
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
+from ott_extauthz.wire.issuer_grpc_server import IssuerServer
 from ott_extauthz.wire.issuer_http import Issuer, issuer_app
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import IssuerUrls
@@ -57,7 +59,8 @@ def build_issuer(
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
     used_list = new_used_list(settings, clock=clock, on_change=lambda _: None)
-    return _app(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
+    endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
+    return _app(inputs, endpoint, used_list, clock=clock, observer=observer)
 
 
 def run_issuer(
@@ -81,10 +84,15 @@ def run_issuer(
         logger.warning("issuer", warning=warning)
     context = None if inputs.tls is None else _context(inputs.tls, observer, source)
     used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
-    app = _app(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
+    endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
+    app = _app(inputs, endpoint, used_list, clock=clock, observer=observer)
     admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=partial(_ready, used_list))
     grace = settings.drain.grace / 1000
-    uvloop.run(_serve(app, context, inputs.settings, grace=grace, admin=admin, on_fault=metrics.faulted))
+    grpc_server = partial(batch_server, inputs, endpoint, clock=clock, observer=observer, grace=grace)
+    serving = _serve(
+        app, context, inputs.settings, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted
+    )
+    uvloop.run(serving)
     return 0
 
 
@@ -141,6 +149,7 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     *,
     grace: float,
     admin: Admin,
+    grpc_server: Callable[[], IssuerServer | None],
     on_fault: Callable[[str], None],
 ) -> None:
     until = stop_on_signals()
@@ -150,7 +159,13 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
             stack.push_async_callback(operators.cleanup)
         runner = await serve_http(app, settings.listen, context=context, grace=grace, on_fault=on_fault)
         stack.push_async_callback(runner.cleanup)
+        batches = grpc_server()
+        if batches is not None:
+            stack.push_async_callback(batches.leave)
+            await batches.start()
         sys.stderr.write(f"issuer: serving {_address(runner, 'http' if context is None else 'https')}\n")
+        if batches is not None:
+            sys.stderr.write(f"issuer: serving gRPC on {batches.address}\n")
         sys.stderr.flush()
         await until.wait()
 
@@ -170,7 +185,7 @@ def _address(runner: web.AppRunner, scheme: str) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _app(  # noqa: PLR0913 - the parts of one issuer
+def new_endpoint(  # noqa: PLR0913 - the parts of one issuer
     inputs: IssuerInputs,
     settings: Settings,
     used_list: UsedList,
@@ -178,19 +193,23 @@ def _app(  # noqa: PLR0913 - the parts of one issuer
     clock: Clock,
     entropy: Entropy,
     observer: IssuerObserver,
-) -> web.Application:
-    url = inputs.settings.url
-    minter = Minter(issuer=url, rings=inputs.rings, clock=clock, entropy=entropy)
+) -> TokenEndpoint:
+    """Put together what judges token requests, whichever door they come by."""
     once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
-    endpoint = TokenEndpoint(
+    return TokenEndpoint(
         authenticator=client_authentication(inputs, settings.clock, once=once, observer=observer),
         grants=grants_of(inputs, inputs.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy),
-        minter=minter,
+        minter=Minter(issuer=inputs.settings.url, rings=inputs.rings, clock=clock, entropy=entropy),
     )
+
+
+def _app(
+    inputs: IssuerInputs, endpoint: TokenEndpoint, used_list: UsedList, *, clock: Clock, observer: IssuerObserver
+) -> web.Application:
     keys = PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings))
     app = issuer_app(
         Issuer(
-            urls=IssuerUrls(url),
+            urls=IssuerUrls(inputs.settings.url),
             endpoint=endpoint,
             keys=keys,
             clock=clock,

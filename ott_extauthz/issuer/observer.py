@@ -9,8 +9,8 @@ from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 class IssuerObserver(KeyListener, Protocol):
     """Listens to token requests and key rings.  A listener keeps its troubles to itself; it never changes an answer."""
 
-    def issued(self, client: str, audience: str) -> None:
-        """Take note of a token that was minted for a configured client and one of its audiences."""
+    def issued(self, client: str, audience: str, count: int = 1) -> None:
+        """Take note of tokens that were minted for a configured client and one of its audiences."""
         ...
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:

@@ -12,9 +12,9 @@ class IssuerLog:
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
 
-    def issued(self, client: str, audience: str) -> None:
+    def issued(self, client: str, audience: str, count: int = 1) -> None:
         """Log who got a token for what, for whoever asked for debug lines."""
-        self._logger.debug("token issued", client_id=client, audience=audience)
+        self._logger.debug("token issued", client_id=client, audience=audience, count=count)
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Log a refusal; ``client_id`` is there only when the client was authenticated."""

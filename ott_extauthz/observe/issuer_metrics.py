@@ -51,9 +51,9 @@ class IssuerMetrics:
         """Count a failure; what it was stands in the log."""
         self._ring_failures.labels(ring_title(ring)).inc()
 
-    def issued(self, client: str, audience: str) -> None:
-        """Count a token; both labels are from ``clients.yaml``."""
-        self._issued.labels(client, audience).inc()
+    def issued(self, client: str, audience: str, count: int = 1) -> None:
+        """Count tokens; both labels are from ``clients.yaml``."""
+        self._issued.labels(client, audience).inc(count)
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Count a refusal; until it is authenticated a client has no name."""

@@ -61,9 +61,9 @@ class Listeners(_Told[CheckObserver]):
 class IssuerListeners(_Told[IssuerObserver]):
     """The issuer's observers as one."""
 
-    def issued(self, client: str, audience: str) -> None:
-        """Pass a minted token's client and audience on."""
-        self._tell(lambda listener: listener.issued(client, audience))
+    def issued(self, client: str, audience: str, count: int = 1) -> None:
+        """Pass on for whom, and for which audience, tokens were minted."""
+        self._tell(lambda listener: listener.issued(client, audience, count))
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         """Pass a refusal on."""

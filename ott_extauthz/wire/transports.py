@@ -36,8 +36,15 @@ def new_server(transport: Literal["native", "grpcio"]) -> grpc.aio.Server:
     return grpc.aio.server(options=_OPTIONS)
 
 
-def listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> None:
-    """Bind ``host:port`` or ``unix:///path``.
+def listen(
+    server: grpc.aio.Server,
+    address: str,
+    tls: Tls | None,
+    *,
+    setting: str = "listen.check",
+    tls_setting: str = "listen.tls",
+) -> int:
+    """Bind ``host:port`` or ``unix:///path`` and return the port, which the system chose where it was 0.
 
     Raises:
         ListenError: the address is taken, the socket's folder is missing, or a TLS file is unusable.
@@ -45,15 +52,17 @@ def listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> None:
     grpc_address = address
     if address.startswith("unix://"):
         grpc_address = "unix:" + address.removeprefix("unix://")
-        _clear_socket(Path(address.removeprefix("unix://")))
+        _clear_socket(Path(address.removeprefix("unix://")), setting)
+    credentials = _credentials(tls, tls_setting) if tls else None
     try:
         port = (
-            server.add_secure_port(grpc_address, _credentials(tls)) if tls else server.add_insecure_port(grpc_address)
+            server.add_secure_port(grpc_address, credentials) if credentials else server.add_insecure_port(grpc_address)
         )
     except (RuntimeError, OSError) as error:
-        raise ListenError(f"listen.check: cannot listen on {address}: {error}") from None
+        raise ListenError(f"{setting}: cannot listen on {address}: {error}") from None
     if port == 0 and not address.startswith("unix://"):
-        raise ListenError(f"listen.check: cannot listen on {address}")
+        raise ListenError(f"{setting}: cannot listen on {address}")
+    return port
 
 
 def restrict(address: str) -> None:
@@ -62,24 +71,24 @@ def restrict(address: str) -> None:
         Path(address.removeprefix("unix://")).chmod(0o660)
 
 
-def _clear_socket(path: Path) -> None:
+def _clear_socket(path: Path, setting: str) -> None:
     """Remove a socket that a killed process left behind; anything else under that name is not ours to remove."""
     if path.is_socket():
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
     elif path.exists():
-        raise ListenError(f"listen.check: {path} exists and is not a socket")
+        raise ListenError(f"{setting}: {path} exists and is not a socket")
 
 
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
+def _credentials(tls: Tls, setting: str) -> grpc.ServerCredentials:
     files = ChangingFiles([path for path in (tls.certificate, tls.key, tls.client_ca) if path])
     try:
         _judge(tls)
         first = _certificates(tls)
     except ssl.SSLError as error:  # an OSError too, but about what is in the files
-        raise ListenError(f"listen.tls: the files cannot be used together: {error.reason or error}") from None
+        raise ListenError(f"{setting}: the files cannot be used together: {error.reason or error}") from None
     except OSError as error:
-        raise ListenError(f"listen.tls: {error.filename}: {error.strerror}") from None
+        raise ListenError(f"{setting}: {error.filename}: {error.strerror}") from None
     # The stubs say the fetcher always returns one; gRPC keeps the last when it is None.
     fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", _fetcher(tls, files))
     return grpc.dynamic_ssl_server_credentials(first, fetcher, tls.client_ca is not None)

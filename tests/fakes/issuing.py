@@ -61,8 +61,8 @@ class Remembering:
         self.ring_failures: list[tuple[str, str]] = []
         self.failures: list[tuple[str | None, bool]] = []
 
-    def issued(self, client: str, audience: str) -> None:
-        self.tokens.append((client, audience))
+    def issued(self, client: str, audience: str, count: int = 1) -> None:
+        self.tokens += [(client, audience)] * count
 
     def refused(self, client: str | None, error: OAuthErrorCode) -> None:
         self.refusals.append((client, error))

@@ -24,6 +24,7 @@ from tests.fakes import certificates
 from tests.fakes.issuer import FakeIssuer
 from tests.fakes.requests import check_request
 from tests.issuer_bank import RGS, Bank
+from tests.issuer_door import Door, opened
 
 POLICY = """
 revision: "r1"
@@ -122,3 +123,9 @@ def rgs(authority: certificates.Authority) -> certificates.Leaf:
 async def bank(tmp_path: Path, authority: certificates.Authority) -> AsyncIterator[Bank]:
     async with Bank(tmp_path, authority).prepare().open() as opened:
         yield opened
+
+
+@pytest.fixture
+async def door(tmp_path: Path, authority: certificates.Authority) -> AsyncIterator[Door]:
+    async with opened(Bank(tmp_path, authority).prepare()) as found:
+        yield found

@@ -20,13 +20,17 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.bootstrap.issuer import build_issuer, mint_token, run_issuer
+from ott_extauthz.client.identity import IdentityFiles
+from ott_extauthz.client.opening import open_pool
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import OrderError
+from ott_extauthz.ports import TokenWanted
 from ott_extauthz.settings import load
 from ott_extauthz.wire.http_server import _FaultsByType, serve_http
 from ott_extauthz.wire.issuer_tls import RotatingContext
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, raw
+from tests.issuer_door import with_grpc
 
 
 async def test_minting_at_the_keys(bank: Bank, rgs: Leaf) -> None:
@@ -66,6 +70,7 @@ _RUN = """
 import sys
 from pathlib import Path
 from ott_extauthz.bootstrap.issuer import run_issuer
+from ott_extauthz.ports import TokenWanted
 from ott_extauthz.settings import load
 sys.exit(run_issuer(load(Path(sys.argv[1]), {})))
 """
@@ -157,6 +162,24 @@ async def test_the_program_behind_a_proxy_serves_plain_http_on_a_socket(tmp_path
         connector = aiohttp.UnixConnector(address.removeprefix("unix://"))
         async with aiohttp.ClientSession(connector=connector) as session, session.get("http://i/jwks") as answer:
             assert answer.status == 200
+
+
+async def test_the_program_mints_by_the_batch_where_the_settings_say_so(
+    tmp_path: Path, authority: Authority, rgs: Leaf
+) -> None:
+    bank = with_grpc(Bank(tmp_path, authority).prepare())
+    async with running(bank) as (program, _):
+        assert program.stderr is not None
+        line = (await asyncio.wait_for(program.stderr.readline(), 15)).decode()
+        assert line.startswith("issuer: serving gRPC on 127.0.0.1:"), line
+        files = IdentityFiles(
+            certificate=rgs.write(tmp_path, "rgs")[0], key=tmp_path / "rgs-key.pem", ca=tmp_path / "ca.pem"
+        )
+        async with open_pool(line.split()[-1], files) as pool:
+            tokens = await asyncio.gather(*(pool.take(TokenWanted(audience="wallet.api")) for _ in range(200)))
+        assert len({token.text for token in tokens}) == 200
+        program.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(program.wait(), 10) == 0
 
 
 async def test_a_half_sent_form_does_not_keep_the_program_from_leaving(

@@ -102,3 +102,12 @@ def test_what_the_settings_cannot_say(tmp_path: Path, old: str, new: str, said: 
 def test_a_delegation_for_a_client_that_there_is_not_is_a_mistake(tmp_path: Path) -> None:
     clients = CLIENTS.replace("client: jackpot, targets: [ledger", "client: jackpott, targets: [ledger")
     assert "delegates for jackpott, which is no client" in problems(tmp_path, clients=clients)
+
+
+def test_a_token_is_over_at_its_very_end() -> None:
+    found = tokens({LOGIN.issuer: LOGIN.trusted()}, {LOGIN.issuer: RULES})
+    token = LOGIN.token(LOGIN.claims(NOW_MS, aud="casino", cnf=None, exp=NOW_MS / 1000 + 5), {"typ": "JWT"})
+    assert isinstance(found.verified(token, TokenTypeUri.ID_TOKEN, NOW_MS + 4_999), Subject)
+    over = found.verified(token, TokenTypeUri.ID_TOKEN, NOW_MS + 5_000)
+    assert isinstance(over, OAuthError)
+    assert "expired" in over.description

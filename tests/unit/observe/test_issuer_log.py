@@ -12,7 +12,7 @@ from ott_extauthz.observe.log import new_logger
 def test_refusals_and_faults_are_lines_and_issued_tokens_only_for_debugging(capsys: pytest.CaptureFixture[str]) -> None:
     for level in ("info", "debug"):
         log = IssuerLog(new_logger(level))
-        log.issued("rgs", "wallet.api")
+        log.issued("rgs", "wallet.api", 256)
         log.refused(None, OAuthErrorCode.INVALID_CLIENT)
         log.faulted("RuntimeError")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -20,5 +20,5 @@ def test_refusals_and_faults_are_lines_and_issued_tokens_only_for_debugging(caps
         line.pop("timestamp")
     refused = {"event": "token refused", "level": "info", "client_id": None, "error": "invalid_client"}
     fault = {"event": "internal error", "level": "error", "type": "RuntimeError"}
-    issued = {"event": "token issued", "level": "debug", "client_id": "rgs", "audience": "wallet.api"}
+    issued = {"event": "token issued", "level": "debug", "client_id": "rgs", "audience": "wallet.api", "count": 256}
     assert lines == [refused, fault, issued, refused, fault]

@@ -1,0 +1,1 @@
+"""WHERE does an application get a fresh token for every call?  A pool, the issuer over gRPC, three HTTP clients."""
