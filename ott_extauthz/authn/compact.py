@@ -59,6 +59,17 @@ def unverified_from(text: str) -> UnverifiedToken | Reason:
 
 @lru_cache(maxsize=512)  # an issuer's header is the same text on every token until its key changes
 def _header_from(part: str) -> JoseHeader | Reason:
+    members = header_members(part)
+    if isinstance(members, Reason):
+        return members
+    algorithm, kid, type_ = members.get("alg"), members.get("kid", ""), members.get("typ", "")
+    if not (isinstance(algorithm, str) and isinstance(kid, str) and isinstance(type_, str)):
+        return Reason.TOKEN_MALFORMED
+    return JoseHeader(algorithm, kid, type_.lower().removeprefix("application/"))
+
+
+def header_members(part: str) -> dict[str, Any] | Reason:
+    """Return the members of a JOSE header in base64url, or why it is none that we read."""
     raw = decoded(part)
     if raw is None:
         return Reason.TOKEN_MALFORMED
@@ -68,7 +79,4 @@ def _header_from(part: str) -> JoseHeader | Reason:
         return Reason.TOKEN_MALFORMED
     if "crit" in members or "zip" in members or members.get("b64", True) is not True:
         return Reason.TOKEN_HEADER_REFUSED
-    algorithm, kid, type_ = members.get("alg"), members.get("kid", ""), members.get("typ", "")
-    if not (isinstance(algorithm, str) and isinstance(kid, str) and isinstance(type_, str)):
-        return Reason.TOKEN_MALFORMED
-    return JoseHeader(algorithm, kid, type_.lower().removeprefix("application/"))
+    return members

@@ -71,6 +71,17 @@ def issuer_from(name: str, algorithms: frozenset[str], document: bytes) -> Trust
     return TrustedIssuer(name, algorithms, keys)
 
 
+def key_from(entry: object) -> VerificationKey:
+    """Return the one public key that a JWK holds; its ``kid`` is not asked for.
+
+    Raises:
+        KeySetError: it is private, symmetric, for another use, weak, or malformed.
+    """
+    if not isinstance(entry, dict) or not _is_for_verifying(entry):
+        raise KeySetError("not a public key for verifying")
+    return _key(entry)
+
+
 def _entries(document: bytes) -> list[Any]:
     if len(document) > MAX_BYTES:
         raise KeySetError(f"larger than {MAX_BYTES} bytes")

@@ -34,14 +34,14 @@ class VerificationKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ed25519Key:
-    """EdDSA over Curve25519 (RFC 8037)."""
+    """EdDSA over Curve25519 (RFC 8037), under its old name and under the one that tells the curve (RFC 9864)."""
 
     key: VerifyKey = field(repr=False)
-    algorithms: frozenset[str] = frozenset({"EdDSA"})
+    algorithms: frozenset[str] = frozenset({"EdDSA", "Ed25519"})
 
     def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        """Answer for EdDSA; anything but 64 bytes is no signature."""
-        if algorithm != "EdDSA" or len(signature) != _ED25519_BYTES:
+        """Answer for either name; anything but 64 bytes is no signature."""
+        if algorithm not in self.algorithms or len(signature) != _ED25519_BYTES:
             return False
         try:
             self.key.verify(message, signature)

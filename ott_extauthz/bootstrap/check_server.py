@@ -113,6 +113,7 @@ def build(
         observer=observer,
         clock=clock,
         entropy=secrets.token_bytes,
+        unseal=sources.unseal,
         region=settings.region,
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),

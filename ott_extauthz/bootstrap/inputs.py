@@ -1,10 +1,11 @@
 """What does a Check server start from?  Policy and key sets read and judged, every problem of every file at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
@@ -18,9 +19,14 @@ from ott_extauthz.ports import AsnLookup
 from ott_extauthz.reload.looks import Look, look_at
 from ott_extauthz.settings import Settings, Trust
 from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
+from ott_extauthz.stores.encryption_files import load_decryption, private_files
 
 _WITHOUT_GEOIP: Final = (
     "asks for the caller's network, which no call could meet: ott.yaml has no geoip, read at the start only"
+)
+
+_WITHOUT_DECRYPTION: Final = (
+    "asks for encrypted tokens, and none could be opened: ott.yaml has no decryption, read at the start only"
 )
 
 
@@ -32,6 +38,7 @@ class CheckInputs:
     trust: dict[str, TrustedIssuer]
     asn_of: AsnLookup | None = None
     shadow_policy: Policy | None = None
+    decryption: DecryptionKeys = field(default_factory=dict)
     looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
@@ -54,9 +61,12 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
         problems += readable_by_others(settings.listen.tls.key)
     problems += store_problems(settings.store, source)
     asn_of = _asn_lookup(settings, problems)
+    decryption = _decryption(settings, problems)
     if problems or policy is None:
         raise DocumentError(problems)
-    return CheckInputs(policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, looks=looks)
+    return CheckInputs(
+        policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks
+    )  # fmt: skip
 
 
 def _policy(settings: Settings, source: str, problems: list[Problem]) -> Policy | None:
@@ -96,13 +106,20 @@ def read_servable_policy(paths: Sequence[Path], settings: Settings) -> Policy:
     """
     policy = read_policy(paths)
     problems = [
-        Problem(", ".join(map(str, paths)), 0, 0, f"route {route.name}", _WITHOUT_GEOIP)
+        Problem(", ".join(map(str, paths)), 0, 0, f"route {route.name}", lack)
         for route in policy.table.routes
-        if settings.geoip is None and _asks_for_network(route)
+        for lack in _lacks(route, settings)
     ]
     if problems:
         raise DocumentError(problems)
     return policy
+
+
+def _lacks(route: Route, settings: Settings) -> Iterator[str]:
+    if settings.geoip is None and _asks_for_network(route):
+        yield _WITHOUT_GEOIP
+    if settings.decryption is None and route.encrypted:
+        yield _WITHOUT_DECRYPTION
 
 
 def _asks_for_network(route: Route) -> bool:
@@ -122,6 +139,16 @@ def _asn_lookup(settings: Settings, problems: list[Problem]) -> AsnLookup | None
     return None
 
 
+def _decryption(settings: Settings, problems: list[Problem]) -> DecryptionKeys:
+    if settings.decryption is None:
+        return {}
+    try:
+        return load_decryption(settings.decryption)
+    except DocumentError as error:
+        problems += error.problems
+    return {}
+
+
 def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
     """Read a trusted issuer's key set from its file.
 
@@ -139,4 +166,6 @@ def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
 def _changing(settings: Settings) -> list[list[Path]]:
     """Return the files of each thing that may change while we serve."""
     policies = [policy_files(paths) for paths in (settings.policy, settings.shadow_policy) if paths is not None]
-    return [*policies, *([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)]
+    sealed = [private_files(settings.decryption)] if settings.decryption else []
+    in_files = ([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)
+    return [*policies, *sealed, *in_files]

@@ -12,6 +12,8 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ott_extauthz.authn.dpop import DPOP_ALGORITHMS
+from ott_extauthz.authn.mandates import MANDATE
 from ott_extauthz.bootstrap.client_authentication import (
     client_authentication,
     client_certificates,
@@ -22,14 +24,20 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.bootstrap.issuer_grants import grants_of
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.issuer_proofs import dpop_proofs
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
+from ott_extauthz.bootstrap.sealing import sealer_of
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.certificate import PresentedCertificate
+from ott_extauthz.issuer.client import Method
+from ott_extauthz.issuer.introspection import Introspection
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
+from ott_extauthz.issuer.own_tokens import OwnTokens
+from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
@@ -44,7 +52,7 @@ from ott_extauthz.wire.http_server import serve_http
 from ott_extauthz.wire.issuer_grpc_server import IssuerServer
 from ott_extauthz.wire.issuer_http import Issuer, issuer_app
 from ott_extauthz.wire.issuer_keys import PublishedKeys
-from ott_extauthz.wire.issuer_metadata import IssuerUrls
+from ott_extauthz.wire.issuer_metadata import Abilities, IssuerUrls
 from ott_extauthz.wire.issuer_peer import presented_from
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles, TlsFilesError
 
@@ -117,7 +125,7 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     certificate's SPIFFE ID, else ``client_id``: as the token endpoint does it.
 
     Raises:
-        DocumentError: no issuer is configured, or it has no such ring.
+        DocumentError: no issuer is configured, it has no such ring, or a set of `issuer.encryption` cannot be used.
         KeyFileError: the keys cannot be used.
         OrderError: a token like this must not exist, or the certificate cannot be read.
     """
@@ -137,7 +145,8 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
     )
     clock = clock or SystemClock()
     signing = ring_from(ring, ring_settings(issuer)[ring], issuer, clock=clock, listener=NobodyListens())
-    minter = Minter(issuer=issuer.url, rings={ring: signing}, clock=clock, entropy=entropy)
+    seal = sealer_of(issuer).seal
+    minter = Minter(issuer=issuer.url, rings={ring: signing}, clock=clock, entropy=entropy, seal=seal)
     (token,) = await minter.mint([order])
     return token
 
@@ -195,23 +204,31 @@ def new_endpoint(  # noqa: PLR0913 - the parts of one issuer
     observer: IssuerObserver,
 ) -> TokenEndpoint:
     """Put together what judges token requests, whichever door they come by."""
+    issuer = inputs.settings
     once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
     return TokenEndpoint(
         authenticator=client_authentication(inputs, settings.clock, once=once, observer=observer),
+        possession=dpop_proofs(
+            issuer.dpop, endpoint=IssuerUrls(issuer.url).token, once=once, entropy=entropy, secret=inputs.nonce_secret
+        ),
         grants=grants_of(inputs, inputs.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy),
-        minter=Minter(issuer=inputs.settings.url, rings=inputs.rings, clock=clock, entropy=entropy),
+        minter=Minter(issuer=issuer.url, rings=inputs.rings, clock=clock, entropy=entropy, seal=inputs.sealer.seal),
     )
 
 
 def _app(
     inputs: IssuerInputs, endpoint: TokenEndpoint, used_list: UsedList, *, clock: Clock, observer: IssuerObserver
 ) -> web.Application:
-    keys = PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings))
+    url = inputs.settings.url
     app = issuer_app(
         Issuer(
-            urls=IssuerUrls(inputs.settings.url),
+            urls=IssuerUrls(url),
+            abilities=_abilities(endpoint),
             endpoint=endpoint,
-            keys=keys,
+            introspection=Introspection(
+                authenticator=endpoint.authenticator, tokens=OwnTokens(issuer=url, rings=inputs.rings)
+            ),
+            keys=PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings)),
             clock=clock,
             observer=observer,
             certificates=client_certificates(inputs),
@@ -220,6 +237,17 @@ def _app(
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
     app.cleanup_ctx.append(partial(_open_store, used_list))
     return app
+
+
+def _abilities(endpoint: TokenEndpoint) -> Abilities:
+    methods = endpoint.authenticator.methods
+    return Abilities(
+        grant_types=list(endpoint.grants),
+        authentication_methods=methods,
+        authentication_algorithms=ALGORITHMS if Method.PRIVATE_KEY_JWT in methods else (),
+        dpop_algorithms=DPOP_ALGORITHMS,
+        authorization_details_types=[MANDATE],
+    )
 
 
 async def _open_store(used_list: UsedList, _: web.Application) -> AsyncIterator[None]:

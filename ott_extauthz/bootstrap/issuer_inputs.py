@@ -1,15 +1,17 @@
 """What does the issuer start from?  Its clients and keys read and judged, every problem of every file at once."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.client_files import ClientFiles, read_client_files
 from ott_extauthz.bootstrap.inputs import read_issuer
+from ott_extauthz.bootstrap.issuer_proofs import nonce_secret
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.rings import ring_settings, rings_from
+from ott_extauthz.bootstrap.sealing import sealer_of
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -17,6 +19,7 @@ from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.key_change import KeyListener
 from ott_extauthz.issuer.kinds import GrantedToken
+from ott_extauthz.issuer.sealing import Sealer
 from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.settings import Issuer, Settings, host_and_port
 from ott_extauthz.wire.issuer_tls import TlsFiles
@@ -35,6 +38,8 @@ class IssuerInputs:
     credentials: Credentials
     rings: Mapping[str, KeyRing]
     subject_trust: Mapping[str, TrustedIssuer]
+    nonce_secret: bytes | None = field(repr=False)
+    sealer: Sealer
 
 
 def issuer_inputs(
@@ -54,6 +59,8 @@ def issuer_inputs(
     rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
     subject_trust = _subject_trust(issuer, problems)
     problems += key_set_problems(issuer.subject_issuers, source, "issuer.subject_issuers")
+    secret = nonce_secret(issuer.dpop.nonce_secret, problems)
+    sealer = _sealer(issuer, problems)
     problems += store_problems(settings.store, source)
     if clients is not None:
         problems += _misplaced(issuer, clients, source)
@@ -61,7 +68,7 @@ def issuer_inputs(
         raise DocumentError(problems)
     return IssuerInputs(
         settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings,
-        subject_trust=subject_trust,
+        subject_trust=subject_trust, nonce_secret=secret, sealer=sealer,
     )  # fmt: skip
 
 
@@ -119,6 +126,14 @@ def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Cli
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
     return None
+
+
+def _sealer(issuer: Issuer, problems: list[Problem]) -> Sealer:
+    try:
+        return sealer_of(issuer)
+    except DocumentError as error:
+        problems += error.problems
+    return Sealer({})
 
 
 def _subject_trust(issuer: Issuer, problems: list[Problem]) -> dict[str, TrustedIssuer]:

@@ -9,14 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.sealed import plain_from
 from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer, read_servable_policy
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
 from ott_extauthz.bootstrap.policy_files import policy_files
+from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
 from ott_extauthz.settings import Settings
+from ott_extauthz.stores.encryption_files import load_decryption, private_files
 from ott_extauthz.wire.followed_key_set import FollowedKeySet
 
 T = TypeVar("T")
@@ -32,10 +36,17 @@ class Sources:
     key_sets: tuple[Source[TrustedIssuer], ...]
     trust: dict[str, TrustedIssuer]
     followed: tuple[FollowedKeySet, ...] = ()
+    decryption: Source[DecryptionKeys] | None = None
+
+    def unseal(self, text: str, is_demanded: bool) -> str | Rejection:  # noqa: FBT001 - as Unseal has it
+        """Open a token with the keys in force."""
+        keys = {} if self.decryption is None else self.decryption.current()
+        return plain_from(text, keys, is_demanded=is_demanded)
 
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
-        return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets]
+        opening = [self.decryption] if self.decryption else []
+        return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets, *opening]
 
     def all(self) -> list[Shown]:
         """Everything that may change, the policy first."""
@@ -57,7 +68,7 @@ def sources_of(
         in_force = InForce(value, inputs.look_of(files()), clock.now_ms())
         return Source(
             kind=kind, name=name, files=files, load=load, now_ms=clock.now_ms, listener=listener,
-            in_force=in_force, ends_itself=kind is Kind.KEY_SET,
+            in_force=in_force, ends_itself=kind in (Kind.KEY_SET, Kind.DECRYPTION_KEYS),
         )  # fmt: skip
 
     def policy(kind: Kind, paths: Sequence[Path], value: Policy) -> Source[Policy]:
@@ -79,4 +90,10 @@ def sources_of(
     shadow = None
     if settings.shadow_policy is not None and inputs.shadow_policy is not None:
         shadow = policy(Kind.SHADOW_POLICY, settings.shadow_policy, inputs.shadow_policy)
-    return Sources(policy(Kind.POLICY, settings.policy, inputs.policy), shadow, tuple(key_sets), trust, followed)
+    decryption = None
+    if settings.decryption is not None:
+        folder = settings.decryption
+        files, load = partial(private_files, folder), partial(load_decryption, folder)
+        decryption = source(Kind.DECRYPTION_KEYS, str(folder), files, inputs.decryption, load)
+    in_force = policy(Kind.POLICY, settings.policy, inputs.policy)
+    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption)

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
 from typing import Final
 
+from ott_extauthz.bootstrap.remote_rings import remote_ring
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener
 from ott_extauthz.issuer.order import DEFAULT_RING, ring_title
@@ -11,6 +13,7 @@ from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.settings import Issuer, KeyDirectory
 from ott_extauthz.settings import KeyRing as RingSettings
 from ott_extauthz.stores.keyring import FileRing, KeyFileError, Place, Rotation
+from ott_extauthz.stores.remotekeys.keys import RingError
 from ott_extauthz.wire.issuer_keys import LONGEST_AGE_SECONDS
 
 RESTART_SECONDS: Final = 5.0
@@ -18,7 +21,8 @@ RESTART_SECONDS: Final = 5.0
 
 def ring_settings(issuer: Issuer) -> dict[str, RingSettings]:
     """Return every ring's settings by name, the default ring first."""
-    return {DEFAULT_RING: KeyDirectory(directory=issuer.keys), **issuer.rings}
+    default = KeyDirectory(directory=issuer.keys) if isinstance(issuer.keys, Path) else issuer.keys
+    return {DEFAULT_RING: default, **issuer.rings}
 
 
 def ring_from(name: str, settings: RingSettings, issuer: Issuer, *, clock: Clock, listener: KeyListener) -> KeyRing:
@@ -26,7 +30,10 @@ def ring_from(name: str, settings: RingSettings, issuer: Issuer, *, clock: Clock
 
     Raises:
         KeyFileError: it cannot be signed with.
+        RingError: the same, of a ring that lives elsewhere.
     """
+    if not isinstance(settings, KeyDirectory):
+        return remote_ring(name, settings, issuer.rotation, clock=clock, listener=listener)
     rotation = rotation_of(issuer)
     return FileRing(name, place_of(settings, issuer), rotation=rotation, clock=clock, listener=listener)
 
@@ -42,10 +49,13 @@ def rings_from(
             rings[name] = ring_from(name, settings, issuer, clock=clock, listener=listener)
         except KeyFileError as error:
             problems.append(Problem(str(error.path), 0, 0, "", f"{error.problem}; {error.mend}"))
+        except RingError as error:
+            place = f"issuer.rings.{name}" if name else "issuer.keys"
+            problems.append(Problem(source, 0, 0, place, str(error)))
     return rings
 
 
-def place_of(settings: RingSettings, issuer: Issuer) -> Place:
+def place_of(settings: KeyDirectory, issuer: Issuer) -> Place:
     """Return where a ring's files lie; what it leaves out is as for the default ring."""
     return Place(
         directory=settings.directory,
@@ -100,7 +110,8 @@ def _shared_directories(issuer: Issuer, source: str) -> list[Problem]:
     """Two rings in one directory would be one ring, and what one region signs the other's verifiers would take."""
     names: dict[str, str] = {}
     problems = []
-    for name, settings in ring_settings(issuer).items():
+    directories = ((name, one) for name, one in ring_settings(issuer).items() if isinstance(one, KeyDirectory))
+    for name, settings in directories:
         first = names.setdefault(str(settings.directory.resolve()), name)
         if first != name:
             message = f"the directory of ring {ring_title(first)}; each ring has its own"

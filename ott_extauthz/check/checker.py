@@ -2,7 +2,7 @@
 
   1. route        canonical method, host and path, then headers, select a route; none is a refusal
   2. credential   exactly one, from where the route says
-  3. verify       type, signature, issuer, audience, times; of a mandate, that it is one
+  3. verify       opened if it is sealed; type, signature, issuer, audience, times; of a mandate, that it is one
   4. bind         the caller's certificate, the caller's workload identity
   5. authorize    clients, roles, scopes, age of the login, the request a token is for, constraints, conditions
   6. spend        last and atomically: a call refused at 1-5 keeps its token, a forged copy never burns a good one;
@@ -22,6 +22,7 @@ from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.shadow import SecondPolicy, in_shadow, let_on
 from ott_extauthz.check.single_use import SingleUse
@@ -56,6 +57,7 @@ class Checker:
     observer: CheckObserver
     clock: Clock
     entropy: Entropy
+    unseal: Unseal = unsealed_without_keys
     region: str | None = None
     asn_of: AsnLookup | None = None
     second: SecondPolicy | None = None
@@ -125,7 +127,10 @@ class Checker:
             return attempt.deny(presented)
         attempt.credential_presented = True
         attempt.step = Step.VERIFY
-        token = self._verified(route, presented.text, attempt.now_ms)
+        text = self.unseal(presented.text, route.encrypted)
+        if isinstance(text, Rejection):
+            return attempt.deny(text)
+        token = self._verified(route, text, attempt.now_ms)
         if isinstance(token, Rejection):
             return attempt.deny(token)
         attempt.token = token

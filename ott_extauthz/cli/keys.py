@@ -10,8 +10,10 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.rings import place_of, ring_settings, rotation_of
 from ott_extauthz.cli.key_rows import Row, rows_of, told
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
+from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import DEFAULT_RING, DEFAULT_RING_TITLE, ring_title
-from ott_extauthz.settings import Issuer
+from ott_extauthz.settings import Issuer, KeyDirectory
+from ott_extauthz.stores.encryption_files import Curve, init_encryption
 from ott_extauthz.stores.keyring import KeyFileError, Keys, Place, init_ring, keys_in, retire, rotate
 from ott_extauthz.stores.signing import SigningAlgorithm
 
@@ -43,6 +45,31 @@ def init(
         typer.echo(json.dumps(row))
     else:
         typer.echo(f"{place.directory}: made signing key {key.kid} ({key.alg}); verifiers read {place.jwks}")
+
+
+@app.command("init-encryption")
+def init_encryption_(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    curve: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(Curve))}.")] = "X25519",
+    as_json: _JsonOption = False,
+) -> None:
+    """Make a key that opens encrypted tokens, in the folder that `decryption` names; issuers get its public half."""
+    folder = settings_or_exit(config).decryption
+    if folder is None:
+        fail(f"{config}: decryption: required; it names the folder")
+    if curve not in get_args(Curve):
+        raise typer.BadParameter(f"one of {', '.join(get_args(Curve))}", param_hint="--curve")
+    try:
+        kid, public = init_encryption(folder, cast("Curve", curve))
+    except DocumentError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{folder}: cannot be written: {error.strerror}")
+    if as_json:
+        typer.echo(json.dumps({"kid": kid, "curve": curve, "jwks": str(public)}))
+    else:
+        typer.echo(f"{folder}: made encryption key {kid} ({curve}); issuers seal with the first key of {public}")
 
 
 @app.command("list")
@@ -129,6 +156,8 @@ def _place(config: Path, issuer: Issuer, ring: str) -> Place:
     settings = ring_settings(issuer).get(DEFAULT_RING if ring == DEFAULT_RING_TITLE else ring)
     if settings is None or ring == DEFAULT_RING:
         _unknown_ring(config, ring)
+    if not isinstance(settings, KeyDirectory):
+        fail(f"{config}: the keys of ring {ring} live elsewhere, and are listed and turned there")
     return place_of(settings, issuer)
 
 

@@ -19,7 +19,9 @@ from ott_extauthz.documents.validated import Duration
 from ott_extauthz.issuer.order import DEFAULT_RING, OrderError
 from ott_extauthz.model.body import Body
 from ott_extauthz.model.json_body import json_body
+from ott_extauthz.ports import SigningError
 from ott_extauthz.stores.keyring import KeyFileError
+from ott_extauthz.stores.remotekeys.keys import RingError
 
 
 def mint(
@@ -59,7 +61,7 @@ def mint(
             source=str(config),
         )
         token = asyncio.run(minting)
-    except (DocumentError, KeyFileError, OrderError) as error:
+    except (DocumentError, KeyFileError, OrderError, RingError, SigningError) as error:
         fail(error)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")

@@ -1,22 +1,13 @@
-"""What does a client learn with its token (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9396 §7)?
-
-``token_type`` says how a token is used.  An access token or mandate is ``DPoP`` where it is bound to a key, else
-``Bearer``, also where it is bound to a certificate (RFC 8705 §3).  A one-time token goes into ``x-ott``, a transaction
-token into ``Txn-Token``, under no HTTP authentication scheme: ``N_A`` (RFC 8693 §2.2.1); RFC 6749 §8.1 allows no
-unregistered name, and ``Bearer`` would invite clients to send a token more than once.
-"""
+"""What does a client learn with its token (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9396 §7)?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from ott_extauthz.authn.mandates import DETAILS
 from ott_extauthz.issuer.details import Detail
 from ott_extauthz.issuer.kinds import TYPE_OF
 from ott_extauthz.issuer.token_endpoint import Issued
-from ott_extauthz.model.token import TokenKind
-
-NO_SCHEME: Final = "N_A"
+from ott_extauthz.issuer.token_type import token_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +28,7 @@ def answer_of(issued: Issued) -> TokenAnswer:
     return TokenAnswer(
         access_token=issued.token,
         issued_token_type=TYPE_OF[order.kind],
-        token_type=("Bearer" if order.jkt is None else "DPoP") if order.kind is TokenKind.ACCESS else NO_SCHEME,
+        token_type=token_type(order.kind, is_dpop_bound=order.jkt is not None),
         expires_in=order.lifetime_ms // 1000,
         scope=" ".join(sorted(order.scope)),
         authorization_details=order.narrowing.get(DETAILS),

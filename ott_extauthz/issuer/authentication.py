@@ -7,7 +7,7 @@
 No refusal tells which of these failed, or whether there is such a client.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,6 +29,11 @@ _MECHANISMS = {
 
 class Authenticator(Protocol):
     """Says which client makes a request."""
+
+    @property
+    def methods(self) -> Sequence[Method]:
+        """The methods that are on."""
+        ...
 
     async def authenticate(self, request: TokenRequest) -> Requester | OAuthError:
         """Return the client, proven, or the refusal."""

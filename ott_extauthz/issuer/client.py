@@ -43,7 +43,9 @@ PROOFS: Final[Mapping[Method, tuple[frozenset[str], str]]] = MappingProxyType(
 class Client(Model):
     """One client: how it is known, and what it may ask for.
 
-    ``unbound`` lets a client without certificate and DPoP key have tokens that whoever holds them may use.
+    ``unbound`` lets a client without certificate and DPoP key have tokens that whoever holds them may use.  With
+    ``dpop: required`` it gets no token without a DPoP proof.  ``introspects`` names the audiences whose tokens it may
+    ask about: its own, as a resource server.
     """
 
     client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
@@ -53,14 +55,27 @@ class Client(Model):
     jwks: _File | None = None
     secret: _File | None = None
     unbound: Literal["accept the risk"] | None = None
-    audiences: Annotated[dict[AudienceName, AudienceGrant], Field(min_length=1)]
+    dpop: Literal["required"] | None = None
+    audiences: dict[AudienceName, AudienceGrant] = Field(default={}, min_length=1)
     delegates_for: list[Delegation] = Field(default=[])
     is_audience: list[AudienceName] = Field(default=[])
+    introspects: list[AudienceName] = Field(default=[])
 
     @property
     def is_known_by_certificate(self) -> bool:
         """Whether TLS authenticates it."""
         return self.authentication in (Method.TLS, Method.SELF_SIGNED_TLS)
+
+    @property
+    def needs_dpop(self) -> bool:
+        """Whether each of its tokens is bound to a DPoP key."""
+        return self.dpop == "required"
+
+    @model_validator(mode="after")
+    def _may_do_something(self) -> "Client":
+        if not self.audiences and not self.introspects:
+            raise ValueError("audiences or introspects: one of them, or the client may do nothing")
+        return self
 
     @model_validator(mode="after")
     def _delegates_for_its_audiences(self) -> "Client":

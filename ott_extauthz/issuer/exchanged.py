@@ -80,6 +80,7 @@ def _order(exchange: Exchange, life_ms: int, parts: Mapping[str, Any]) -> MintOr
         acr=subject.acr,
         amr=subject.amr,
         sid=subject.sid,
+        ring=entitled.grant.ring,
         may_act=subject.may_act,
         **parts,
     )

@@ -4,7 +4,7 @@
 - It asks its rings anew for every batch, so that a rotation needs no new minter; one batch of a ring has one key.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, Signer
 
 _MAX_SIGNING_INPUT: Final = MAX_TOKEN_BYTES - 1024  # the longest signature, RSA of 6144 bits, fits into the rest
+Seal = Callable[[str, str], str]
+"""Makes of an audience and a signed token what is handed out."""
+
 _ID_BYTES: Final = 16  # 128 bits: nobody guesses a jti, and no two tokens ever share one
 
 
@@ -53,7 +56,16 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Minter:
     """Mints tokens of one issuer."""
 
-    def __init__(self, *, issuer: str, rings: Mapping[str, KeyRing], clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        rings: Mapping[str, KeyRing],
+        clock: Clock,
+        entropy: Entropy,
+        seal: Seal = lambda _, token: token,
+    ) -> None:
+        self._seal = seal
         self._issuer = issuer
         self._rings = rings
         self._clock = clock
@@ -90,8 +102,14 @@ class Minter:
             inputs = [self._signing_input(signer, orders[index], now_ms) for index in chosen]
             signatures = await signer.sign([text.encode("ascii") for text in inputs])
             for index, text, signature in zip(chosen, inputs, signatures, strict=True):
-                tokens[index] = f"{text}.{encoded(signature)}"
+                tokens[index] = self._sealed(orders[index], f"{text}.{encoded(signature)}")
         return [tokens[index] for index in range(len(orders))]
+
+    def _sealed(self, order: MintOrder, token: str) -> str:
+        sealed = self._seal(order.audience, token)
+        if len(sealed) > MAX_TOKEN_BYTES:
+            raise OrderError("size: no Check server would read a token that long")
+        return sealed
 
     def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> str:
         text = _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(self._claims(order, now_ms)))

@@ -27,7 +27,7 @@ MAX_AHEAD_MS: Final = 300_000
 """An assertion ends at most this far ahead, whoever signed it: the fence's reasoning needs a bound, and so does what a
 stolen one is worth."""
 
-ALGORITHMS: Final = ("EdDSA", "ES256", "PS256", "RS256")
+ALGORITHMS: Final = ("EdDSA", "Ed25519", "ES256", "PS256", "RS256")
 """What an assertion may be signed with (RFC 8414, ``token_endpoint_auth_signing_alg_values_supported``)."""
 
 PURPOSE: Final = "client assertion"

@@ -3,28 +3,37 @@
 The order, each step refusing on its own (RFC 6749 §5.2):
   1. the form: no parameter twice
   2. the grant type: one that this server has
-  3. the client: authenticated, in one way only, and something for its token to be bound to
-  4. the grant: what the client may have, never trimmed
-  5. the token: minted, bound to what the client has proven
+  3. the client: authenticated, in one way only
+  4. the DPoP proof, where there is one: good for this request, and never used before; something must bind the token
+  5. the grant: what the client may have, never trimmed
+  6. the token: minted, bound to what the client has proven
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from ott_extauthz.issuer.authentication import Authenticator, unbound
 from ott_extauthz.issuer.grants import Grant
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder, OrderError
+from ott_extauthz.issuer.possession import NoProofs, Possession
 from ott_extauthz.issuer.request import Form, TokenRequest, doubled, invalid_request, value
+from ott_extauthz.ports import SigningError
+
+_UNABLE: Final = OAuthError(
+    OAuthErrorCode.TEMPORARILY_UNAVAILABLE, "no token can be signed at the moment", 503, retry_after_ms=1000
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A token, and the order it was minted by."""
+    """A token, the order it was minted by, and the nonce for the client's next DPoP proof where it needs a new one."""
 
     token: str
     order: MintOrder
+    dpop_nonce: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +43,7 @@ class TokenEndpoint:
     authenticator: Authenticator
     grants: Mapping[str, Grant]
     minter: Minter
+    possession: Possession = field(default_factory=NoProofs)
 
     async def answer(self, request: TokenRequest) -> Issued | OAuthError:
         """Return a token, or the refusal in the words of RFC 6749 §5.2."""
@@ -43,17 +53,22 @@ class TokenEndpoint:
         requester = await self.authenticator.authenticate(request)
         if isinstance(requester, OAuthError):
             return requester
-        refusal = unbound(requester)
+        bound = await self.possession.bind(request, requester)
+        if isinstance(bound, OAuthError):
+            return replace(bound, client_id=requester.client.client_id)
+        refusal = unbound(bound.requester)
         if refusal is not None:
-            return refusal
-        order = await grant.judge(request, requester)
+            return replace(refusal, dpop_nonce=bound.dpop_nonce)
+        order = await grant.judge(request, bound.requester)
         if isinstance(order, OAuthError):
-            return replace(order, client_id=requester.client.client_id)
+            return replace(order, client_id=requester.client.client_id, dpop_nonce=bound.dpop_nonce)
         try:
             (token,) = await self.minter.mint([order])
         except OrderError as error:  # what was asked for makes a token too long, or its subject token expired meanwhile
             return replace(invalid_request(f"no such token can be made: {error}"), client_id=order.client_id)
-        return Issued(token, order)
+        except SigningError:  # the ring has told its listener why; a client learns only that it may come again
+            return replace(_UNABLE, client_id=order.client_id)
+        return Issued(token, order, bound.dpop_nonce)
 
     def _grant(self, form: Form) -> Grant | OAuthError:
         grant_type = value(form, "grant_type")

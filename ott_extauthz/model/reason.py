@@ -57,6 +57,10 @@ class Reason(StrEnum):
     TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"
     MANDATE_MISSING = "mandate_missing"
     KEY_SET_UNAVAILABLE = "key_set_unavailable"
+    TOKEN_NOT_ENCRYPTED = "token_not_encrypted"
+    TOKEN_ENCRYPTION_REFUSED = "token_encryption_refused"
+    TOKEN_ENCRYPTION_KEY_UNKNOWN = "token_encryption_key_unknown"
+    TOKEN_DECRYPTION_FAILED = "token_decryption_failed"
     # bind
     TOKEN_UNBOUND = "token_unbound"
     BINDING_UNSUPPORTED = "binding_unsupported"
@@ -200,6 +204,18 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.KEY_SET_UNAVAILABLE: Meaning(
             _C.UNAVAILABLE, 503, "The issuer's key set was not fetched yet, or not for too long to be believed."
+        ),
+        Reason.TOKEN_NOT_ENCRYPTED: Meaning(
+            _C.AUTH_FAILED, 401, "The route asks for an encrypted token (`encrypted: true`) and this one is not."
+        ),
+        Reason.TOKEN_ENCRYPTION_REFUSED: Meaning(
+            _C.AUTH_FAILED, 401, "The JWE header asks for anything but `ECDH-ES`, `A256GCM` and `cty: JWT`."
+        ),
+        Reason.TOKEN_ENCRYPTION_KEY_UNKNOWN: Meaning(
+            _C.AUTH_FAILED, 401, "The token is encrypted, and we have no key (`decryption`) with its `kid`."
+        ),
+        Reason.TOKEN_DECRYPTION_FAILED: Meaning(
+            _C.AUTH_FAILED, 401, "The encrypted token was changed, or encrypted with another key than its `kid` names."
         ),
         Reason.TOKEN_UNBOUND: Meaning(
             _C.AUTH_FAILED, 401, "The route asks for a bound token and this one carries no such binding."

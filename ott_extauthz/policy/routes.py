@@ -28,7 +28,8 @@ class BoundTo(StrEnum):
 class Route:
     """What a request must bring.  On a public route nothing but the name means anything.
 
-    ``reservation``: a repeated Check of the very same request is one spend.  ``clients`` None: any client of a trusted
+    ``reservation``: a repeated Check of the very same request is one spend.  ``encrypted``: a token that others could
+    have read is refused.  ``clients`` None: any client of a trusted
     issuer; ``unbound`` is the operator's word that an empty ``bound_to`` is meant.  ``scopes`` has those of the roles.
     ``shadow``: the request goes on, spends nothing, and what the route would have answered is written down.
     """
@@ -43,6 +44,7 @@ class Route:
     roles: frozenset[str] = frozenset()
     max_auth_age_ms: int | None = None
     reservation: bool = False
+    encrypted: bool = False
     header: str = "x-ott"
     scheme: str | None = None
     keeps_credential: bool = False

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     POLICY = "policy"
     SHADOW_POLICY = "shadow policy"
     KEY_SET = "key set"
+    DECRYPTION_KEYS = "decryption keys"
 
 
 class Result(StrEnum):

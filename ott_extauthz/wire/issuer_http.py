@@ -1,4 +1,4 @@
-"""How do clients get tokens?  OAuth 2.0 over mutual TLS: ``/token``, ``/jwks``, metadata, ``/healthz``."""
+"""How do clients get tokens?  OAuth 2.0 over TLS: ``/token``, ``/introspect``, ``/jwks``, metadata, ``/healthz``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,13 +11,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ott_extauthz.issuer.answer import answer_of
+from ott_extauthz.issuer.introspection import Introspection
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.request import Form, TokenRequest
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_keys import PublishedKeys
-from ott_extauthz.wire.issuer_metadata import IssuerUrls, metadata
+from ott_extauthz.wire.issuer_metadata import Abilities, IssuerUrls, metadata
 from ott_extauthz.wire.issuer_peer import ClientCertificates, peer_network
 
 MAX_FORM_BYTES: Final = 16 * 1024
@@ -35,7 +36,9 @@ class Issuer:
     """What the endpoints answer with."""
 
     urls: IssuerUrls
+    abilities: Abilities
     endpoint: TokenEndpoint
+    introspection: Introspection
     keys: PublishedKeys
     clock: Clock
     observer: IssuerObserver
@@ -43,29 +46,23 @@ class Issuer:
 
     async def token(self, request: web.Request) -> web.Response:
         """Judge one token request and mint, or refuse in the words of RFC 6749 §5.2."""
-        form = await _form(request)
-        if isinstance(form, OAuthError):
-            return self._refused(form)
-        certificate = self.certificates.of(request)
-        if isinstance(certificate, OAuthError):
-            return self._refused(certificate)
-        asked = TokenRequest(
-            form=form,
-            certificate=certificate,
-            authorization=tuple(request.headers.getall("Authorization", ())),
-            dpop=tuple(request.headers.getall("DPoP", ())),
-            address=peer_network(request),
-            now_ms=self.clock.now_ms(),
-        )
-        issued = await self.endpoint.answer(asked)
+        asked = await self._asked(request)
+        issued = asked if isinstance(asked, OAuthError) else await self.endpoint.answer(asked)
         if isinstance(issued, OAuthError):
             return self._refused(issued)
         self.observer.issued(issued.order.client_id, issued.order.audience)
-        return _json(_present(asdict(answer_of(issued))), headers=_NEVER_STORED)
+        nonce = {} if issued.dpop_nonce is None else {"DPoP-Nonce": issued.dpop_nonce}
+        return _json(_present(asdict(answer_of(issued))), headers={**_NEVER_STORED, **nonce})
+
+    async def introspect(self, request: web.Request) -> web.Response:
+        """Tell a resource server what a token of ours says (RFC 7662)."""
+        asked = await self._asked(request)
+        answer = asked if isinstance(asked, OAuthError) else await self.introspection.answer(asked)
+        return self._refused(answer) if isinstance(answer, OAuthError) else _json(answer, headers=_NEVER_STORED)
 
     async def metadata(self, _: web.Request) -> web.Response:
         """Describe the server (RFC 8414 §3.2)."""
-        return _json(metadata(self.urls), headers=_PUBLIC)
+        return _json(metadata(self.urls, self.abilities), headers=_PUBLIC)
 
     async def health(self, _: web.Request) -> web.Response:
         """Say that the process answers."""
@@ -84,6 +81,22 @@ class Issuer:
             self.observer.faulted(type(error).__name__)
             return self._refused(OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500))
 
+    async def _asked(self, request: web.Request) -> TokenRequest | OAuthError:
+        form = await _form(request)
+        if isinstance(form, OAuthError):
+            return form
+        certificate = self.certificates.of(request)
+        if isinstance(certificate, OAuthError):
+            return certificate
+        return TokenRequest(
+            form=form,
+            certificate=certificate,
+            authorization=tuple(request.headers.getall("Authorization", ())),
+            dpop=tuple(request.headers.getall("DPoP", ())),
+            address=peer_network(request),
+            now_ms=self.clock.now_ms(),
+        )
+
     def _refused(self, error: OAuthError) -> web.Response:
         self.observer.refused(error.client_id, error.error)
         return _refusal(error)
@@ -95,6 +108,7 @@ def issuer_app(issuer: Issuer) -> web.Application:
     app.add_routes(
         [
             web.post(issuer.urls.path + "/token", issuer.token),
+            web.post(issuer.urls.path + "/introspect", issuer.introspect),
             web.get(issuer.urls.path + "/jwks", issuer.keys.of_all_rings),
             web.get(issuer.urls.path + "/jwks/{ring}", issuer.keys.of_one_ring),
             web.get(issuer.urls.metadata_path, issuer.metadata),

@@ -170,3 +170,16 @@ def test_warnings_of_the_policy_are_shown_and_keep_nothing_from_starting(folder:
     assert shown.returncode == 0, shown.stderr
     assert "warning: " in shown.stderr
     assert "roles.payer: no client has this role" in shown.stderr
+
+
+def test_an_audience_makes_a_key_for_encrypted_tokens(folder: Folder) -> None:
+    folder.configure("decryption: wallet-keys\n")
+    made = folder.run("keys", "init-encryption", "--json")
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert told["curve"] == "X25519"
+    (entry,) = json.loads((folder.path / "wallet-keys" / "encryption-jwks.json").read_text())["keys"]
+    assert entry["kid"] == told["kid"]
+    assert folder.run("keys", "init-encryption", "--curve", "P-521").returncode == 2
+    folder.configure("{}")
+    assert "decryption: required" in folder.run("keys", "init-encryption").stderr

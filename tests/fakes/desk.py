@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.model.decision import Decision
@@ -50,7 +51,9 @@ SUBJECT = "spiffe://bank.example/rgs"
 class Desk:
     """Everything a Checker needs, within reach of a test."""
 
-    def __init__(self, used_list: UsedList | None = None, *, policy: str = POLICY) -> None:
+    def __init__(
+        self, used_list: UsedList | None = None, *, policy: str = POLICY, unseal: Unseal = unsealed_without_keys
+    ) -> None:
         self.clock = FakeClock(now_ms=NOW_MS)
         self.issuer = FakeIssuer()
         self.observer = RecordingObserver()
@@ -68,7 +71,7 @@ class Desk:
         access_tokens = AccessTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
         self.checker = Checker(
             policy=lambda: self.policy, verifier=verifier, access_tokens=access_tokens, single_use=single_use,
-            audit=self.audit, observer=self.observer, clock=self.clock, entropy=self.entropy,
+            audit=self.audit, observer=self.observer, clock=self.clock, entropy=self.entropy, unseal=unseal,
         )  # fmt: skip
 
     def entropy(self, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from ott_extauthz.issuer.attempt import Mechanism
 from ott_extauthz.issuer.authentication import ClientAuthentication
@@ -13,6 +14,7 @@ from ott_extauthz.issuer.mutual_tls import MutualTls
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.ports import Signer
+from ott_extauthz.stores.keyring import FileRing, Place, Rotation
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,9 @@ class Remembering:
 
     def faulted(self, error_type: str) -> None:
         self.faults.append(error_type)
+
+
+def file_ring(directory: Path) -> FileRing:
+    """Return a ring in files as the issuer has it."""
+    place = Place(directory=directory)
+    return FileRing("", place, rotation=Rotation(), clock=SetClock(), listener=Remembering())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ott_extauthz.documents.problems import DocumentError
-from ott_extauthz.settings import Settings, host_and_port, load, schema
+from ott_extauthz.settings import KeyDirectory, Settings, host_and_port, load, schema
 
 
 @pytest.fixture
@@ -186,4 +186,18 @@ def test_a_rotation_is_written_with_days(config: Path) -> None:
     issuer = loaded(config, "issuer: {url: 'https://i', rotation: {every: 30d}, rings: {eu-a: keys/eu-a}}").issuer
     assert issuer is not None
     assert issuer.rotation.every == 30 * 86_400_000
-    assert issuer.rings["eu-a"].directory == config.parent / "keys/eu-a"
+    assert issuer.rings["eu-a"] == KeyDirectory(directory=config.parent / "keys/eu-a")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("{vault: {address: 'https://v', login: {token_file: t}}}", "issuer.keys.vault.key: required"),
+        ("{vault: {address: 'http://v', key: k, login: {token_file: t}}}", "whoever listens in"),
+        ("{aws_kms: {region: eu-west-1, active: alias/k}}", "an alias may move"),
+        ("{vault: {}, aws_kms: {}}", "issuer.keys.aws_kms: unknown key"),
+    ],
+)
+def test_what_is_wrong_with_a_ring_elsewhere_is_told_in_its_own_words(config: Path, keys: str, said: str) -> None:
+    assert said in problems(config, f"issuer: {{url: 'https://i', keys: {keys}}}")
+    assert said.removeprefix("issuer.keys.") in problems(config, f"issuer: {{url: 'https://i', rings: {{a: {keys}}}}}")

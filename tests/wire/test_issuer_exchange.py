@@ -64,7 +64,7 @@ async def test_a_users_token_becomes_a_narrow_mandate_that_says_who_acts(casino:
 
 async def test_without_a_word_it_is_a_one_time_token_at_the_ceiling(casino: Casino) -> None:
     answer = await casino.exchange()
-    assert (answer.json["issued_token_type"], answer.json["token_type"]) == (TYPE + "jwt", "N_A")
+    assert (answer.json["issued_token_type"], answer.json["token_type"]) == (TYPE + "jwt", "Bearer")
     ceiling = [mandate(brand=["aurora", "borealis"], max_amount=eur("5000"))]
     assert answer.json["authorization_details"] == ceiling
     assert claims_of(answer.json["access_token"])["authorization_details"] == ceiling

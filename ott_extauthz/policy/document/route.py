@@ -91,6 +91,8 @@ class RouteRule(ConditionalRoute):
     """How long ago the user may have logged in (`auth_time`, RFC 9470)."""
     reservation: bool = False
     """A repeated Check of the very same request is one spend."""
+    encrypted: bool = False
+    """The token must be encrypted for us; one that others on its way could read is refused."""
     mode: Literal["enforce", "shadow"] = "enforce"
     """`shadow`: decide, write down what would have been answered, spend nothing, and let the request on."""
     source: Annotated[FromRule, Field(alias="from")] = FromRule()
@@ -113,6 +115,7 @@ class RouteRule(ConditionalRoute):
             scopes=frozenset(self.scopes or ()).union(*(bundles[role] for role in roles)),
             max_auth_age_ms=self.max_auth_age,
             reservation=self.reservation,
+            encrypted=self.encrypted,
             header=header,
             scheme=scheme,
             keeps_credential=self.source.keep,

@@ -41,13 +41,13 @@ def problems(*keys: Any) -> str:
 
 
 def test_each_key_is_held_to_its_own_algorithms() -> None:
-    assert loaded(ED, RSA, EC) == {"k1": {"EdDSA"}, "r": {"RS256", "PS256"}, "e": {"ES256"}}
+    assert loaded(ED, RSA, EC) == {"k1": {"EdDSA", "Ed25519"}, "r": {"RS256", "PS256"}, "e": {"ES256"}}
     assert loaded(RSA | {"alg": "PS256"}) == {"r": {"PS256"}}
 
 
 def test_keys_for_other_uses_are_passed_over() -> None:
-    assert loaded(ED, RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}) == {"k1": {"EdDSA"}}
-    assert loaded(RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}, ED) == {"k1": {"EdDSA"}}
+    assert loaded(ED, RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}) == {"k1": {"EdDSA", "Ed25519"}}
+    assert loaded(RSA | {"use": "enc"}, EC | {"key_ops": ["sign"]}, ED) == {"k1": {"EdDSA", "Ed25519"}}
 
 
 def test_a_key_that_states_its_algorithm_stays_a_key_of_its_type() -> None:
@@ -55,7 +55,7 @@ def test_a_key_that_states_its_algorithm_stays_a_key_of_its_type() -> None:
     for entry, algorithm, kind in ((ED, "EdDSA", Ed25519Key), (EC, "ES256", P256Key), (RSA, "PS256", RsaKey)):
         [key] = keys_from(json.dumps({"keys": [entry | {"alg": algorithm}]}).encode()).values()
         assert type(key) is kind
-        assert key.algorithms == {algorithm}
+        assert key.algorithms == ({algorithm, "Ed25519"} if kind is Ed25519Key else {algorithm})  # two names of one
 
 
 @pytest.mark.parametrize(

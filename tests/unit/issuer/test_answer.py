@@ -22,8 +22,8 @@ JKT = Thumbprint(b"j" * 32)
     [
         (TokenKind.ACCESS, None, "access_token", "Bearer"),
         (TokenKind.ACCESS, JKT, "access_token", "DPoP"),
-        (TokenKind.ONE_TIME, None, "jwt", "N_A"),
-        (TokenKind.ONE_TIME, JKT, "jwt", "N_A"),
+        (TokenKind.ONE_TIME, None, "jwt", "Bearer"),
+        (TokenKind.ONE_TIME, JKT, "jwt", "DPoP"),
         (TokenKind.TRANSACTION, None, "txn_token", "N_A"),
     ],
 )

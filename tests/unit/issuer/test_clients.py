@@ -241,3 +241,20 @@ def test_nobody_delegates_or_is_an_audience_or_has_more_than_one_time_tokens_by_
     grant = client.audiences["wallet.api"]
     assert (client.delegates_for, client.is_audience, grant.impersonates) == ([], [], False)
     assert grant.tokens == ["one_time_token"]
+
+
+def test_a_resource_server_may_only_ask_about_tokens() -> None:
+    text = "clients: [{client_id: ledger, authentication: tls_client_auth, certificate: {dns: a.b}, introspects: [l]}]"
+    client = read(text)["ledger"]
+    assert (client.introspects, client.audiences) == (["l"], {})
+
+
+def test_a_client_that_may_do_nothing_is_a_mistake() -> None:
+    text = "clients: [{client_id: idle, authentication: tls_client_auth, certificate: {dns: a.b}}]"
+    assert "audiences or introspects" in problems(text)[0]
+
+
+@pytest.mark.parametrize("word", ["off", "true", "optional"])
+def test_dpop_is_required_or_left_out(word: str) -> None:
+    assert "dpop" in problems(entry(dpop=word))[0]
+    assert read(entry(dpop="required"))["rgs"].needs_dpop

@@ -14,7 +14,8 @@ from ott_extauthz.policy.document.parts import Part, RouteEntry
 
 FOR_TOKENS_ONLY: Final = (
     "audience", "bound_to", "unbound", "clients", "roles", "scopes", "max_auth_age", "from",
-    "brand", "amount", "constraints", "bound_to_request", "allow_unbuffered_empty", "mode", "when", "deny_when",
+    "brand", "amount", "constraints", "bound_to_request", "encrypted", "allow_unbuffered_empty", "mode", "when",
+    "deny_when",
 )  # fmt: skip
 """The keys of a route that mean something only where a token is asked for."""
 

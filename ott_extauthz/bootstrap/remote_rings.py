@@ -1,0 +1,49 @@
+"""How does a ring that lives elsewhere join the others?  Opened from its settings, heard in the issuer's words."""
+
+from dataclasses import dataclass
+
+from ott_extauthz.issuer.key_change import KeyChange, KeyListener, KeyState
+from ott_extauthz.key_backends import AwsKmsRing, VaultRing
+from ott_extauthz.ports import Clock, KeyRing
+from ott_extauthz.settings import Rotation
+from ott_extauthz.stores.remotekeys.keys import State
+from ott_extauthz.stores.remotekeys.opening import open_kms_ring, open_vault_ring
+from ott_extauthz.stores.remotekeys.versions import Overlap
+
+
+@dataclass(frozen=True, slots=True)
+class RingTold:
+    """Passes on what the ring ``name`` tells."""
+
+    name: str
+    listener: KeyListener
+
+    def key_changed(self, kid: str, before: State | None, after: State | None, made_ms: int) -> None:
+        """Pass a key's new state on."""
+        change = KeyChange(
+            ring=self.name,
+            kid=kid,
+            before=None if before is None else KeyState(before),
+            after=KeyState.RETIRED if after is None else KeyState(after),
+            made_ms=made_ms,
+        )
+        self.listener.key_changed(change)
+
+    def failed(self, problem: str) -> None:
+        """Pass a failure on."""
+        self.listener.ring_failed(self.name, problem)
+
+
+def remote_ring(
+    name: str, settings: VaultRing | AwsKmsRing, rotation: Rotation, *, clock: Clock, listener: KeyListener
+) -> KeyRing:
+    """Open a ring elsewhere; blocks for as long as a few requests may take.
+
+    Raises:
+        RingError: there is none to be had.
+    """
+    told = RingTold(name, listener)
+    if isinstance(settings, AwsKmsRing):
+        return open_kms_ring(settings.aws_kms, clock=clock, listener=told)
+    overlap = Overlap(publish_before_ms=rotation.publish_before, retire_after_ms=rotation.retire_after)
+    return open_vault_ring(settings.vault, overlap=overlap, clock=clock, listener=told)
