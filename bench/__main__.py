@@ -4,6 +4,7 @@ import asyncio
 import platform
 
 from bench import check_cost
+from bench.attach import attach
 from bench.mint import mint
 from bench.policy_expressions import policy_expressions
 from bench.policy_routes import policy_routes
@@ -19,3 +20,4 @@ async def main() -> None:
 
 
 asyncio.run(main())
+attach()

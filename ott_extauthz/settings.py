@@ -446,6 +446,43 @@ class Issuer(Model):
         return self
 
 
+class AttachIssuer(Model):
+    """The issuer to ask over gRPC, as the workload whose certificate this is; the tokens are bound to it.
+
+    Changed files are read anew.  ``name`` is what the issuer's certificate must say where ``address`` does not.
+    """
+
+    address: Address
+    ca: FilePath
+    certificate: FilePath
+    key: FilePath
+    name: str | None = None
+
+
+class Attach(Model):
+    """Whose tokens attaching routes put on requests, and where they come from: the issuer, or keys of our own.
+
+    Minted here with the keys of ``issuer``, they are bound to ``certificate``, the one that Envoy presents, or to the
+    workload ``spiffe_id``; what may stand in them is what ``issuer.clients`` grants ``client_id``.
+    """
+
+    issuer: AttachIssuer | None = None
+    client_id: str | None = None
+    certificate: FilePath | None = None
+    spiffe_id: Annotated[str, Field(pattern=r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$")] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> "Attach":
+        if (self.issuer is None) == (self.client_id is None):
+            raise ValueError("exactly one of issuer (asked over gRPC) and client_id (minted here)")
+        bound = [name for name in (self.certificate, self.spiffe_id) if name is not None]
+        if self.issuer is not None and bound:
+            raise ValueError("with issuer the tokens are bound to attach.issuer.certificate; leave the others out")
+        if self.client_id is not None and len(bound) != 1:
+            raise ValueError("exactly one of certificate (that Envoy presents) and spiffe_id (the workload's)")
+        return self
+
+
 class Reload(Model):
     """How often files that may change are looked at: policy, shadow policy, key sets.  ``0s``: on SIGHUP only."""
 
@@ -485,6 +522,7 @@ class Settings(Model):
     drain: Drain = Drain()
     expose_reasons: bool = False
     issuer: Issuer | None = None
+    attach: Attach | None = None
     log: Log = Log()
 
     @model_validator(mode="after")
@@ -494,6 +532,12 @@ class Settings(Model):
                 "store memory:// lives in one process: with several listen.check addresses each worker would accept "
                 "a token once; use sqlite:///file, redis:// or postgresql://"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_tokens_have_keys(self) -> "Settings":
+        if self.attach is not None and self.attach.client_id is not None and self.issuer is None:
+            raise ValueError("attach.client_id mints here and needs issuer: its url, keys and clients")
         return self
 
     @field_validator("trust")

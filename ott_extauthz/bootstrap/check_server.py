@@ -11,12 +11,14 @@ from typing import Final
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import CheckInputs
 from ott_extauthz.bootstrap.key_sets import following
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.used_lists import new_used_list
+from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.single_use import SingleUse
@@ -50,6 +52,7 @@ class CheckApp:
     sources: Sources
     reloads: Reloads
     reloader: Reloader
+    tokens: WorkloadTokens | None = None
 
     def report(self) -> Report:
         """Return what is in force."""
@@ -94,6 +97,9 @@ def build(
     sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     warn_of_shadow(logger, inputs.policy)
+    tokens = None
+    if inputs.attach is not None:
+        tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     checker = Checker(
         policy=sources.policy.current,
         verifier=OneTimeTokenVerifier(
@@ -117,6 +123,7 @@ def build(
         region=settings.region,
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),
+        attaching=None if tokens is None else Attaching(tokens=tokens, clock=clock),
     )
     authorization = Authorization(
         checker=checker,
@@ -130,7 +137,7 @@ def build(
     reloader = Reloader(sources.in_files(), every=every, on_fault=metrics.faulted)
     return CheckApp(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
-        sources=sources, reloads=reloads, reloader=reloader,
+        sources=sources, reloads=reloads, reloader=reloader, tokens=tokens,
     )  # fmt: skip
 
 
@@ -164,6 +171,9 @@ async def serve(
         stack.callback(app.audit.close)
         stack.push_async_callback(app.used_list.close)
         await app.used_list.start()
+        if app.tokens is not None:
+            app.tokens.start(on_fault=app.metrics.faulted)
+            stack.push_async_callback(app.tokens.aclose)
         if admin is not None:
             endpoints = Admin(metrics=lambda: exposition(app.metrics.registry), readiness=app.readiness)
             runner = await serve_http(admin_app(endpoints), admin, on_fault=app.metrics.faulted)

@@ -8,6 +8,7 @@ from typing import Final
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
@@ -40,6 +41,7 @@ class CheckInputs:
     shadow_policy: Policy | None = None
     decryption: DecryptionKeys = field(default_factory=dict)
     looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
+    attach: AttachInputs | None = None
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -56,16 +58,18 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     looks = {tuple(paths): look_at(paths) for paths in _changing(settings)}
     policy = _policy(settings, source, problems)
     shadow_policy = _read(settings.shadow_policy, settings, problems) if settings.shadow_policy else None
-    trust = _trust(settings, source, problems)
+    trust = _trust(settings, source, problems, is_needed=asks_for_tokens(policy))
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
     problems += store_problems(settings.store, source)
     asn_of = _asn_lookup(settings, problems)
     decryption = _decryption(settings, problems)
+    attach = attach_inputs(settings, policy, source, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
-        policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks
+        policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
+        attach=attach,
     )  # fmt: skip
 
 
@@ -84,8 +88,8 @@ def _read(paths: Sequence[Path], settings: Settings, problems: list[Problem]) ->
     return None
 
 
-def _trust(settings: Settings, source: str, problems: list[Problem]) -> dict[str, TrustedIssuer]:
-    if not settings.trust:
+def _trust(settings: Settings, source: str, problems: list[Problem], *, is_needed: bool) -> dict[str, TrustedIssuer]:
+    if is_needed and not settings.trust:
         problems.append(Problem(source, 0, 0, "trust", "required: without a trusted issuer every token is refused"))
     trusted: dict[str, TrustedIssuer] = {}
     for entry in settings.trust or ():

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ott_extauthz.check.challenge import challenge_for
-from ott_extauthz.model.decision import Allow, Decision, Deny, SpentToken
+from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
@@ -26,6 +26,7 @@ class Step(StrEnum):
     BIND = "bind"
     AUTHORIZE = "authorize"
     SPEND = "spend"
+    ATTACH = "attach"
     ALLOW = "allow"
 
 
@@ -72,6 +73,17 @@ class Attempt:
     def deny_for_fault(self, reason: Reason) -> Deny:
         """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""
         return self.deny(Rejection(reason, TokenState.UNKNOWN if self.step is Step.SPEND else TokenState.UNSPENT))
+
+    def let_leave(self, route: Route, attached: AttachedToken, headers_to_remove: tuple[str, ...]) -> Allow:
+        """Let a request leave with a token."""
+        return Allow(
+            decision_id=self.decision_id,
+            route=route.name,
+            policy_revision=self.policy_revision,
+            spent=None,
+            headers_to_remove=headers_to_remove,
+            attached=attached,
+        )
 
     def allow(
         self,

@@ -9,6 +9,8 @@
                   a mandate is not spent, but what its use costs is taken here
   7. allow        with the credential and every spoofed identity header removed
 
+A route that attaches has other steps after the first: :mod:`ott_extauthz.check.attaching`.
+
 Afterwards the decision is written down, then told; a required audit that fails turns it into a refusal.  A route in
 shadow goes as far as step 5 and lets the request on whatever they say; a second policy speaks after the answer
 (:mod:`ott_extauthz.check.shadow`).
@@ -23,6 +25,7 @@ from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
+from ott_extauthz.check.attaching import Attaching, Leaving, leaving_from
 from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.shadow import SecondPolicy, in_shadow, let_on
 from ott_extauthz.check.single_use import SingleUse
@@ -32,7 +35,7 @@ from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.policy.asked import Asked
+from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.requirements import authorized
 from ott_extauthz.policy.routes import BoundTo, CredentialKind, Route
@@ -61,6 +64,7 @@ class Checker:
     region: str | None = None
     asn_of: AsnLookup | None = None
     second: SecondPolicy | None = None
+    attaching: Attaching | None = None
 
     async def check(self, facts: Facts | Malformed, *, deadline: float) -> Decision:
         """Return Allow or Deny, never an exception but cancellation; ``deadline`` is in monotonic seconds."""
@@ -91,6 +95,8 @@ class Checker:
             return let_on(facts, attempt, ready)
         if isinstance(ready, Decision):
             return ready
+        if isinstance(ready, Leaving):
+            return await self._sent_off(ready, attempt, deadline)
         attempt.step = Step.SPEND
         attempt_to_spend = spending(ready, attempt.decision_id, self.entropy)
         spent = await self.single_use.spend(attempt_to_spend, now_ms=attempt.now_ms, deadline=deadline)
@@ -100,7 +106,16 @@ class Checker:
         kept = ready.header if ready.route.keeps_credential else None
         return attempt.allow(ready.route, spent, (ready.header, *spoofed(ready.facts)), kept)
 
-    def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready:
+    async def _sent_off(self, leaving: Leaving, attempt: Attempt, deadline: float) -> Decision:
+        if self.attaching is None:
+            return attempt.deny(Rejection(Reason.TOKEN_SOURCE_REFUSED, detail="ott.yaml has no attach"))
+        attached = await self.attaching.attach(leaving, deadline=deadline)
+        if isinstance(attached, Rejection):
+            return attempt.deny(attached)
+        attempt.step = Step.ALLOW
+        return attempt.let_leave(leaving.route, attached, spoofed(leaving.facts))
+
+    def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready | Leaving:
         try:
             return self._authorized(facts, attempt)
         except Exception as error:
@@ -109,7 +124,7 @@ class Checker:
             self.observer.faulted(type(error).__name__)
             return attempt.deny_for_fault(Reason.INTERNAL_ERROR)
 
-    def _authorized(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready:
+    def _authorized(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready | Leaving:
         """Go as far as one can without changing anything: steps 1 to 5."""
         if isinstance(facts, Malformed):
             return attempt.deny(Rejection(facts.reason))
@@ -121,16 +136,17 @@ class Checker:
         if route.credential is CredentialKind.PUBLIC:
             attempt.step = Step.ALLOW
             return attempt.allow(route, None, spoofed(facts))
+        if route.credential is CredentialKind.ATTACHED:
+            attempt.step = Step.ATTACH
+            outcome = leaving_from(route, self._outgoing(facts, attempt))
+            return attempt.deny(outcome) if isinstance(outcome, Rejection) else outcome
         attempt.step = Step.CREDENTIAL
         presented = presented_in(facts.headers, header=route.header, scheme=route.scheme)
         if isinstance(presented, Rejection):
             return attempt.deny(presented)
         attempt.credential_presented = True
         attempt.step = Step.VERIFY
-        text = self.unseal(presented.text, route.encrypted)
-        if isinstance(text, Rejection):
-            return attempt.deny(text)
-        token = self._verified(route, text, attempt.now_ms)
+        token = self._verified(route, presented.text, attempt.now_ms)
         if isinstance(token, Rejection):
             return attempt.deny(token)
         attempt.token = token
@@ -144,10 +160,24 @@ class Checker:
             return attempt.deny(charges)
         return Ready(facts=facts, route=route, token=token, header=presented.header, charges=charges)
 
-    def _verified(self, route: Route, text: str, now_ms: int) -> VerifiedToken | Rejection:
+    def _verified(self, route: Route, sealed: str, now_ms: int) -> VerifiedToken | Rejection:
+        text = self.unseal(sealed, route.encrypted)
+        if isinstance(text, Rejection):
+            return text
         is_mandate = route.credential is CredentialKind.MANDATE
         verify = self.access_tokens.verify_mandate if is_mandate else self.verifier.verify
         return verify(text, audience=route.audience, now_ms=now_ms)
+
+    def _outgoing(self, facts: Facts, attempt: Attempt) -> Outgoing:
+        assert attempt.target is not None  # noqa: S101 - a route was found for it
+        return Outgoing(
+            facts=facts,
+            target=attempt.target,
+            now_ms=attempt.now_ms,
+            policy_revision=attempt.policy_revision,
+            region=self.region,
+            asn_of=self.asn_of,
+        )
 
     def _asked(self, facts: Facts, attempt: Attempt, token: VerifiedToken) -> Asked:
         assert attempt.target is not None  # noqa: S101 - a route was found for it

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.check.attaching import Leaving
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
@@ -27,7 +28,7 @@ MODE_EXTENSION: Final = "ott.mode"
 MOST_WAITING: Final = 1000
 """Second opinions that may wait at a time; in an overload they are left out, and counted, before any answer suffers."""
 
-Authorize = Callable[[Facts | Malformed, Attempt], Decision | Ready]
+Authorize = Callable[[Facts | Malformed, Attempt], Decision | Ready | Leaving]
 """Steps 1 to 5, which change nothing."""
 
 Later = Callable[[Callable[[], None]], None]
@@ -41,7 +42,7 @@ def in_shadow(facts: Facts | Malformed, route: Route | None) -> bool:
     return facts.context_extensions.get(MODE_EXTENSION, "shadow") == "shadow"
 
 
-def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Decision | Ready) -> Allow:
+def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Decision | Ready | Leaving) -> Allow:
     """Let a request on over a route in shadow, with what the route would have said."""
     route = attempt.route
     assert route is not None  # noqa: S101 - only a route can be in shadow
@@ -50,9 +51,9 @@ def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Decision | Ready
     return attempt.allow(route, None, (route.header, *spoofed(facts)), kept, _would_be(attempt, outcome))
 
 
-def _would_be(attempt: Attempt, outcome: Decision | Ready) -> Decision:
-    """A request that only the used-list could still have refused counts as an allow."""
-    return attempt.allow(outcome.route, None, ()) if isinstance(outcome, Ready) else outcome
+def _would_be(attempt: Attempt, outcome: Decision | Ready | Leaving) -> Decision:
+    """A request that only the used-list, or the source of tokens, could still have refused counts as an allow."""
+    return outcome if isinstance(outcome, Decision) else attempt.allow(outcome.route, None, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

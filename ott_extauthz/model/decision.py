@@ -1,6 +1,6 @@
 """What do we answer?  Allow or Deny; there is no third, and no default that allows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ott_extauthz.model.challenge import Challenge
 from ott_extauthz.model.reason import REASONS, Meaning, Reason
@@ -20,10 +20,32 @@ class SpentToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedToken:
+    """A fresh token that goes out with the request, and the header that carries it.
+
+    ``public_id`` is what the receiver will show as ``x-ott-token-id``, ``certificate`` the thumbprint that it is bound
+    to (``x5t#S256``); None where the token's claims cannot be read, or name none.
+    """
+
+    text: str = field(repr=False)
+    header: str
+    scheme: str | None
+    audience: str
+    public_id: str | None
+    certificate: str | None = None
+
+    @property
+    def header_value(self) -> str:
+        """The header's whole value: a secret until the token is spent."""
+        return self.text if self.scheme is None else f"{self.scheme} {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """The request may go on.  ``spent`` is None only on a public route, or where nothing is enforced.
+    """The request may go on.  ``spent`` is None only on a public or attaching route, or where nothing is enforced.
 
     ``header_to_keep`` is the spent credential's, where the route leaves it to a second filter; it wins over removal.
+    ``attached`` is the token that an attaching route puts on the request; nobody's identity goes with it.
     ``would_be`` is what a route in shadow would have answered; the request goes on whatever it says, and
     nobody's identity goes with it, for nothing was spent.
     """
@@ -34,6 +56,7 @@ class Allow:
     spent: SpentToken | None
     headers_to_remove: tuple[str, ...] = ()
     header_to_keep: str | None = None
+    attached: AttachedToken | None = None
     would_be: "Decision | None" = None
 
 

@@ -101,6 +101,10 @@ class Reason(StrEnum):
     STORE_UNSAFE = "store_unsafe"
     STORE_UNAVAILABLE = "store_unavailable"
     DEADLINE_TOO_NEAR = "deadline_too_near"
+    # attach
+    NOT_OUTBOUND = "not_outbound"
+    TOKEN_SOURCE_UNAVAILABLE = "token_source_unavailable"
+    TOKEN_SOURCE_REFUSED = "token_source_refused"
     # around
     CHECK_CANCELLED = "check_cancelled"
     AUDIT_UNAVAILABLE = "audit_unavailable"
@@ -334,6 +338,17 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.DEADLINE_TOO_NEAR: Meaning(
             _C.UNAVAILABLE, 503, "Too little of Envoy's deadline was left to spend, or it passed before we could allow."
+        ),
+        Reason.NOT_OUTBOUND: Meaning(
+            _C.ROUTE_UNKNOWN,
+            403,
+            "The route attaches tokens, and Envoy did not say that this request leaves (`ott.direction: outbound`).",
+        ),
+        Reason.TOKEN_SOURCE_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "No token to attach could be had in time; the request did not leave."
+        ),
+        Reason.TOKEN_SOURCE_REFUSED: Meaning(
+            _C.UNAVAILABLE, 503, "This workload gets no such token to attach, however often it asks; nothing left."
         ),
         Reason.CHECK_CANCELLED: Meaning(
             _C.UNAVAILABLE, 503, "Envoy gave up waiting or the client left; written to the audit, answered to nobody."

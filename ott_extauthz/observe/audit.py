@@ -52,6 +52,7 @@ MEANINGS: Final = MappingProxyType(
         "first_decision_id": "On a replay: the decision that spent it.",
         "first_route": "On a replay: the route it was spent on.",
         "first_peer_certificate": "On a replay: SHA-256 of the certificate of whoever spent it.",
+        "attached": "`true` where a token was put on an outgoing request; `audience` and `token_id` are its own.",
         "token_state": "`unspent`, `spent`, `unknown`; null where no token took part. A mandate is never spent.",
         "shadow_outcome": "What a route in shadow, or the shadow policy, would have answered: `allow` or `deny`.",
         "shadow_reason": "Why it would have refused.",
@@ -159,6 +160,9 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
         line["token_state"] = "spent" if token.is_for_one_use else "unspent"
     if isinstance(decision, Allow) and decision.would_be is not None:
         line |= shadow_fields(decision.would_be)
+    if isinstance(decision, Allow) and decision.attached is not None:
+        attached = decision.attached
+        line |= {"attached": True, "audience": attached.audience, "token_id": attached.public_id}
     if isinstance(facts, Facts):
         line |= _caller(facts)
     if token is not None:

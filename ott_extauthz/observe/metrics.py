@@ -32,6 +32,9 @@ class Metrics:
         self._denials = Counter(
             "ott_denials", "Checks refused, by exact reason.", ["route", "reason"], registry=registry
         )
+        self._attached = Counter(
+            "ott_tokens_attached", "Requests that left with a token.", ["route", "audience"], registry=registry
+        )
         self._replays = Counter("ott_replays", "Second uses of a token.", ["route"], registry=registry)
         self._shadows = Counter(
             "ott_shadow_decisions", "What would have been answered, by a route in shadow or a shadow policy.",
@@ -70,6 +73,8 @@ class Metrics:
         if isinstance(decision, Allow):
             self._checks.labels(route, "allow", ALLOWED).inc()
             self._seconds.labels(route, "allow").observe(record.seconds)
+            if decision.attached is not None:
+                self._attached.labels(route, decision.attached.audience).inc()
             if decision.would_be is not None:
                 self._shadow("route", decision.would_be)
             return

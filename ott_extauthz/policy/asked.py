@@ -10,18 +10,26 @@ from ott_extauthz.ports import AsnLookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request with its verified and bound token, at one instant, at a server of ``region`` (None: not said).
+class Outgoing:
+    """One request that leaves, at one instant, at a server of ``region`` (None: not said); there is no token yet.
 
-    ``clients`` is the policy's list of them; None where it has none.
     ``asn_of`` is None where the server has no table of networks.
     """
 
     facts: Facts
     target: CanonicalTarget
-    token: VerifiedToken = field(repr=False)
     now_ms: int
     policy_revision: str
     region: str | None = None
-    clients: ClientList | None = None
     asn_of: AsnLookup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Outgoing):
+    """One request that came, with its verified and bound token.
+
+    ``clients`` is the policy's list of them; None where it has none.
+    """
+
+    token: VerifiedToken = field(repr=False)
+    clients: ClientList | None = None

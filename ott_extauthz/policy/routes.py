@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ott_extauthz.policy.conditions import ANY_HEADERS, Conditions
-from ott_extauthz.policy.limits import NO_LIMITS, Limits
+from ott_extauthz.policy.limits import NO_LIMITS, Bound, Limits
 from ott_extauthz.policy.rules import NO_RULES, Rules
 from ott_extauthz.policy.template import Template
 
@@ -15,6 +15,7 @@ class CredentialKind(StrEnum):
     ONE_TIME_TOKEN = "one_time_token"
     MANDATE = "mandate"
     PUBLIC = "public"
+    ATTACHED = "attached"  # nothing is asked of the local workload: a token is put on the request
 
 
 class BoundTo(StrEnum):
@@ -25,8 +26,24 @@ class BoundTo(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """Which token goes out with a request, and in which header; ``scope`` None is all that the issuer grants.
+
+    ``bound_to_request`` is what the token names of the one request it is for.
+    """
+
+    audience: str
+    scope: frozenset[str] | None = None
+    bound_to_request: frozenset[Bound] = frozenset()
+    header: str = "x-ott"
+    scheme: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """What a request must bring.  On a public route nothing but the name means anything.
+
+    An attaching route has an ``attachment``, its conditions, and whether a body nobody buffered counts as empty.
 
     ``reservation``: a repeated Check of the very same request is one spend.  ``encrypted``: a token that others could
     have read is refused.  ``clients`` None: any client of a trusted
@@ -51,6 +68,7 @@ class Route:
     limits: Limits = NO_LIMITS
     rules: Rules = NO_RULES
     shadow: bool = False
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.mandate import Constraints
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.policy.asked import Asked
+from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.expressions import situation as seen
 from ott_extauthz.policy.expressions.situation import UNCLEAR, Unclear
 from ott_extauthz.policy.readings import decoded
@@ -35,10 +35,11 @@ _TWO_READINGS: Final = re.compile(r";|%(?![0-9A-Fa-f]{2})")
 
 
 def situation_of(
-    asked: Asked, *, route: str, parameters: Mapping[str, int], names: frozenset[str], body: seen.JsonBody | None
+    asked: Outgoing, *, route: str, parameters: Mapping[str, int], names: frozenset[str], body: seen.JsonBody | None
 ) -> seen.Situation:
     """Return what conditions that read ``names`` see; ``parameters`` are those of the route's path, by segment."""
     facts, target = asked.facts, asked.target
+    token = asked.token if isinstance(asked, Asked) else None
     request = seen.Request(
         method=facts.method,
         host=target.host,
@@ -53,9 +54,9 @@ def situation_of(
     return seen.Situation(
         request=request,
         mesh=seen.Mesh(policy_revision=asked.policy_revision, route=route, region=asked.region),
-        token=_token(asked.token),
+        token=None if token is None else _token(token),
         peer=_peer(facts),
-        mandate=_mandate(asked.token),
+        mandate=None if token is None else _mandate(token),
     )
 
 
@@ -92,7 +93,7 @@ def _plain(text: str) -> str:
     return decoded(text.replace("+", " ")).encode("latin-1").decode()
 
 
-def _source(asked: Asked, *, needs_asn: bool) -> seen.Source:
+def _source(asked: Outgoing, *, needs_asn: bool) -> seen.Source:
     address = address_from(asked.facts.peer.address)
     if address is None:
         return seen.Source()

@@ -116,6 +116,8 @@ class TokenCase(Model):
 class Expectation(Model):
     """What must come of it; what is left out is not looked at.  ``headers`` are set for the upstream, or answered.
 
+    ``attach`` is the audience whose token must be put on the request; no token is minted in a rehearsal.
+
     A route in shadow lets everything on, so that ``would_be`` is what it is held to: a reason, a code, or OK, which it
     is where it is left out.
     """
@@ -126,19 +128,23 @@ class Expectation(Model):
     route: str | None = None
     step: Annotated[str, _one_of("step", Step)] | None = None
     detail: str | None = None
+    attach: str | None = None
     would_be: Annotated[str, _one_of("reason or code", [ALLOWED, *Code, *Reason])] | None = None
     headers: dict[str, str] = Field(default={})
     removes: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _expects_something(self) -> "Expectation":
-        if self.code is None and self.reason is None and self.status is None and self.would_be is None:
-            raise ValueError("one of code, reason, status, would_be is needed: a case that expects nothing cannot fail")
+        if all(each is None for each in (self.code, self.reason, self.status, self.would_be, self.attach)):
+            raise ValueError(
+                "one of code, reason, status, attach, would_be is needed: a case that expects nothing cannot fail"
+            )
         if self.code == ALLOWED and self.reason is not None:
             raise ValueError("an allow has no reason")
         return self
 
 
+Source = Literal["ready", "unavailable", "refused"]
 Store = Literal["ready", "spent", "fenced", "clock_disagrees", "not_primary", "unsafe", "unavailable"]
 
 
@@ -146,6 +152,7 @@ class Case(Model):
     """One request and what must come of it.
 
     ``earlier`` calls, just like this one but each with a token of its own, came before it in the same instant.
+    ``tokens`` is how the source of an attaching route's tokens is.
     ``region`` is the server's, where it is another than the file's.
     """
 
@@ -156,6 +163,7 @@ class Case(Model):
     peer: PeerCase = PeerCase()
     token: TokenCase | Literal["none"] = "none"
     store: Store = "ready"
+    tokens: Source = "ready"
     region: str | None = None
     earlier: Annotated[int, Field(ge=0, le=10_000)] = 0
     expect: Expectation

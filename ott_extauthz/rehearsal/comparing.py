@@ -115,8 +115,12 @@ def _fault(policy: Policy, route: Route, line: Mapping[str, Any]) -> Reason | No
 def _judged(  # noqa: PLR0913 - both sides of the comparison, and what was found of it
     line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str], *, by_clients: Reason | None
 ) -> Change | None:
+    if after.credential is CredentialKind.ATTACHED:
+        return _attached(line, was, before, after, differing)
     if after.credential is CredentialKind.PUBLIC:
         return _told(line, was, "allowed", certain=was != "allowed", because=f"{after.name} is public now")
+    if before.credential is CredentialKind.ATTACHED:
+        return _told(line, was, "a token is asked for", certain=True, because=f"{after.name} attaches none any more")
     if before.credential is CredentialKind.PUBLIC:
         return _told(line, was, "a token is asked for", certain=True, because=f"{after.name} is not public any more")
     if was != "allowed":
@@ -131,7 +135,18 @@ def _judged(  # noqa: PLR0913 - both sides of the comparison, and what was found
     return _told(line, was, "unknown", certain=False, because=f"{after.name} differs in {', '.join(unknown)}")
 
 
+def _attached(line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str]) -> Change | None:
+    """Say what an attaching route does to a recorded request; the audit does not hold which way it went."""
+    if before.credential is not CredentialKind.ATTACHED:
+        return _told(line, was, "a token is attached", certain=False, because=f"{after.name} attaches tokens now")
+    is_certain = was == "allowed" and set(differing) <= _OF_THE_TOKEN
+    now = "another token" if is_certain else "unknown"
+    return _told(line, was, now, certain=is_certain, because=f"{after.name} differs in {', '.join(differing)}")
+
+
 _CLIENTS: Final = "the policy's clients"
+_OF_THE_TOKEN: Final = frozenset({"audience", "scopes", "to"})
+"""What of an attaching route changes its token and lets no request leave or stay."""
 _SHOWN: Final = frozenset({"audience", "clients", "scopes", "roles", _CLIENTS})
 """What of a route's demands the audit of an allowed call shows to be met."""
 _TEXTS: Final = (
@@ -154,7 +169,15 @@ def _refusal(line: Mapping[str, Any], route: Route) -> str | None:
 
 
 def _outlook(route: Route) -> str:
-    return "allowed" if route.credential is CredentialKind.PUBLIC else "a token is asked for"
+    return _OUTLOOKS[route.credential]
+
+
+_OUTLOOKS: Final = {
+    CredentialKind.PUBLIC: "allowed",
+    CredentialKind.ONE_TIME_TOKEN: "a token is asked for",
+    CredentialKind.MANDATE: "a mandate is asked for",
+    CredentialKind.ATTACHED: "a token is attached",
+}
 
 
 def _routes(old: Policy, new: Policy, line: Mapping[str, Any]) -> tuple[Route | None, Route | None, bool]:

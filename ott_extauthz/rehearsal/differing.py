@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.routes import Attachment, Route
 from ott_extauthz.policy.rules import Rules
 
 _NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
 _KEYS: Final = {"max_auth_age_ms": "max_auth_age", "header": "from", "scheme": "from", "shadow": "mode"}
 """The policy's key for a field that has another name."""
+
+_ATTACHMENT_KEYS: Final = {"scope": "scopes", "header": "to", "scheme": "to"}
 
 
 def differing_keys(one: Route, other: Route) -> tuple[str, ...]:
@@ -23,8 +25,17 @@ def _keys(one: Route, other: Route) -> Iterator[str]:
             yield from _fields(one.limits, other.limits)
         elif name == "rules":
             yield from (key for key in ("when", "deny_when") if _texts(one.rules, key) != _texts(other.rules, key))
+        elif name == "attachment":
+            yield from _attachment_keys(one.attachment, other.attachment)
         elif name not in _NOT_ABOUT_ACCESS:
             yield _KEYS.get(name, name)
+
+
+def _attachment_keys(one: Attachment | None, other: Attachment | None) -> Iterator[str]:
+    if one is None or other is None:
+        yield "attach"
+    else:
+        yield from (_ATTACHMENT_KEYS.get(name, name) for name in _fields(one, other))
 
 
 def _fields(one: Any, other: Any) -> Iterator[str]:  # noqa: ANN401 - two values of one dataclass

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.inspect import inspect_token
+from ott_extauthz.check.attaching import DIRECTION_EXTENSION
 from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Facts, Malformed
@@ -18,7 +19,7 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
-from ott_extauthz.rehearsal.weighing import weighed
+from ott_extauthz.rehearsal.weighing import outgoing_conditions, weighed
 from ott_extauthz.wire.encode import answer_headers, response_from
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -53,6 +54,8 @@ def explained(rehearsed: Rehearsed) -> Explanation:
     if isinstance(decision, Deny):
         return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=steps)
     text, would_be = f"route {decision.route} lets it through", decision.would_be
+    if decision.attached is not None:
+        text = f"route {decision.route} lets it leave with a fresh token for {decision.attached.audience}"
     if would_be is None:
         return Explanation(outcome="allow", reason=None, text=text, steps=steps)
     if isinstance(would_be, Allow):
@@ -77,8 +80,8 @@ def _seen(step: Step, rehearsed: Rehearsed) -> StepSeen:
 
 def _is_skipped(step: Step, rehearsed: Rehearsed) -> bool:
     route = rehearsed.attempt.route
-    is_public = route is not None and route.credential is CredentialKind.PUBLIC
-    return is_public and step not in (Step.DECODE, Step.ROUTE, Step.ALLOW)
+    kind = CredentialKind.ONE_TIME_TOKEN if route is None else route.credential
+    return step in _SKIPPED[kind]
 
 
 def _refusal(decision: Deny, verb: str) -> str:
@@ -199,6 +202,20 @@ def _spend(rehearsed: Rehearsed) -> dict[str, Any]:
     return {"token id": token.public_id if token else None, "token afterwards": state}
 
 
+def _attach(rehearsed: Rehearsed) -> dict[str, Any]:
+    """Tell what would be asked for; the token itself is made by whom the server asks."""
+    route, facts = _found(rehearsed)
+    wanted, outgoing = route.attachment, rehearsed.outgoing
+    assert wanted is not None  # noqa: S101 - an attaching route has one
+    return {
+        DIRECTION_EXTENSION: facts.context_extensions.get(DIRECTION_EXTENSION, "not said"),
+        "token for audience": wanted.audience,
+        "with the scopes": "all that are granted" if wanted.scope is None else sorted(wanted.scope),
+        "for this request's": sorted(wanted.bound_to_request) or None,
+        "put into": wanted.header if wanted.scheme is None else f"{wanted.header}: {wanted.scheme} …",
+    } | ({} if outgoing is None else dict(outgoing_conditions(route, outgoing)))
+
+
 def _allow(rehearsed: Rehearsed) -> dict[str, Any]:
     to_set, to_remove = answer_headers(response_from(rehearsed.decision, is_grpc=False, expose_reason=False))
     return {"headers set": to_set, "headers removed": sorted(to_remove)}
@@ -212,7 +229,17 @@ _SAW: Final[Mapping[Step, Callable[[Rehearsed], dict[str, Any]]]] = {
     Step.BIND: _bind,
     Step.AUTHORIZE: _authorize,
     Step.SPEND: _spend,
+    Step.ATTACH: _attach,
     Step.ALLOW: _allow,
+}
+
+
+_FOR_CREDENTIALS: Final = frozenset({Step.CREDENTIAL, Step.VERIFY, Step.BIND, Step.AUTHORIZE, Step.SPEND})
+_SKIPPED: Final[Mapping[CredentialKind, frozenset[Step]]] = {
+    CredentialKind.ONE_TIME_TOKEN: frozenset({Step.ATTACH}),
+    CredentialKind.MANDATE: frozenset({Step.ATTACH}),
+    CredentialKind.PUBLIC: _FOR_CREDENTIALS | {Step.ATTACH},
+    CredentialKind.ATTACHED: _FOR_CREDENTIALS,
 }
 
 

@@ -44,6 +44,7 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
         "status": "200" if denied is None else str(denied.meaning.status),
         "route": decision.route,
         "step": rehearsed.attempt.step,
+        "attach": _attached(decision),
         "detail": None if denied is None else denied.detail,
     }
     for name, value in seen.items():
@@ -54,6 +55,11 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
     if would_be is not None or expect.would_be is not None:
         yield Difference("would_be", expect.would_be or ALLOWED, _would_be(expect.would_be, would_be))
     yield from _headers(expect, rehearsed)
+
+
+def _attached(decision: Decision) -> str | None:
+    attached = decision.attached if isinstance(decision, Allow) else None
+    return None if attached is None else attached.audience
 
 
 def _would_be(expected: str | None, seen: Decision | None) -> str | None:

@@ -11,6 +11,7 @@ from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.single_use import SingleUse
@@ -22,22 +23,25 @@ from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import TokenKind
 from ott_extauthz.observe.audit import NoAudit
 from ott_extauthz.observe.listeners import Listeners
-from ott_extauthz.policy.asked import Asked
+from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
 from ott_extauthz.ports import (
     AsnLookup,
     FirstUse,
+    MintedToken,
     Spend,
     SpendOutcome,
     StoreHealth,
+    TokenSourceError,
+    TokenWanted,
     Use,
     UsedList,
     UsedListError,
     UsedListFault,
 )
-from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Suite, TokenCase
+from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Source, Suite, TokenCase
 from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
@@ -45,6 +49,8 @@ from ott_extauthz.wire.decode import MAX_TARGET_CHARACTERS
 from ott_extauthz.wire.headers import collected
 
 _BUDGET_SECONDS: Final = 1.0
+STAND_IN: Final = "(a fresh token)"
+"""What is shown in the place of an attached token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,20 @@ class ToldUsedList:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoMint:
+    """Stands where tokens would come from.  It makes none: what it hands out only says that there would be one."""
+
+    state: Source = "ready"
+
+    async def take(self, wanted: TokenWanted) -> MintedToken:
+        """Hand out the stand-in, or fail as told."""
+        del wanted
+        if self.state != "ready":
+            raise TokenSourceError("the case says so", is_lasting=self.state == "refused")
+        return MintedToken(STAND_IN, 0, 0)
 
 
 _TOLD: Final = {
@@ -132,6 +152,21 @@ class Rehearsed:
             asn_of=self.around.asn_of,
         )
 
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """What an attaching route was asked; None where the Check did not come so far."""
+        attempt, facts = self.attempt, self.facts
+        if attempt.target is None or isinstance(facts, Malformed):
+            return None
+        return Outgoing(
+            facts=facts,
+            target=attempt.target,
+            now_ms=attempt.now_ms,
+            policy_revision=attempt.policy_revision,
+            region=self.around.region,
+            asn_of=self.around.asn_of,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -141,6 +176,7 @@ class Surroundings:
     bounds: ClockBounds
     region: str | None = None
     asn_of: AsnLookup | None = None
+    tokens: NoMint = NoMint()
 
 
 def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Mapping[str, TrustedIssuer]) -> Checker:
@@ -165,6 +201,7 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
         unseal=lambda text, _: text,  # cases say what is in a token, however it travels
         region=around.region,
         asn_of=around.asn_of,
+        attaching=Attaching(tokens=around.tokens, clock=clock),
     )
 
 
@@ -184,7 +221,9 @@ async def rehearse(case: Case, suite: Suite, policy: Policy) -> Rehearsed:
     issuer = ISSUER if case.token == "none" else case.token.claims.get("iss", ISSUER)
     trust = {issuer: mint.trusted(issuer)} if isinstance(issuer, str) else {}
     region = case.region or suite.region
-    around = Surroundings(policy=policy, bounds=suite.clock, region=region, asn_of=lambda _: case.peer.asn)
+    around = Surroundings(
+        policy=policy, bounds=suite.clock, region=region, asn_of=lambda _: case.peer.asn, tokens=NoMint(case.tokens)
+    )
     checker = checker_at(case.at, around, used_list, trust)
     for _ in range(case.earlier):
         await decided(checker, _facts(case, policy, mint), around)

@@ -8,13 +8,14 @@ from typing import Any
 
 from ott_extauthz.model.mandate import Constraints
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.policy.asked import Asked
+from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.clients import Caller
 from ott_extauthz.policy.constraints.bound_request import request_fault
 from ott_extauthz.policy.constraints.charging import charges_of
 from ott_extauthz.policy.constraints.judgement import narrowing, verdicts
 from ott_extauthz.policy.constraints.request import Request
-from ott_extauthz.policy.holding import situation_for
+from ott_extauthz.policy.expressions.situation import Situation
+from ott_extauthz.policy.holding import outgoing_situation_for, situation_for
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import ChargeKind
 
@@ -58,9 +59,17 @@ def _per(kind: ChargeKind, period_ms: int) -> str:
 
 def _conditions(route: Route, request: Request) -> Iterator[tuple[str, str]]:
     """Yield each condition with its truth; an error is neither true nor false, and refuses."""
-    if not route.rules.conditions:
-        return
-    situation = situation_for(route.name, route.rules, request)
+    if route.rules.conditions:
+        yield from _truths(route, situation_for(route.name, route.rules, request))
+
+
+def outgoing_conditions(route: Route, outgoing: Outgoing) -> Iterator[tuple[str, str]]:
+    """Yield each condition of an attaching route with its truth."""
+    if route.rules.conditions:
+        yield from _truths(route, outgoing_situation_for(route.name, route.rules, outgoing))
+
+
+def _truths(route: Route, situation: Situation | Reason) -> Iterator[tuple[str, str]]:
     for rule in route.rules.conditions:
         if isinstance(situation, Reason):
             yield rule.name, f"not asked, {situation}: {rule.condition.text}"

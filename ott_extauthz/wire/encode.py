@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.rpc.code_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE
 from google.rpc.status_pb2 import Status
 
-from ott_extauthz.model.decision import Allow, Decision, Deny
+from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny
 from ott_extauthz.wire.header_values import identity_value, stripped_value
 
 IDENTITY_HEADERS: Final = (
@@ -52,7 +52,7 @@ def answer_headers(response: CheckResponse) -> tuple[dict[str, str], set[str]]:
 
 
 def _allowed(decision: Allow) -> CheckResponse:
-    to_set = _identity_headers(decision)
+    to_set = _identity_headers(decision) if decision.attached is None else _attached_header(decision.attached)
     to_remove = {CREDENTIAL_HEADER, *IDENTITY_HEADERS, *decision.headers_to_remove} - to_set.keys()
     to_remove.discard(decision.header_to_keep or "")
     return CheckResponse(
@@ -60,6 +60,11 @@ def _allowed(decision: Allow) -> CheckResponse:
         ok_response=OkHttpResponse(headers=_options(to_set), headers_to_remove=sorted(to_remove)),
         dynamic_metadata=_metadata(decision, "allowed"),
     )
+
+
+def _attached_header(attached: AttachedToken) -> dict[str, str]:
+    """Return the token's header and nothing else: who decided what here is not the receiver's business."""
+    return {attached.header: attached.header_value}
 
 
 def _identity_headers(decision: Allow) -> dict[str, str]:
@@ -138,6 +143,12 @@ def _metadata(decision: Decision, reason: str) -> Struct:
         fields["token_id"].string_value = token.public_id
         if token.actor is not None:
             fields["actor"].string_value = token.actor
+    if isinstance(decision, Allow) and decision.attached is not None:
+        fields["attached_audience"].string_value = decision.attached.audience
+        if decision.attached.certificate is not None:
+            fields["attached_certificate"].string_value = decision.attached.certificate
+        if decision.attached.public_id is not None:
+            fields["token_id"].string_value = decision.attached.public_id
     if isinstance(decision, Allow) and decision.would_be is not None:
         _add_shadow(metadata, decision.would_be)
     return metadata

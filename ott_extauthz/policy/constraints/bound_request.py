@@ -77,9 +77,14 @@ def _are_alike(wanted: tuple[str | None, ...], segments: tuple[str, ...]) -> boo
 
 
 def _body_fault(digest: bytes, body: Body, *, may_be_unseen: bool) -> Reason | None:
+    found = digest_of(body, may_be_unseen=may_be_unseen)
+    if isinstance(found, Reason):
+        return found
+    return None if hmac.compare_digest(found, digest) else Reason.REQUEST_MISMATCH
+
+
+def digest_of(body: Body, *, may_be_unseen: bool) -> bytes | Reason:
+    """Return the SHA-256 of a body, or why nobody can say it; ``may_be_unseen``: one that nobody buffered is empty."""
     if not body.is_complete and (body.raw or not may_be_unseen):
         return Reason.BODY_INCOMPLETE
-    if not body.is_binary_safe:
-        return Reason.BODY_NOT_BINARY_SAFE
-    is_it = hmac.compare_digest(hashlib.sha256(body.raw).digest(), digest)
-    return None if is_it else Reason.REQUEST_MISMATCH
+    return hashlib.sha256(body.raw).digest() if body.is_binary_safe else Reason.BODY_NOT_BINARY_SAFE

@@ -32,11 +32,12 @@ class Request:
     def json(self) -> Any:  # noqa: ANN401 - JSON
         """The body's JSON value, or the Reason why there is none."""
         if self._json is MISSING:
-            self._json = _json_of(self.asked.facts)
+            self._json = json_of(self.asked.facts)
         return self._json
 
 
-def _json_of(facts: Facts) -> Any:  # noqa: ANN401 - JSON
+def json_of(facts: Facts) -> Any:  # noqa: ANN401 - JSON
+    """Return the body's JSON value, or the Reason why there is none."""
     if facts.headers.get("content-encoding", _PLAIN) != _PLAIN:  # the upstream would unpack other bytes from these
         return Reason.BODY_MALFORMED
     types = facts.headers.get("content-type", ())

@@ -67,6 +67,16 @@ class RouteEntry(Entry):
         return self.data.get("credential") == "public"
 
     @property
+    def is_attaching(self) -> bool:
+        """Whether it is for requests that leave, and asks for nothing either."""
+        return "attach" in self.data
+
+    @property
+    def asks_for_a_token(self) -> bool:
+        """Whether a client must bring something."""
+        return not self.is_public and not self.is_attaching
+
+    @property
     def is_open(self) -> bool:
         """Whether requests go on that bring nothing: it is public, or in shadow."""
         return self.is_public or self.data.get("mode") == "shadow"

@@ -6,9 +6,11 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ott_extauthz.documents.validated import Duration
+from ott_extauthz.policy.document.attaching import AttachedKind, ToRule, attachment_from, unreadable
 from ott_extauthz.policy.document.conditional import ConditionalRoute
 from ott_extauthz.policy.document.match import MatchRule
 from ott_extauthz.policy.document.words import CredentialHeader, Name, Rule, Scheme, Token, distinct
+from ott_extauthz.policy.limits import Limits
 from ott_extauthz.policy.routes import BoundTo, CredentialKind, Route
 from ott_extauthz.policy.template import Template
 
@@ -73,10 +75,12 @@ class RouteRule(ConditionalRoute):
     """The route's name, in metrics, audit and `context_extensions: {ott.route: …}`; once in the policy."""
     match: MatchRule
     """Which requests the route means."""
-    credential: Annotated[Literal["one_time_token", "mandate", "public"], BeforeValidator(_credential)]
+    credential: Annotated[Literal["one_time_token", "mandate", "public"], BeforeValidator(_credential)] | None = None
     """What a request must carry; a `mandate` may come again until it ends, `public` asks for nothing."""
+    attach: AttachedKind | None = None
+    """Instead of `credential`, for requests that leave: the token that is put on them."""
     audience: Token | None = None
-    """The audience that the token must name."""
+    """The audience that the token must name, or with `attach` will."""
     bound_to: Annotated[list[Binding], AfterValidator(distinct)] = Field(default_factory=_certificate_only)
     """What the token must be bound to, all of these; `[]` only beside `unbound: accept the risk`."""
     unbound: Literal["accept the risk"] | None = None
@@ -86,7 +90,7 @@ class RouteRule(ConditionalRoute):
     roles: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)] | None = None
     """Roles that the client must have, all of these; the token must carry all their scopes."""
     scopes: Annotated[list[Token], Field(min_length=1), AfterValidator(distinct)] | None = None
-    """Scopes that the token must carry, all of these."""
+    """Scopes that the token must carry, all of these; with `attach` those to ask for, absent = all that is granted."""
     max_auth_age: Annotated[Duration, AfterValidator(_positive)] | None = None
     """How long ago the user may have logged in (`auth_time`, RFC 9470)."""
     reservation: bool = False
@@ -97,12 +101,23 @@ class RouteRule(ConditionalRoute):
     """`shadow`: decide, write down what would have been answered, spend nothing, and let the request on."""
     source: Annotated[FromRule, Field(alias="from")] = FromRule()
     """Where the token stands; by default alone in the header `x-ott`, a mandate in `Authorization: Bearer`."""
+    to: ToRule = ToRule()
+    """With `attach`: where the token is put; by default alone in the header `x-ott`."""
+
+    @model_validator(mode="after")
+    def _conditions_can_be_asked_before_there_is_a_token(self) -> "RouteRule":
+        for rule in self.rules().conditions if self.attach is not None else ():
+            for name in unreadable(rule.condition.variables):
+                raise ValueError(f"{rule.name}: an attaching route has no {name}; it has request.* and mesh.*")
+        return self
 
     def compiled(self, bundles: Bundles) -> Route:
         """Return the route as the check wants it; ``bundles`` has every role that it names."""
+        if self.attach is not None:
+            return self._attaching()
         if self.credential == "public":
             return Route(name=self.name, credential=CredentialKind.PUBLIC)
-        kind, roles = CredentialKind(self.credential), frozenset(self.roles or ())
+        kind, roles = CredentialKind(str(self.credential)), frozenset(self.roles or ())
         header, scheme = self.source.place(kind)
         return Route(
             name=self.name,
@@ -122,6 +137,15 @@ class RouteRule(ConditionalRoute):
             limits=self.limits(),
             rules=self.rules(),
             shadow=self.mode == "shadow",
+        )
+
+    def _attaching(self) -> Route:
+        return Route(
+            name=self.name,
+            credential=CredentialKind.ATTACHED,
+            attachment=attachment_from(self.audience, self.scopes, self.bound_to_request, self.to),
+            limits=Limits(allow_unbuffered_empty=self.allow_unbuffered_empty),
+            rules=self.rules(),
         )
 
     def template(self) -> Template:

@@ -20,6 +20,7 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
         return
 
     app = SimpleNamespace(
+        tokens=None,
         audit=SimpleNamespace(close=lambda: None),
         used_list=SimpleNamespace(start=start, close=nothing),
         server=SimpleNamespace(start=nothing, leave=nothing),

@@ -8,7 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 
 from ott_extauthz.authn.claims import token_from
 from ott_extauthz.model.challenge import Challenge
-from ott_extauthz.model.decision import Allow, Decision, Deny, SpentToken
+from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.wire.encode import IDENTITY_HEADERS, last_resort, response_from
@@ -176,3 +176,35 @@ def test_the_actor_is_named_and_nobody_elses_word_for_it_stays() -> None:
         response = response_from(nobody, is_grpc=False, expose_reason=False)
         assert "x-ott-actor" in response.ok_response.headers_to_remove
         assert "actor" not in response.dynamic_metadata.fields
+
+
+ATTACHED = AttachedToken(
+    text="a.b.c", header="x-ott", scheme=None, audience="wallet.api", public_id="id", certificate="x5t"
+)
+LEAVES = Allow(
+    decision_id="d1",
+    route="to-wallet",
+    policy_revision="r1",
+    spent=None,
+    headers_to_remove=("x-ott", "x-ott-subject", "x-ott-new"),
+    attached=ATTACHED,
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "value"), [("x-ott", None, "a.b.c"), ("authorization", "Bearer", "Bearer a.b.c")]
+)
+def test_an_attached_token_is_set_once_and_never_also_removed(header: str, scheme: str | None, value: str) -> None:
+    """Envoy removes after it sets; what the workload sent under the name is overwritten."""
+    decision = replace(LEAVES, attached=replace(ATTACHED, header=header, scheme=scheme))
+    ok = response_from(decision, is_grpc=False, expose_reason=False).ok_response
+    assert [(option.header.key, option.header.value) for option in ok.headers] == [(header, value)]
+    assert set(ok.headers_to_remove) == {"x-ott", "x-ott-new", *IDENTITY_HEADERS} - {header}
+
+
+def test_an_attached_token_stands_in_its_header_and_nowhere_else() -> None:
+    response = response_from(LEAVES, is_grpc=False, expose_reason=True)
+    fields = {name: value.string_value for name, value in response.dynamic_metadata.fields.items()}
+    assert fields["attached_audience"] == "wallet.api"
+    assert (fields["token_id"], fields["attached_certificate"]) == ("id", "x5t")
+    assert "a.b.c" not in str(response.dynamic_metadata) + repr(LEAVES)

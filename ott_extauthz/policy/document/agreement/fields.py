@@ -1,7 +1,8 @@
 """Do the fields of one entry go together?
 
 - A key without a value is a mistake: ``clients:`` must not come to mean "any client".
-- A public route names no requirement: it would look guarded and not be.
+- A public route names no requirement: it would look guarded and not be; neither does one that attaches.
+- A route says either ``credential`` or ``attach``: whether it guards requests that come, or helps those that leave.
 - An empty ``bound_to`` makes a bearer token; that takes the exact words ``unbound: accept the risk``.
 """
 
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from ott_extauthz.documents.located import Path
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.policy.document.attaching import FOR_CHECKS_ONLY
 from ott_extauthz.policy.document.parts import Part, RouteEntry
 
 FOR_TOKENS_ONLY: Final = (
@@ -41,12 +43,33 @@ def _valueless(data: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - whate
 
 
 def _within(route: RouteEntry) -> Iterator[Problem]:
+    yield from _of_its_kind(route)
+    if route.is_attaching:
+        yield from _of_attaching_route(route)
+        return
     if route.is_public:
         for name in FOR_TOKENS_ONLY:
             if name in route.data:
                 yield route.problem((name,), f"a public route asks for no token, so {name} would guard nothing")
     if route.data.get("credential") in ("one_time_token", "mandate"):
         yield from _of_token_route(route)
+
+
+def _of_its_kind(route: RouteEntry) -> Iterator[Problem]:
+    if route.is_attaching and "credential" in route.data:
+        yield route.problem(("attach",), "a route either checks (credential) or attaches, never both")
+    if not route.is_attaching and "credential" not in route.data:
+        yield route.problem(("credential",), "required: what a request must carry; or attach, for requests that leave")
+    if not route.is_attaching and "to" in route.data:
+        yield route.problem(("to",), "says where an attached token is put; this route attaches none")
+
+
+def _of_attaching_route(route: RouteEntry) -> Iterator[Problem]:
+    for name in FOR_CHECKS_ONLY:
+        if name in route.data:
+            yield route.problem((name,), f"an attaching route asks its workload for no token, so {name} guards nothing")
+    if "audience" not in route.data:
+        yield route.problem(("audience",), "required: a token is for one audience")
 
 
 def _of_token_route(route: RouteEntry) -> Iterator[Problem]:

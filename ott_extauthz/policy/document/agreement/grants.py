@@ -23,7 +23,7 @@ def grant_problems(parts: Sequence[Part], routes: Sequence[RouteEntry], clients:
     for holder in holders:
         by_id.setdefault(holder.entry.data.get("client_id"), []).append(holder)
     for route in routes:
-        if route.is_public:
+        if not route.asks_for_a_token:
             continue
         named = route.words("clients")
         listed = [holder for name in (None, *named) for holder in by_id.get(name, ())] if named else holders
@@ -43,7 +43,7 @@ def idle_grants(parts: Sequence[Part], routes: Sequence[RouteEntry], clients: Se
             if name not in held:
                 yield part.located.problem(("roles", name), "no client has this role")
     for holder in _holders(parts, clients):
-        if not any(holder.is_listed(route) and holder.can_call(route) for route in routes if not route.is_public):
+        if not any(holder.is_listed(route) and holder.can_call(route) for route in routes if route.asks_for_a_token):
             yield holder.entry.problem((), "can call no route of this policy")
 
 

@@ -1,0 +1,231 @@
+"""Where do the tokens of attaching routes come from?  The source that ``attach`` names, behind a pool."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.rings import NobodyListens, keep_running, ring_settings, rings_from
+from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
+from ott_extauthz.client.identity import Identity, IdentityError, IdentityFiles
+from ott_extauthz.client.issuer import GrpcTokenSource
+from ott_extauthz.client.pool import TokenPool
+from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.issuer.client import Client
+from ott_extauthz.issuer.clients import clients_from
+from ott_extauthz.issuer.local_tokens import LocalTokens, Workload
+from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.routes import CredentialKind
+from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, TokenSource, TokenWanted
+from ott_extauthz.settings import Attach, AttachIssuer, Issuer, Settings
+from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate, OwnCertificateError, read_certificate
+
+LOOK_SECONDS: Final = 0.1
+_VERIFIED: Final = frozenset({CredentialKind.ONE_TIME_TOKEN, CredentialKind.MANDATE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnKeys:
+    """What minting here starts from."""
+
+    client: Client
+    rings: Mapping[str, KeyRing]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledFiles(IdentityFiles):
+    """Files that count as they were until they have been the same for a while; Envoy must have them first."""
+
+    clock: Clock
+    _in_force: list[Identity] = field(default_factory=list, repr=False)
+    _seen: list[tuple[Identity, float]] = field(default_factory=list, repr=False)
+
+    def read(self) -> Identity:
+        """Return the last state that has settled.
+
+        Raises:
+            IdentityError: the files cannot be used, and never could.
+        """
+        try:
+            found = IdentityFiles.read(self)
+        except IdentityError:
+            if not self._in_force:
+                raise
+            return self._in_force[0]
+        now = self.clock.monotonic()
+        if not self._in_force:
+            self._in_force[:] = [found]
+        if not self._seen or self._seen[0][0] != found:
+            self._seen[:] = [(found, now)]
+        if now - self._seen[0][1] >= SETTLE_SECONDS:
+            self._in_force[:] = [found]
+        return self._in_force[0]
+
+
+class WorkloadTokens:
+    """Hands out the workload's tokens; those of a certificate that was replaced are forgotten."""
+
+    def __init__(
+        self,
+        source: TokenSource,
+        certificate: OwnCertificate | None,
+        clock: Clock,
+        *,
+        rings: Sequence[KeyRing] = (),
+    ) -> None:
+        self._pool = TokenPool(source, clock)
+        self._certificate = certificate
+        self._issuer = source if isinstance(source, GrpcTokenSource) else None
+        self._following: asyncio.Task[None] | None = None
+        self._rings = rings
+        self._turning: list[asyncio.Task[None]] = []
+
+    async def take(self, wanted: TokenWanted) -> MintedToken:
+        """Return a token that nobody was given before.
+
+        Raises:
+            TokenSourceError: there is none.
+        """
+        return await self._pool.take(wanted)
+
+    def start(self, *, on_fault: Callable[[str], None]) -> None:
+        """Follow the certificate, also while nobody takes: an idle workload's next call should find it settled."""
+        self._turning = [asyncio.create_task(keep_running(ring, on_fault=on_fault)) for ring in self._rings]
+        if self._issuer is not None:
+            self._issuer.on_rotated = self._pool.discard
+            self._following = asyncio.create_task(self._issuer.follow(every=LOOK_SECONDS), name="ott certificate files")
+        elif self._certificate is not None:
+            self._following = asyncio.create_task(self._follow(self._certificate), name="ott certificate file")
+
+    async def aclose(self) -> None:
+        """Forget every token, and leave the issuer."""
+        tasks = [*self._turning, *([self._following] if self._following is not None else ())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pool.aclose()
+        if self._issuer is not None:
+            await self._issuer.aclose()
+
+    async def _follow(self, certificate: OwnCertificate) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if certificate.has_changed():
+                self._pool.discard()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachInputs:
+    """What ``attach`` names, read and judged."""
+
+    settings: Attach
+    own: OwnKeys | None = field(default=None, repr=False)
+
+
+def attach_inputs(
+    settings: Settings, policy: Policy | None, source: str, problems: list[Problem]
+) -> AttachInputs | None:
+    """Read what attaching starts from; what keeps it from starting is added to ``problems``."""
+    if settings.attach is None:
+        attaching = _attaching(policy)
+        if attaching:
+            message = f"required: the route {attaching[0]} attaches tokens, and there is nowhere to get them from"
+            problems.append(Problem(source, 0, 0, "attach", message))
+        return None
+    before = len(problems)
+    problems += _certificate_problems(settings.attach)
+    own = _own_keys(settings.attach.client_id, settings.issuer, SystemClock(), source, problems)
+    return None if len(problems) > before else AttachInputs(settings=settings.attach, own=own)
+
+
+def asks_for_tokens(policy: Policy | None) -> bool:
+    """Whether some route would verify a token, or nobody knows."""
+    return policy is None or any(route.credential in _VERIFIED for route in policy.table.routes)
+
+
+def new_tokens(inputs: AttachInputs, issuer: Issuer | None, *, clock: Clock, entropy: Entropy) -> WorkloadTokens:
+    """Return the workload's tokens; nothing is minted or asked yet."""
+    attach = inputs.settings
+    if attach.issuer is not None:
+        asked = attach.issuer
+        files = SettledFiles(certificate=asked.certificate, key=asked.key, ca=asked.ca, clock=clock)
+        source: TokenSource = GrpcTokenSource(asked.address, files, server_name=asked.name)
+        return WorkloadTokens(source, None, clock)
+    certificate = None if attach.certificate is None else OwnCertificate(attach.certificate, clock)
+    if inputs.own is None or issuer is None:
+        raise ValueError("attach.client_id without keys of our own")
+    source = LocalTokens(
+        minter=Minter(issuer=issuer.url, rings=inputs.own.rings, clock=clock, entropy=entropy),
+        client=inputs.own.client,
+        workload=_workload(attach, certificate, inputs.own.client.client_id),
+        lifetime_ms=issuer.lifetime,
+        clock=clock,
+    )
+    return WorkloadTokens(source, certificate, clock, rings=tuple(inputs.own.rings.values()))
+
+
+def _files(asked: AttachIssuer) -> IdentityFiles:
+    return IdentityFiles(certificate=asked.certificate, key=asked.key, ca=asked.ca)
+
+
+def _workload(attach: Attach, certificate: OwnCertificate | None, client_id: str) -> Callable[[], Workload]:
+    if certificate is None:
+        bound = Workload(subject=attach.spiffe_id or client_id, thumbprint=None)
+        return lambda: bound
+
+    def now() -> Workload:
+        current = certificate.current
+        return Workload(subject=current.spiffe_id or client_id, thumbprint=current.sha256)
+
+    return now
+
+
+def _attaching(policy: Policy | None) -> list[str]:
+    routes = () if policy is None else policy.table.routes
+    return [route.name for route in routes if route.credential is CredentialKind.ATTACHED]
+
+
+def _certificate_problems(attach: Attach) -> list[Problem]:
+    problems: list[Problem] = []
+    path = attach.certificate
+    if attach.issuer is not None:
+        path = attach.issuer.certificate
+        problems += readable_by_others(attach.issuer.key)
+        try:
+            _files(attach.issuer).read()
+        except IdentityError as error:
+            return [*problems, Problem(str(attach.issuer.key), 0, 0, "", str(error))]
+    try:
+        if path is not None:
+            read_certificate(path)
+    except OwnCertificateError as error:
+        problems.append(Problem(str(path), 0, 0, "", str(error)))
+    return problems
+
+
+def _own_keys(
+    client_id: str | None, issuer: Issuer | None, clock: Clock, source: str, problems: list[Problem]
+) -> OwnKeys | None:
+    if client_id is None or issuer is None:
+        return None
+    before = len(problems)
+    client = _client(client_id, issuer, source, problems)
+    rings = rings_from(issuer, clock=clock, listener=NobodyListens(), source=source, problems=problems)
+    return None if client is None or len(problems) > before else OwnKeys(client=client, rings=rings)
+
+
+def _client(client_id: str, issuer: Issuer, source: str, problems: list[Problem]) -> Client | None:
+    path = issuer.clients
+    try:
+        clients = clients_from(path.read_text(encoding="utf-8"), str(path), rings=ring_settings(issuer))
+    except DocumentError as error:
+        problems += error.problems
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(unreadable(path, error))
+    else:
+        if client_id not in clients:
+            problems.append(Problem(source, 0, 0, "attach.client_id", f"{path} has no such client"))
+        return clients.get(client_id)
+    return None

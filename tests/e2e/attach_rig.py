@@ -1,0 +1,413 @@
+"""App A, Envoy A (attaches), Envoy B (checks), app B: two real Envoys as shipped, real servers beside them.
+
+App A is a plain HTTP client, app B the recording upstream; neither knows of tokens.
+"""
+
+import copy
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from ott_extauthz.demo.pki import Authority
+from ott_extauthz.demo.ports import free_ports
+from ott_extauthz.stores.keyring import init_keys
+from tests.e2e.calling import Header, exchange, request
+from tests.e2e.forge import ISSUER, now
+from tests.e2e.gateway import SHIPPED, Listener, Places, Tree, authz_of, configuration, hcm_of
+from tests.e2e.rig import Answer
+from tests.e2e.servers import SELF, CheckServer, Server, answers, fetched, wait_until
+from tests.e2e.upstream import Upstream
+
+ATTACH = SHIPPED.with_name("attach.yaml")
+RETRIES = SHIPPED.with_name("attach-retries.yaml")
+WORKLOAD_SDS = SHIPPED.with_name("workload-sds.yaml")
+APP_A = "spiffe://bank.example/app-a"
+DEBIT = "/v1/wallets/w-17/debit"
+
+_SCOPES = ["wallet:debit"]
+CLIENTS: Tree = {
+    "clients": [
+        {
+            "client_id": "app-a",
+            "authentication": "tls_client_auth",
+            "certificate": {"spiffe_id": APP_A},
+            "audiences": {
+                "wallet.api": {"scopes": [*_SCOPES, "wallet:read"]},
+                "ledger.api": {"scopes": ["ledger:write"]},
+            },
+        }
+    ]
+}
+_PATHS = {"debit": "/v1/wallets/{wallet}/debit", "bound": "/v1/wallets/{wallet}/bound", "workload": "/v1/workload"}
+
+
+def _checking() -> Tree:
+    token: Tree = {"credential": "one_time_token", "audience": "wallet.api", "scopes": _SCOPES, "clients": ["app-a"]}
+    changes: dict[str, Tree] = {
+        "debit": {},
+        "bound": {"bound_to_request": ["method", "path", "body"]},
+        "workload": {"bound_to": ["workload"]},
+    }
+    return {
+        "revision": "b",
+        "routes": [
+            {
+                "name": name,
+                "match": {"hosts": ["wallet.api"], "methods": ["POST"], "path": _PATHS[name]},
+                **token,
+                **change,
+            }
+            for name, change in changes.items()
+        ],
+    }
+
+
+def _attaching() -> Tree:
+    token: Tree = {"attach": "one_time_token", "audience": "wallet.api", "scopes": _SCOPES}
+    changes: dict[str, Tree] = {
+        "debit": {"deny_when": "'x-frozen' in request.headers"},
+        "bound": {"bound_to_request": ["method", "path", "body"]},
+        "workload": {},
+    }
+    routes = [
+        {"name": name, "match": {"hosts": ["wallet.api"], "methods": ["POST"], "path": _PATHS[name]}, **token, **change}
+        for name, change in changes.items()
+    ]
+    refused = {"hosts": ["wallet.api"], "methods": ["POST"], "path": "/v1/refused"}
+    routes.append({"name": "refused", "match": refused, **token, "scopes": ["wallet:everything"]})
+    return {"revision": "a", "routes": routes}
+
+
+@dataclass(kw_only=True, repr=False)
+class AttachRig:
+    """Everything a case needs."""
+
+    folder: Path
+    authority: Authority
+    upstream: Upstream
+    checks: dict[str, CheckServer]
+    ports: dict[str, int]
+    admin: str = ""
+    issuer: Server | None = None
+
+    def call(
+        self,
+        target: str = DEBIT,
+        *,
+        listener: str = "egress",
+        headers: Iterable[Header] = (),
+        body: bytes = b"{}",
+        method: str = "POST",
+        host: str = "wallet.api",
+    ) -> Answer:
+        """Make app A's call: plain HTTP, no credential, to its own Envoy."""
+        case = token_hex(8)
+        sent = [("host", host), ("x-case", case), *headers, ("content-length", str(len(body)))]
+        reply = exchange(self.ports[listener], None, request(method, target, sent, body))
+        return Answer(reply, case, self.upstream.deliveries(case))
+
+    def audit(self, server: str, text: str) -> list[dict[str, Any]]:
+        """The audit records of one server in which a text stands."""
+        files = [path for path in sorted((self.folder / f"audit-{server}").rglob("*")) if path.is_file()]
+        lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in lines if text in line]
+
+    def everything_written(self) -> str:
+        """All that any of the programs wrote: logs, audits, access logs, metrics."""
+        files = [path for path in self.folder.rglob("*") if path.suffix in {".log", ".jsonl"}]
+        written = [path.read_text(encoding="utf-8", errors="replace") for path in files]
+        return "".join([*written, *(one.metrics() for one in self.checks.values())])
+
+    def start_issuer(self) -> None:
+        """Start the issuer that server ``g`` asks, as an operator does."""
+        self.issuer = Server("issuer", [*SELF, "issue", "-c", self.folder / "issuer.yaml"], self.folder)
+
+    def stop_issuer(self) -> None:
+        """End it."""
+        if self.issuer is not None:
+            self.issuer.stop()
+            self.issuer = None
+
+    def rotate(self) -> str:
+        """Give app A a new certificate, as a mesh does: both files are renamed into place; return its thumbprint."""
+        return write_workload(self.authority, self.folder / "tls")
+
+    def stats(self, pattern: str) -> dict[str, int]:
+        """Envoy A's counters whose name matches."""
+        stats = json.loads(fetched(f"http://{self.admin}/stats?format=json&filter={pattern}"))["stats"]
+        return {stat["name"]: stat["value"] for stat in stats if "value" in stat}
+
+
+def write_workload(authority: Authority, folder: Path) -> str:
+    """Issue app A's certificate, move it into place, and return its thumbprint."""
+    identity = authority.issue("app-a", uri=APP_A)
+    fresh = folder.parent / f"fresh-{token_hex(4)}"
+    fresh.mkdir()
+    certificate, key = identity.write(fresh, "workload")
+    key.replace(folder / "workload-key.pem")
+    certificate.replace(folder / "workload.pem")
+    return identity.x5t_s256
+
+
+@contextmanager
+def started_attach_rig(envoy: Path, *, app_b: int | None = None) -> Iterator[AttachRig]:
+    """Start everything, wait until a call passes on every way, end everything; ``app_b`` is another upstream's port."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="ott-attach-")))
+        authority = _identities(folder / "tls")
+        _inputs(folder)
+        checks = {one.name: one for one in _servers(folder)}
+        upstream = stack.enter_context(Upstream().running())
+        rig = AttachRig(folder=folder, authority=authority, upstream=upstream, checks=checks, ports={})
+        rig.start_issuer()
+        stack.callback(rig.stop_issuer)
+        servers = [stack.enter_context(one.start()) for one in checks.values()]
+        servers.append(stack.enter_context(_checking_envoy(rig, envoy, app_b or upstream.port)))
+        servers.append(stack.enter_context(_attaching_envoy(rig, envoy)))
+
+        def told() -> str:
+            return "\n\n".join(server.told() for server in servers)
+
+        def lets_through() -> bool:
+            assert all(server.process.poll() is None for server in servers), told()
+            ways = [("egress", DEBIT), ("retries", DEBIT), ("issued", DEBIT), ("egress-workload", "/v1/workload")]
+            return all(rig.call(target, listener=name).status == 200 for name, target in ways)
+
+        wait_until(lambda: all(one.is_ready() for one in checks.values()), told)
+        wait_until(lets_through, told)
+        yield rig
+
+
+def _identities(folder: Path) -> Authority:
+    folder.mkdir()
+    authority = Authority("attach")
+    authority.write(folder)
+    authority.issue("wallet.api", server=True, dns=("wallet.api",)).write(folder, "server")
+    authority.issue("gateway").write(folder, "gateway")
+    authority.issue("issuer", server=True, ips=("127.0.0.1",)).write(folder, "issuer")
+    write_workload(authority, folder)
+    return authority
+
+
+def _inputs(folder: Path) -> None:
+    init_keys(folder / "keys", now_ms=int(now() * 1000))
+    for name, tree in {"clients": CLIENTS, "policy-a": _attaching(), "policy-b": _checking()}.items():
+        (folder / f"{name}.yaml").write_text(json.dumps(tree), encoding="utf-8")
+
+
+def _servers(folder: Path) -> Iterator[CheckServer]:
+    """``a`` mints for the certificate, ``w`` for the workload itself, ``g`` asks the issuer; ``b`` checks."""
+    issuer = {"url": ISSUER, "keys": "keys", "clients": "clients.yaml"}
+    trust = [{"issuer": ISSUER, "jwks": "keys/jwks.json", "algorithms": ["EdDSA"]}]
+    kinds: dict[str, Tree] = {
+        "a": {
+            "policy": "policy-a.yaml",
+            "issuer": issuer,
+            "attach": {"client_id": "app-a", "certificate": "tls/workload.pem"},
+        },
+        "w": {"policy": "policy-a.yaml", "issuer": issuer, "attach": {"client_id": "app-a", "spiffe_id": APP_A}},
+        "g": {"policy": "policy-a.yaml", "attach": {"issuer": _issuer(folder)}},
+        "b": {"policy": "policy-b.yaml", "trust": trust},
+    }
+    for name, tree in kinds.items():
+        address, [admin] = f"unix://{folder}/{name}.check.sock", free_ports(1)
+        common: Tree = {
+            "listen": {"check": address, "admin": f"127.0.0.1:{admin}"},
+            "audit": {"path": f"audit-{name}/"},
+            "expose_reasons": True,
+            "drain": {"wait": "0ms", "grace": "1s"},
+        }
+        config = folder / f"{name}.yaml"
+        config.write_text(json.dumps(common | tree), encoding="utf-8")
+        yield CheckServer(name, (address,), admin, config)
+
+
+def _issuer(folder: Path) -> Tree:
+    """Write down an issuer's configuration, and return how it is asked."""
+    listen, grpc = (f"127.0.0.1:{port}" for port in free_ports(2))
+    tls = {"certificate": "tls/issuer.pem", "key": "tls/issuer-key.pem", "client_ca": "tls/ca.pem"}
+    tree = {"issuer": {"url": ISSUER, "listen": listen, "grpc": grpc, "tls": tls}}
+    (folder / "issuer.yaml").write_text(json.dumps(tree), encoding="utf-8")
+    workload = {"certificate": "tls/workload.pem", "key": "tls/workload-key.pem"}
+    return {"address": grpc, "ca": "tls/ca.pem", **workload}
+
+
+def attach_configuration(rig: AttachRig) -> Tree:
+    """``attach-retries.yaml`` as shipped, beside ``attach.yaml``'s listener and some that each differ in one way."""
+    shipped: Tree = yaml.safe_load(RETRIES.read_text(encoding="utf-8"))
+    resources = shipped["static_resources"]
+    single: Tree = yaml.safe_load(ATTACH.read_text(encoding="utf-8"))["static_resources"]["listeners"][0]
+    first, second = resources["listeners"]
+    first["name"] = "retries"
+    resources["listeners"] = [first, second, *_singles(single)]
+    for listener in resources["listeners"]:
+        if "address" in listener:
+            listener["address"]["socket_address"]["port_value"] = 0
+        if listener["name"] != "retries":
+            _adapt(listener, rig.folder)
+    inside, check, service = resources["clusters"]
+    checks = [_check_cluster(check, name, cluster, rig.folder) for name, cluster in _CHECK_CLUSTERS.items()]
+    resources["clusters"] = [inside, *checks, *_services(service, rig)]
+    shipped["admin"]["address"]["socket_address"]["port_value"] = 0
+    return shipped
+
+
+def _singles(single: Tree) -> Iterator[Tree]:
+    for name, change in _CHANGES.items():
+        listener = copy.deepcopy(single)
+        listener["name"] = name
+        change(listener)
+        yield listener
+
+
+def _route(listener: Tree) -> Tree:
+    found: Tree = hcm_of(listener)["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
+    return found
+
+
+def _naive(listener: Tree) -> None:
+    _route(listener)["retry_policy"] = {"retry_on": "5xx", "num_retries": 2}
+
+
+def _without_direction(listener: Tree) -> None:
+    del hcm_of(listener)["route_config"]["typed_per_filter_config"]
+
+
+def _half_away(listener: Tree) -> None:
+    route = _route(listener)
+    route["cluster"] = "half-away"
+    route["retry_policy"] |= {
+        "num_retries": 4,
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                },
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }
+
+
+def _workload(listener: Tree) -> None:
+    authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-w"
+
+
+def _issued(listener: Tree) -> None:
+    authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-g"
+
+
+def _one_pool(listener: Tree) -> None:
+    filters = hcm_of(listener)["http_filters"]
+    _route(listener)["cluster"] = "one-pool"  # connections of its own, opened with the certificate of the moment
+    filters[:] = [one for one in filters if one["name"] != "envoy.filters.http.set_filter_state"]
+
+
+def _bare(listener: Tree) -> None:
+    """Take out what attaches or checks."""
+    hcm = hcm_of(listener)
+    hcm["http_filters"] = hcm["http_filters"][-1:]
+    hcm["route_config"].pop("typed_per_filter_config", None)
+
+
+def _bare_to_bare(listener: Tree) -> None:
+    _route(listener)["cluster"] = "bare"
+    _bare(listener)
+
+
+_CHECK_CLUSTERS = {"a": "ott", "w": "ott-w", "g": "ott-g"}
+_CHANGES = {
+    "egress": lambda _: None,
+    "egress-workload": _workload,
+    "issued": _issued,
+    "issued-in-time": _issued,
+    "one-pool": _one_pool,
+    "bare": _bare_to_bare,
+    "naive-retries": _naive,
+    "half-away": _half_away,
+    "no-direction": _without_direction,
+}
+
+
+def _adapt(listener: Tree, folder: Path) -> None:
+    hcm = hcm_of(listener)
+    log = hcm["access_log"][0]
+    log["name"] = "envoy.access_loggers.file"
+    log["typed_config"]["@type"] = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+    log["typed_config"]["path"] = str(folder / "access-a.log")
+    # Two cores carry all of it: the shipped 0.25 s would now and then be the tests' own fault.
+    if listener["name"] not in ("issued-in-time", "bare"):
+        authz_of(listener)["grpc_service"]["timeout"] = "5s"
+
+
+def _check_cluster(base: Tree, name: str, cluster: str, folder: Path) -> Tree:
+    made = copy.deepcopy(base)
+    made |= {"name": cluster, "type": "STATIC"}
+    made["load_assignment"] = _endpoints(cluster, {"pipe": {"path": f"{folder}/{name}.check.sock"}})
+    return made
+
+
+def _services(base: Tree, rig: AttachRig) -> Iterator[Tree]:
+    closed = free_ports(1)[0]
+    service = rig.ports["b"]
+    clusters = {
+        "service": [service],
+        "one-pool": [service],
+        "half-away": [closed, service],
+        "bare": [rig.ports["bare-b"]],
+    }
+    for name, ports in clusters.items():
+        made = copy.deepcopy(base)
+        made |= {"name": name, "type": "STATIC"}
+        addresses = [{"socket_address": {"address": "127.0.0.1", "port_value": port}} for port in ports]
+        made["load_assignment"] = _endpoints(name, *addresses)
+        yield made
+
+
+def _endpoints(cluster: str, *addresses: Tree) -> Tree:
+    endpoints = [{"endpoint": {"address": address}} for address in addresses]
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": endpoints}]}
+
+
+@contextmanager
+def _checking_envoy(rig: AttachRig, binary: Path, app_b: int) -> Iterator[Server]:
+    places = Places(rig.folder, app_b, app_b, {"ott": rig.checks["b"].addresses})
+    tree = configuration(places, (Listener("b"), Listener("bare-b", change=_bare)))
+    with _envoy(rig, binary, "envoy-b", tree) as (server, _):
+        yield server
+
+
+@contextmanager
+def _attaching_envoy(rig: AttachRig, binary: Path) -> Iterator[Server]:
+    (rig.folder / WORKLOAD_SDS.name).write_text(WORKLOAD_SDS.read_text(encoding="utf-8"), encoding="utf-8")
+    with _envoy(rig, binary, "envoy-a", attach_configuration(rig)) as (server, admin):
+        rig.admin = admin
+        yield server
+
+
+@contextmanager
+def _envoy(rig: AttachRig, binary: Path, name: str, tree: Tree) -> Iterator[tuple[Server, str]]:
+    config, admin = rig.folder / f"{name}.json", rig.folder / f"{name}-admin.txt"
+    config.write_text(json.dumps(tree), encoding="utf-8")
+    options = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    options += ["--file-flush-interval-msec", "50", "--admin-address-path", str(admin)]
+    with Server(name, [binary, "-c", config, *options], rig.folder) as server:
+
+        def is_up() -> bool:
+            assert server.process.poll() is None, server.told()
+            return admin.exists() and answers(f"http://{admin.read_text()}/ready")
+
+        wait_until(is_up, server.told)
+        for status in json.loads(fetched(f"http://{admin.read_text()}/listeners?format=json"))["listener_statuses"]:
+            address = status["local_address"].get("socket_address")
+            if address is not None:
+                rig.ports[status["name"]] = address["port_value"]
+        yield server, admin.read_text()
