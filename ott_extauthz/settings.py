@@ -449,7 +449,9 @@ class Issuer(Model):
 class AttachIssuer(Model):
     """The issuer to ask over gRPC, as the workload whose certificate this is; the tokens are bound to it.
 
-    Changed files are read anew.  ``name`` is what the issuer's certificate must say where ``address`` does not.
+    With ``binding: workload`` they are bound to its SPIFFE ID alone, for a mesh whose Envoy calls with another
+    certificate of the same workload.  Changed files are read anew.  ``name`` is what the issuer's certificate must say
+    where ``address`` does not.
     """
 
     address: Address
@@ -457,6 +459,7 @@ class AttachIssuer(Model):
     certificate: FilePath
     key: FilePath
     name: str | None = None
+    binding: Literal["certificate", "workload"] = "certificate"
 
 
 class Attach(Model):
@@ -503,7 +506,7 @@ class Log(Model):
 
 
 class Settings(Model):
-    """The whole of ``ott.yaml``."""
+    """The whole of ``ott.yaml``.  ``decryption`` is a folder with the private keys that open encrypted tokens."""
 
     listen: Listen = Listen()
     client_certificate: ClientCertificate = ClientCertificate()

@@ -151,7 +151,9 @@ def new_tokens(inputs: AttachInputs, issuer: Issuer | None, *, clock: Clock, ent
     if attach.issuer is not None:
         asked = attach.issuer
         files = SettledFiles(certificate=asked.certificate, key=asked.key, ca=asked.ca, clock=clock)
-        source: TokenSource = GrpcTokenSource(asked.address, files, server_name=asked.name)
+        source: TokenSource = GrpcTokenSource(
+            asked.address, files, server_name=asked.name, workload_bound=asked.binding == "workload"
+        )
         return WorkloadTokens(source, None, clock)
     certificate = None if attach.certificate is None else OwnCertificate(attach.certificate, clock)
     if inputs.own is None or issuer is None:
@@ -197,11 +199,15 @@ def _certificate_problems(attach: Attach) -> list[Problem]:
             _files(attach.issuer).read()
         except IdentityError as error:
             return [*problems, Problem(str(attach.issuer.key), 0, 0, "", str(error))]
+    if path is None:
+        return problems
     try:
-        if path is not None:
-            read_certificate(path)
+        named = read_certificate(path).spiffe_id
     except OwnCertificateError as error:
-        problems.append(Problem(str(path), 0, 0, "", str(error)))
+        return [*problems, Problem(str(path), 0, 0, "", str(error))]
+    if attach.issuer is not None and attach.issuer.binding == "workload" and named is None:
+        message = "attach.issuer.binding is workload, and this certificate has no SPIFFE ID to bind to"
+        problems.append(Problem(str(path), 0, 0, "", message))
     return problems
 
 

@@ -1,8 +1,8 @@
 """How is the issuer asked for tokens?  ``ott.issuer.v1.Issuer`` over mutual TLS, with files that rotate.
 
 - Kinds that are kept are refilled over one stream; a token for one request is asked for by a call of its own.
-- Tokens are bound to the certificate of the connection.  New files make a new channel, and whoever keeps tokens is told
-  (``on_rotated``) that those of the old certificate are worthless.
+- Tokens are bound to the certificate of the connection, or to the workload that it names.  New files make a new
+  channel, and whoever keeps tokens is told (``on_rotated``) that those of the old certificate are worthless.
 - Files in the middle of a rotation are left alone: the channel that works stays, and they are looked at again.
 """
 
@@ -45,6 +45,8 @@ class GrpcTokenSource:
     """Asks an issuer at ``host:port`` or ``unix:///path``; for one event loop.
 
     ``server_name`` is the name in the issuer's certificate, where it is not the host of the address.
+    ``workload_bound`` asks for tokens that are bound to our SPIFFE ID alone: for a mesh that calls with a certificate
+    that is not in ``files``, and only where the issuer allows it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class GrpcTokenSource:
         files: IdentityFiles,
         *,
         server_name: str | None = None,
+        workload_bound: bool = False,
         timeout: float = _TIMEOUT_SECONDS,
     ) -> None:
         """Read the files; nothing is sent yet.
@@ -63,6 +66,7 @@ class GrpcTokenSource:
         self._address = address.replace("unix://", "unix:", 1)
         self._files = files
         self._server_name = server_name
+        self._binding = MintRequest.WORKLOAD if workload_bound else MintRequest.CERTIFICATE
         self._timeout = timeout
         self.on_rotated: Callable[[], None] = lambda: None
         self._identity = files.read()
@@ -71,13 +75,13 @@ class GrpcTokenSource:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def mint(self, wanted: TokenWanted, count: int) -> Sequence[MintedToken]:
-        """Return ``count`` fresh tokens, bound to the certificate that the files hold now.
+        """Return ``count`` fresh tokens, bound to the certificate that the files hold now, or to its workload.
 
         Raises:
             TokenSourceError: the issuer refused, or could not be asked.
         """
         self.look()
-        request = _asked(wanted, count)
+        request = _asked(wanted, count, self._binding)
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await (self._once(request) if wanted.is_for_one_request else self._refill(request))
@@ -152,7 +156,7 @@ class GrpcTokenSource:
         return grpc.aio.secure_channel(self._address, credentials, options=options)
 
 
-def _asked(wanted: TokenWanted, count: int) -> MintRequest:
+def _asked(wanted: TokenWanted, count: int, binding: MintRequest.Binding) -> MintRequest:
     if wanted.scope is not None and not wanted.scope:
         raise TokenSourceError("a token without scope cannot be asked for; None asks for all", is_lasting=True)
     return MintRequest(
@@ -162,6 +166,7 @@ def _asked(wanted: TokenWanted, count: int) -> MintRequest:
         htm=wanted.htm,
         htp=wanted.htp,
         digest=wanted.digest,
+        binding=binding,
     )
 
 

@@ -24,14 +24,21 @@ class SystemClock:
 
 @contextlib.asynccontextmanager
 async def open_pool(
-    address: str, files: IdentityFiles, *, server_name: str | None = None, most_kept: int = MOST_KEPT
+    address: str,
+    files: IdentityFiles,
+    *,
+    server_name: str | None = None,
+    workload_bound: bool = False,
+    most_kept: int = MOST_KEPT,
 ) -> AsyncIterator[TokenPool]:
     """Yield a pool of tokens from the issuer at ``address``, emptied whenever our certificate changes.
+
+    They are bound to that certificate; with ``workload_bound`` to the SPIFFE ID in it alone.
 
     Raises:
         IdentityError: the files cannot be used.
     """
-    source = GrpcTokenSource(address, files, server_name=server_name)
+    source = GrpcTokenSource(address, files, server_name=server_name, workload_bound=workload_bound)
     pool = TokenPool(source, SystemClock(), most_kept=most_kept)
     source.on_rotated = pool.discard
     following = asyncio.create_task(source.follow(), name="ott certificate files")

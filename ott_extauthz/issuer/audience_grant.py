@@ -54,6 +54,8 @@ class AudienceGrant(Described):
     """The keys of `issuer.rings` that its tokens are signed with; without it, those of `issuer.keys`."""
     impersonates: bool = False
     """Tokens exchanged for this audience do not say that this client acts, unless the subject token names an actor."""
+    workload_bound: bool = False
+    """It may ask for tokens without certificate: good for whoever proves the workload's SPIFFE ID, their `sub`."""
     brands: Names | None = None
     """The ceiling of `brand` in mandates."""
     regions: Names | None = None

@@ -4,8 +4,9 @@ The order, each step refusing on its own:
   1. the count: 1 to 256
   2. the client: the one whose certificate this is, authenticated as at the token endpoint
   3. the grant: ``client_credentials``, by the very rules of the token endpoint
-  4. what only narrows: a shorter life, the one request that the tokens are for
-  5. the tokens: all of them or none, bound to the certificate
+  4. the binding: the certificate, or the workload's name where the client may have that
+  5. what only narrows: a shorter life, the one request that the tokens are for
+  6. the tokens: all of them or none
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Final
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.authentication import Authenticator
+from ott_extauthz.issuer.binding import Binding, bound_to_workload, for_lack_of_proof
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.client import Client, Method
 from ott_extauthz.issuer.clients import Clients
@@ -36,6 +38,7 @@ class BatchRequest:
     """Tokens that are all alike, nothing of it believed but ``certificate``, which TLS has verified.
 
     No ``scopes`` are all that the client has; ``lifetime_ms`` 0 is the grant's; an empty text narrows nothing.
+    ``binding`` None is one that is not known here, which is refused.
     """
 
     audience: str
@@ -46,6 +49,7 @@ class BatchRequest:
     htm: str = ""
     htp: str = ""
     digest: bytes = field(default=b"", repr=False)
+    binding: Binding | None = Binding.CERTIFICATE
     certificate: PresentedCertificate | None
     now_ms: int
 
@@ -82,6 +86,8 @@ class BatchDesk:
         """Return the tokens, or why there is none."""
         if not 1 <= request.count <= LARGEST_BATCH:
             return invalid_request(f"count: 1 to {LARGEST_BATCH}")
+        if request.binding is None:
+            return invalid_request("binding: CERTIFICATE or WORKLOAD")
         asked = self._as_token_request(request)
         if isinstance(asked, OAuthError):
             return asked
@@ -102,13 +108,17 @@ class BatchDesk:
         return TokenRequest(form=form, certificate=certificate, now_ms=request.now_ms)
 
     async def _judged(self, request: BatchRequest, asked: TokenRequest, requester: Requester) -> Batch | OAuthError:
-        order = await self.grant.judge(asked, requester)
+        order = for_lack_of_proof(requester.client) or await self.grant.judge(asked, requester)
         if isinstance(order, OAuthError):
             return order
         if request.authorization_details and _DETAILS not in order.narrowing:  # never wider than what was asked for
             return OAuthError(OAuthErrorCode.INVALID_AUTHORIZATION_DETAILS, "this server has none for this client")
-        longest_ms = requester.client.audiences[order.audience].max_lifetime
-        if request.lifetime_ms > longest_ms:
+        grant = requester.client.audiences[order.audience]
+        if request.binding is Binding.WORKLOAD:
+            order = bound_to_workload(order, grant)
+            if isinstance(order, OAuthError):
+                return order
+        if request.lifetime_ms > grant.max_lifetime:
             return invalid_request("lifetime: longer than this client has for the audience")
         try:
             order = _narrowed(order, request)

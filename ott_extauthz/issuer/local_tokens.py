@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.issuer.binding import bound_to_workload, for_lack_of_proof
 from ott_extauthz.issuer.client import Client
 from ott_extauthz.issuer.grants import ClientCredentials
 from ott_extauthz.issuer.kinds import TokenTypeUri
@@ -62,16 +63,22 @@ class LocalTokens:
 
     async def _order(self, wanted: TokenWanted) -> MintOrder:
         """Judge as the token endpoint does, ceilings and all."""
-        order = await self._grant.judge(_request(wanted, self._clock.now_ms()), self._requester)
-        if isinstance(order, OAuthError):
-            raise TokenSourceError(f"clients.yaml grants no such token: {order.error}", is_lasting=True)
-        workload = self._workload()
-        return replace(
-            order,
-            subject=workload.subject,
-            thumbprint=workload.thumbprint,
-            narrowing={**order.narrowing, **_narrowing(wanted)},
+        order = for_lack_of_proof(self._requester.client) or await self._grant.judge(
+            _request(wanted, self._clock.now_ms()), self._requester
         )
+        if not isinstance(order, OAuthError):
+            order = self._bound(replace(order, narrowing={**order.narrowing, **_narrowing(wanted)}))
+        if isinstance(order, OAuthError):
+            said = f"clients.yaml grants no such token: {order.error}: {order.description}"
+            raise TokenSourceError(said, is_lasting=True)
+        return order
+
+    def _bound(self, order: MintOrder) -> MintOrder | OAuthError:
+        workload = self._workload()
+        order = replace(order, subject=workload.subject, thumbprint=workload.thumbprint)
+        if workload.thumbprint is not None:
+            return order
+        return bound_to_workload(order, self._requester.client.audiences[order.audience])
 
 
 def _request(wanted: TokenWanted, now_ms: int) -> TokenRequest:

@@ -21,6 +21,7 @@ from google.rpc.status_pb2 import Status
 
 from ott_extauthz._proto.ott.issuer.v1.issuer_pb2 import MintRequest, MintResponse, MintStreamResponse, Refusal
 from ott_extauthz.issuer.batch import Batch, BatchDesk, BatchRequest
+from ott_extauthz.issuer.binding import Binding
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
@@ -46,6 +47,9 @@ _STATUS: Final[Mapping[OAuthErrorCode, grpc.StatusCode]] = MappingProxyType(
 )
 """Every other code says what this client may not have: PERMISSION_DENIED."""
 
+_BINDINGS: Final[Mapping[int, Binding]] = MappingProxyType(
+    {MintRequest.CERTIFICATE: Binding.CERTIFICATE, MintRequest.WORKLOAD: Binding.WORKLOAD}
+)
 _Context = grpc.aio.ServicerContext[MintRequest, Any]
 
 
@@ -142,6 +146,7 @@ def _asked(request: MintRequest, context: _Context, now_ms: int) -> BatchRequest
         htm=request.htm,
         htp=request.htp,
         digest=request.digest,
+        binding=_BINDINGS.get(request.binding),  # proto3 hands over any number
         certificate=_peer(context),
         now_ms=now_ms,
     )

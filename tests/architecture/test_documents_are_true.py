@@ -1,5 +1,6 @@
 """What the README, the manual, the locks and the configurations say is what the code does."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_locks_are_hashed_and_name_no_registry(lock: str) -> None:
     pins = re.findall(r"^[A-Za-z0-9._-]+(?:\[[a-z]+\])?==\S+", text, re.MULTILINE)
     assert pins
     assert text.count("--hash=sha256:") >= len(pins)
+
+
+def test_nodes_lock_is_hashed_and_names_no_registry() -> None:
+    packages = json.loads((ROOT / "tests" / "interop" / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((ROOT / "tests" / "interop" / "package.json").read_text())["dependencies"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert wanted.keys() <= {name.rpartition("node_modules/")[2] for name in packages}
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
 
 
 def test_every_dependency_is_locked_and_argued() -> None:

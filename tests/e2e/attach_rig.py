@@ -39,7 +39,7 @@ CLIENTS: Tree = {
             "authentication": "tls_client_auth",
             "certificate": {"spiffe_id": APP_A},
             "audiences": {
-                "wallet.api": {"scopes": [*_SCOPES, "wallet:read"]},
+                "wallet.api": {"scopes": [*_SCOPES, "wallet:read"], "workload_bound": True},
                 "ledger.api": {"scopes": ["ledger:write"]},
             },
         }
@@ -177,7 +177,9 @@ def started_attach_rig(envoy: Path, *, app_b: int | None = None) -> Iterator[Att
 
         def lets_through() -> bool:
             assert all(server.process.poll() is None for server in servers), told()
-            ways = [("egress", DEBIT), ("retries", DEBIT), ("issued", DEBIT), ("egress-workload", "/v1/workload")]
+            workload = "/v1/workload"
+            ways = [("egress", DEBIT), ("retries", DEBIT), ("issued", DEBIT), ("egress-workload", workload)]
+            ways.append(("issued-workload", workload))
             return all(rig.call(target, listener=name).status == 200 for name, target in ways)
 
         wait_until(lambda: all(one.is_ready() for one in checks.values()), told)
@@ -193,6 +195,7 @@ def _identities(folder: Path) -> Authority:
     authority.issue("gateway").write(folder, "gateway")
     authority.issue("issuer", server=True, ips=("127.0.0.1",)).write(folder, "issuer")
     write_workload(authority, folder)
+    authority.issue("app-a-asks", uri=APP_A).write(folder, "asker")  # Envoy has the workload's other certificate
     return authority
 
 
@@ -203,9 +206,10 @@ def _inputs(folder: Path) -> None:
 
 
 def _servers(folder: Path) -> Iterator[CheckServer]:
-    """``a`` mints for the certificate, ``w`` for the workload itself, ``g`` asks the issuer; ``b`` checks."""
+    """``a`` mints for the certificate, ``w`` for the workload itself; ``g`` and ``h`` ask the issuer; ``b`` checks."""
     issuer = {"url": ISSUER, "keys": "keys", "clients": "clients.yaml"}
     trust = [{"issuer": ISSUER, "jwks": "keys/jwks.json", "algorithms": ["EdDSA"]}]
+    asked = _issuer(folder)
     kinds: dict[str, Tree] = {
         "a": {
             "policy": "policy-a.yaml",
@@ -213,7 +217,8 @@ def _servers(folder: Path) -> Iterator[CheckServer]:
             "attach": {"client_id": "app-a", "certificate": "tls/workload.pem"},
         },
         "w": {"policy": "policy-a.yaml", "issuer": issuer, "attach": {"client_id": "app-a", "spiffe_id": APP_A}},
-        "g": {"policy": "policy-a.yaml", "attach": {"issuer": _issuer(folder)}},
+        "g": {"policy": "policy-a.yaml", "attach": {"issuer": asked | _identity("workload")}},
+        "h": {"policy": "policy-a.yaml", "attach": {"issuer": asked | _identity("asker") | {"binding": "workload"}}},
         "b": {"policy": "policy-b.yaml", "trust": trust},
     }
     for name, tree in kinds.items():
@@ -235,8 +240,11 @@ def _issuer(folder: Path) -> Tree:
     tls = {"certificate": "tls/issuer.pem", "key": "tls/issuer-key.pem", "client_ca": "tls/ca.pem"}
     tree = {"issuer": {"url": ISSUER, "listen": listen, "grpc": grpc, "tls": tls}}
     (folder / "issuer.yaml").write_text(json.dumps(tree), encoding="utf-8")
-    workload = {"certificate": "tls/workload.pem", "key": "tls/workload-key.pem"}
-    return {"address": grpc, "ca": "tls/ca.pem", **workload}
+    return {"address": grpc, "ca": "tls/ca.pem"}
+
+
+def _identity(name: str) -> Tree:
+    return {"certificate": f"tls/{name}.pem", "key": f"tls/{name}-key.pem"}
 
 
 def attach_configuration(rig: AttachRig) -> Tree:
@@ -305,6 +313,10 @@ def _issued(listener: Tree) -> None:
     authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-g"
 
 
+def _issued_workload(listener: Tree) -> None:
+    authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-h"
+
+
 def _one_pool(listener: Tree) -> None:
     filters = hcm_of(listener)["http_filters"]
     _route(listener)["cluster"] = "one-pool"  # connections of its own, opened with the certificate of the moment
@@ -323,12 +335,13 @@ def _bare_to_bare(listener: Tree) -> None:
     _bare(listener)
 
 
-_CHECK_CLUSTERS = {"a": "ott", "w": "ott-w", "g": "ott-g"}
+_CHECK_CLUSTERS = {"a": "ott", "w": "ott-w", "g": "ott-g", "h": "ott-h"}
 _CHANGES = {
     "egress": lambda _: None,
     "egress-workload": _workload,
     "issued": _issued,
     "issued-in-time": _issued,
+    "issued-workload": _issued_workload,
     "one-pool": _one_pool,
     "bare": _bare_to_bare,
     "naive-retries": _naive,

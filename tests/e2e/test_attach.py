@@ -146,6 +146,13 @@ def test_the_issuer_is_asked_as_the_workload(attach: AttachRig) -> None:
     assert attach.call("/v1/refused", listener="issued").outcome == (503, "token_source_refused")
 
 
+def test_the_issuer_binds_to_the_workload_where_the_mesh_has_a_certificate_of_its_own(attach: AttachRig) -> None:
+    """The certificate that the issuer was asked with never meets Envoy B; only its SPIFFE ID does."""
+    delivery = attach.call("/v1/workload", listener="issued-workload").delivery
+    assert delivery.all("x-ott-subject") == [APP_A]
+    assert attach.call(listener="issued-workload").outcome == (401, "token_unbound")
+
+
 def test_without_an_issuer_nothing_leaves_and_envoy_is_told_in_time(attach: AttachRig) -> None:
     attach.stop_issuer()
     try:
@@ -192,7 +199,8 @@ def test_without_connections_for_each_certificate_a_rotation_refuses_calls(attac
     assert set(_until_rotated(attach, "one-pool", "a")[-5:]) == {(401, "certificate_mismatch")}
 
 
-def test_a_token_bound_to_the_workload_outlives_the_certificate(attach: AttachRig) -> None:
+@pytest.mark.parametrize("listener", ["egress-workload", "issued-workload"])
+def test_a_token_bound_to_the_workload_outlives_the_certificate(attach: AttachRig, listener: str) -> None:
     attach.rotate()
-    calls = [attach.call("/v1/workload", listener="egress-workload").outcome for _ in range(5)]
+    calls = [attach.call("/v1/workload", listener=listener).outcome for _ in range(5)]
     assert set(calls) == {(200, None)}

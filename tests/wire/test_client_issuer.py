@@ -15,8 +15,8 @@ from ott_extauthz.client.opening import SystemClock
 from ott_extauthz.client.pool import TokenPool
 from ott_extauthz.ports import TokenSourceError, TokenWanted
 from tests.fakes.certificates import Authority, Leaf
-from tests.issuer_bank import RGS
-from tests.issuer_door import Door
+from tests.issuer_bank import CLIENTS, RGS, Bank
+from tests.issuer_door import Door, opened
 
 WALLET = TokenWanted(audience="wallet.api")
 
@@ -53,6 +53,19 @@ async def test_tokens_come_with_their_life_and_what_was_wanted(door: Door, sourc
 async def test_a_digest_binds_the_token_to_a_body(door: Door, source: GrpcTokenSource) -> None:
     (token,) = await source.mint(TokenWanted(audience="wallet.api", digest=b"\1" * 32), 1)
     assert door.claims(token.text)["digest"] == encoded(b"\1" * 32)
+
+
+async def test_a_token_may_be_bound_to_the_workload_alone(tmp_path: Path, authority: Authority, rgs: Leaf) -> None:
+    clients = CLIENTS.replace("lifetime: 45500ms", "workload_bound: true")
+    certificate, key = rgs.write(tmp_path, "rgs")
+    files = IdentityFiles(certificate=certificate, key=key, ca=tmp_path / "ca.pem")
+    async with opened(Bank(tmp_path, authority, clients=clients).prepare()) as door:
+        source = GrpcTokenSource(door.server.address, files, workload_bound=True)
+        for digest in (None, bytes(32)):  # over the stream, and by a call of its own
+            (token,) = await source.mint(TokenWanted(audience="wallet.api", digest=digest), 1)
+            claims = door.claims(token.text)
+            assert (claims["sub"], "cnf" in claims) == (RGS, False)
+        await source.aclose()
 
 
 @pytest.mark.parametrize(

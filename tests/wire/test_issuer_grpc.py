@@ -94,6 +94,8 @@ async def test_a_batch_may_be_narrower_than_the_grant(door: Door, rgs: Leaf) -> 
         ({"digest": b"short"}, "INVALID_ARGUMENT", "invalid_request"),
         ({"htp": "no-slash"}, "INVALID_ARGUMENT", "invalid_request"),
         ({"htm": "post"}, "INVALID_ARGUMENT", "invalid_request"),
+        ({"binding": 2}, "INVALID_ARGUMENT", "invalid_request"),
+        ({"binding": "WORKLOAD"}, "PERMISSION_DENIED", "unauthorized_client"),
         ({"authorization_details": "[{]"}, "PERMISSION_DENIED", "invalid_authorization_details"),
         (
             {"authorization_details": '[{"type": "unheard of"}]'},

@@ -44,6 +44,7 @@ def folder(tmp_path: Path) -> Path:
     init_keys(tmp_path / "keys", now_ms=START_MS)
     AUTHORITY.write(tmp_path)
     AUTHORITY.issue("a", uri=APP_A).write(tmp_path, "w")
+    AUTHORITY.issue("a", dns=("a.bank.example",)).write(tmp_path, "n")
     return tmp_path
 
 
@@ -76,6 +77,8 @@ def test_a_route_that_attaches_needs_somewhere_to_get_tokens_from(folder: Path) 
         ),
         (ISSUER + "attach: {client_id: a, spiffe_id: 'https://b/a'}\n", "attach.spiffe_id"),
         (GRPC.replace("}}", "}, certificate: w.pem}"), "bound to attach.issuer.certificate; leave the others out"),
+        (GRPC.replace("}}", ", binding: dpop}}"), "attach.issuer.binding"),
+        (GRPC.replace("w", "n").replace("}}", ", binding: workload}}"), "has no SPIFFE ID to bind to"),
         (ISSUER + "attach: {client_id: nobody, certificate: w.pem}\n", "attach.client_id: "),
         (ISSUER + "attach: {client_id: app-a, certificate: gone.pem}\n", "gone.pem: cannot be read"),
         (GRPC.replace("w-key.pem", "ca.pem"), "not a certificate and its key"),

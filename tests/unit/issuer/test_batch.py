@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.issuer.batch import LARGEST_BATCH, Batch, BatchDesk, BatchRequest
+from ott_extauthz.issuer.binding import Binding
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.clients import clients_from
 from ott_extauthz.issuer.grants import ClientCredentials, Grant
@@ -42,10 +43,23 @@ class Judging:
         return replace(order, narrowing={"authorization_details": self.carries} if self.carries else {})
 
 
-def desk(grant: Grant | None = None) -> BatchDesk:
+WORKLOADS = """
+clients:
+  - client_id: rgs
+    authentication: tls_client_auth
+    certificate: {dns: rgs.bank.example}
+    audiences:
+      wallet.api: {scopes: ["wallet:debit"], workload_bound: true}
+      cards.api: {scopes: ["cards:read"]}
+"""
+NAMED = replace(CERTIFICATE, dns=("rgs.bank.example",))
+BOUND = replace(GOOD, binding=Binding.WORKLOAD, certificate=NAMED)
+
+
+def desk(grant: Grant | None = None, clients_yaml: str = CLIENTS) -> BatchDesk:
     signer = signer_from(new_key("EdDSA"), "EdDSA")
     assert signer is not None
-    clients = clients_from(CLIENTS, "clients.yaml")
+    clients = clients_from(clients_yaml, "clients.yaml")
     return BatchDesk(
         clients=clients,
         authenticator=by_certificate(clients),
@@ -129,3 +143,41 @@ async def test_what_narrows_wrongly_is_refused_and_not_quoted(change: dict[str, 
     assert answer.error is OAuthErrorCode.INVALID_REQUEST
     assert told in answer.description
     assert "lower" not in answer.description
+
+
+async def test_a_workload_bound_batch_names_the_workload_and_no_certificate() -> None:
+    answer = await desk(clients_yaml=WORKLOADS).answer(BOUND)
+    assert isinstance(answer, Batch)
+    assert (answer.order.subject, answer.order.thumbprint) == (RGS, None)
+
+
+async def test_who_needs_a_dpop_proof_gets_no_batch_without_one() -> None:
+    answer = await desk(
+        clients_yaml=CLIENTS.replace("    audiences:\n", "    dpop: required\n    audiences:\n", 1)
+    ).answer(GOOD)
+    assert isinstance(answer, OAuthError)
+    assert (answer.error, answer.client_id) == (OAuthErrorCode.UNAUTHORIZED_CLIENT, "rgs")
+
+
+async def test_who_may_have_workload_bound_tokens_gets_the_certificate_unless_asking() -> None:
+    answer = await desk(clients_yaml=WORKLOADS).answer(replace(BOUND, binding=Binding.CERTIFICATE))
+    assert isinstance(answer, Batch)
+    assert answer.order.thumbprint == NAMED.sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"audience": "cards.api"}, OAuthErrorCode.UNAUTHORIZED_CLIENT, "no workload-bound tokens"),  # not by default
+        ({"certificate": replace(NAMED, uris=())}, OAuthErrorCode.INVALID_REQUEST, "the certificate has none"),
+        ({"binding": None}, OAuthErrorCode.INVALID_REQUEST, "CERTIFICATE or WORKLOAD"),
+        ({"lifetime_ms": 300_001}, OAuthErrorCode.INVALID_REQUEST, "longer than"),
+    ],
+)
+async def test_a_batch_is_never_less_bound_than_it_may_be(
+    change: dict[str, Any], error: OAuthErrorCode, told: str
+) -> None:
+    answer = await desk(clients_yaml=WORKLOADS).answer(replace(BOUND, **change))
+    assert isinstance(answer, OAuthError)
+    assert answer.error is error
+    assert told in answer.description

@@ -213,6 +213,7 @@ def test_entries_that_are_no_mappings_are_mistakes_beside_the_others() -> None:
         ("{wallet.api: {scopes: [a], budget: {total: 5}}}", "a budget is written"),
         ("{wallet.api: {scopes: [a], budget: {count: 0}}}", "count"),
         ("{wallet.api: {scopes: [a], impersonates: maybe}}", "boolean"),
+        ("{wallet.api: {scopes: [a], workload_bound: maybe}}", "boolean"),
     ],
 )
 def test_what_a_grant_cannot_say(line: str, said: str) -> None:
@@ -240,6 +241,7 @@ def test_nobody_delegates_or_is_an_audience_or_has_more_than_one_time_tokens_by_
     client = read(entry())["rgs"]
     grant = client.audiences["wallet.api"]
     assert (client.delegates_for, client.is_audience, grant.impersonates) == ([], [], False)
+    assert not grant.workload_bound
     assert grant.tokens == ["one_time_token"]
 
 

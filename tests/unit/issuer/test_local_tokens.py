@@ -24,7 +24,9 @@ clients:
   - client_id: app-a
     authentication: tls_client_auth
     certificate: {{spiffe_id: "{SPIFFE_ID}"}}
-    audiences: {{wallet.api: {{scopes: ["wallet:debit", "wallet:read"], lifetime: 20s}}}}
+    audiences:
+      wallet.api: {{scopes: ["wallet:debit", "wallet:read"], lifetime: 20s, workload_bound: true}}
+      cards.api: {{scopes: ["cards:read"]}}
 """,
     "clients.yaml",
 )["app-a"]
@@ -38,15 +40,20 @@ class BrokenSigner:
         raise SigningError("the key's place does not answer")
 
 
-def own(thumbprint: Thumbprint | None = THUMBPRINT, signer: Signer | None = None) -> LocalTokens:
+def own(
+    thumbprint: Thumbprint | None = THUMBPRINT,
+    signer: Signer | None = None,
+    subject: str = SPIFFE_ID,
+    client: Client = CLIENT,
+) -> LocalTokens:
     signer = signer or signer_from(new_key("EdDSA"), "EdDSA")
     assert signer is not None
     minter = Minter(issuer="https://i", rings={DEFAULT_RING: OneKey(signer)}, clock=SetClock(), entropy=_entropy())
     return LocalTokens(
         minter=minter,
         clock=SetClock(),
-        client=CLIENT,
-        workload=lambda: Workload(subject=SPIFFE_ID, thumbprint=thumbprint),
+        client=client,
+        workload=lambda: Workload(subject=subject, thumbprint=thumbprint),
         lifetime_ms=30_000,
     )
 
@@ -76,6 +83,25 @@ async def test_without_a_certificate_a_token_is_bound_to_the_workload_alone() ->
     [token] = await own(thumbprint=None).mint(TokenWanted(audience="wallet.api"), 1)
     assert "cnf" not in claims(token.text)
     assert claims(token.text)["sub"] == SPIFFE_ID
+
+
+async def test_a_token_without_a_certificate_is_a_grant_of_its_own() -> None:
+    wanted = TokenWanted(audience="cards.api")
+    assert claims((await own().mint(wanted, 1))[0].text)["cnf"]
+    with pytest.raises(TokenSourceError, match="unauthorized_client") as caught:
+        await own(thumbprint=None).mint(wanted, 1)
+    assert caught.value.is_lasting
+
+
+async def test_a_token_bound_to_a_name_that_no_proxy_compares_is_not_made() -> None:
+    with pytest.raises(TokenSourceError, match="SPIFFE ID"):
+        await own(thumbprint=None, subject="app-a").mint(TokenWanted(audience="wallet.api"), 1)
+
+
+async def test_a_client_that_needs_a_dpop_proof_gets_nothing_without_one() -> None:
+    with pytest.raises(TokenSourceError, match="DPoP proof") as caught:
+        await own(client=CLIENT.model_copy(update={"dpop": "required"})).mint(TokenWanted(audience="wallet.api"), 1)
+    assert caught.value.is_lasting
 
 
 async def test_a_token_for_one_request_names_it() -> None:

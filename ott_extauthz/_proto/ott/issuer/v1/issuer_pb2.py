@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aott/issuer/v1/issuer.proto\x12\rott.issuer.v1\"\x9c\x01\n\x0bMintRequest\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x13\n\x0blifetime_ms\x18\x04 \x01(\r\x12\x1d\n\x15\x61uthorization_details\x18\x05 \x01(\t\x12\x0b\n\x03htm\x18\x06 \x01(\t\x12\x0b\n\x03htp\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\x0c\"[\n\x0cMintResponse\x12\x0e\n\x06tokens\x18\x01 \x03(\t\x12\x14\n\x0cissued_at_ms\x18\x02 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"x\n\x12MintStreamResponse\x12-\n\x06minted\x18\x01 \x01(\x0b\x32\x1b.ott.issuer.v1.MintResponseH\x00\x12)\n\x07refused\x18\x02 \x01(\x0b\x32\x16.ott.issuer.v1.RefusalH\x00\x42\x08\n\x06result\"E\n\x07Refusal\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r2\x9a\x01\n\x06Issuer\x12?\n\x04Mint\x12\x1a.ott.issuer.v1.MintRequest\x1a\x1b.ott.issuer.v1.MintResponse\x12O\n\nMintStream\x12\x1a.ott.issuer.v1.MintRequest\x1a!.ott.issuer.v1.MintStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aott/issuer/v1/issuer.proto\x12\rott.issuer.v1\"\xfb\x01\n\x0bMintRequest\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x13\n\x0blifetime_ms\x18\x04 \x01(\r\x12\x1d\n\x15\x61uthorization_details\x18\x05 \x01(\t\x12\x0b\n\x03htm\x18\x06 \x01(\t\x12\x0b\n\x03htp\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\x0c\x12\x33\n\x07\x62inding\x18\t \x01(\x0e\x32\".ott.issuer.v1.MintRequest.Binding\"(\n\x07\x42inding\x12\x0f\n\x0b\x43\x45RTIFICATE\x10\x00\x12\x0c\n\x08WORKLOAD\x10\x01\"[\n\x0cMintResponse\x12\x0e\n\x06tokens\x18\x01 \x03(\t\x12\x14\n\x0cissued_at_ms\x18\x02 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"x\n\x12MintStreamResponse\x12-\n\x06minted\x18\x01 \x01(\x0b\x32\x1b.ott.issuer.v1.MintResponseH\x00\x12)\n\x07refused\x18\x02 \x01(\x0b\x32\x16.ott.issuer.v1.RefusalH\x00\x42\x08\n\x06result\"E\n\x07Refusal\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r2\x9a\x01\n\x06Issuer\x12?\n\x04Mint\x12\x1a.ott.issuer.v1.MintRequest\x1a\x1b.ott.issuer.v1.MintResponse\x12O\n\nMintStream\x12\x1a.ott.issuer.v1.MintRequest\x1a!.ott.issuer.v1.MintStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ott.issuer.v1.issuer_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MINTREQUEST']._serialized_start=46
-  _globals['_MINTREQUEST']._serialized_end=202
-  _globals['_MINTRESPONSE']._serialized_start=204
-  _globals['_MINTRESPONSE']._serialized_end=295
-  _globals['_MINTSTREAMRESPONSE']._serialized_start=297
-  _globals['_MINTSTREAMRESPONSE']._serialized_end=417
-  _globals['_REFUSAL']._serialized_start=419
-  _globals['_REFUSAL']._serialized_end=488
-  _globals['_ISSUER']._serialized_start=491
-  _globals['_ISSUER']._serialized_end=645
+  _globals['_MINTREQUEST']._serialized_end=297
+  _globals['_MINTREQUEST_BINDING']._serialized_start=257
+  _globals['_MINTREQUEST_BINDING']._serialized_end=297
+  _globals['_MINTRESPONSE']._serialized_start=299
+  _globals['_MINTRESPONSE']._serialized_end=390
+  _globals['_MINTSTREAMRESPONSE']._serialized_start=392
+  _globals['_MINTSTREAMRESPONSE']._serialized_end=512
+  _globals['_REFUSAL']._serialized_start=514
+  _globals['_REFUSAL']._serialized_end=583
+  _globals['_ISSUER']._serialized_start=586
+  _globals['_ISSUER']._serialized_end=740
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,7 +8,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MintRequest(_message.Message):
-    __slots__ = ("audience", "scopes", "count", "lifetime_ms", "authorization_details", "htm", "htp", "digest")
+    __slots__ = ("audience", "scopes", "count", "lifetime_ms", "authorization_details", "htm", "htp", "digest", "binding")
+    class Binding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CERTIFICATE: _ClassVar[MintRequest.Binding]
+        WORKLOAD: _ClassVar[MintRequest.Binding]
+    CERTIFICATE: MintRequest.Binding
+    WORKLOAD: MintRequest.Binding
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +23,7 @@ class MintRequest(_message.Message):
     HTM_FIELD_NUMBER: _ClassVar[int]
     HTP_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
     audience: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
     count: int
@@ -24,7 +32,8 @@ class MintRequest(_message.Message):
     htm: str
     htp: str
     digest: bytes
-    def __init__(self, audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., lifetime_ms: _Optional[int] = ..., authorization_details: _Optional[str] = ..., htm: _Optional[str] = ..., htp: _Optional[str] = ..., digest: _Optional[bytes] = ...) -> None: ...
+    binding: MintRequest.Binding
+    def __init__(self, audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., lifetime_ms: _Optional[int] = ..., authorization_details: _Optional[str] = ..., htm: _Optional[str] = ..., htp: _Optional[str] = ..., digest: _Optional[bytes] = ..., binding: _Optional[_Union[MintRequest.Binding, str]] = ...) -> None: ...
 
 class MintResponse(_message.Message):
     __slots__ = ("tokens", "issued_at_ms", "expires_at_ms", "scopes")
