@@ -62,12 +62,12 @@ async def _in_process(ring: FileRing) -> None:
         subject=RGS, client_id="rgs", audience="wallet.api", scope=frozenset({"wallet:debit"}), lifetime_ms=30_000,
         thumbprint=Authority("bench").issue("rgs", uri=RGS).thumbprint,
     )  # fmt: skip
-    tokens = await minter.batch(order, BATCH)
+    tokens = await minter.batch([order] * BATCH)
     whole, signature = [], []
     for _ in range(ROUNDS):
         before = time.process_time()
         for _ in range(BATCHES):
-            tokens = await minter.batch(order, BATCH)
+            tokens = await minter.batch([order] * BATCH)
         whole.append((time.process_time() - before) / (BATCHES * BATCH) * 1e6)
         signature.append(_signing(ring, tokens[0].text.rpartition(".")[0].encode()))
     token, share = sorted(whole)[ROUNDS // 2], sorted(signature)[ROUNDS // 2]

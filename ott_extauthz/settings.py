@@ -410,6 +410,8 @@ class Issuer(Model):
             )
         if forwarded and self.tls and self.tls.client_ca is None:
             raise ValueError("tls.client_ca: required; proxies are known by their certificates")
+        if self.grpc is not None and (self.tls is None or self.tls.client_ca is None):
+            raise ValueError("grpc needs tls with client_ca: who asks there is known by a certificate alone")
         return self
 
     subject_issuers: list[SubjectIssuer] = Field(default=[])

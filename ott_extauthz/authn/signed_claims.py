@@ -1,4 +1,4 @@
-"""Did this issuer sign these claims?  Steps 3 and 4 of :mod:`one_time_token`, for tokens of any kind."""
+"""Did this issuer sign these claims?  Steps 3 and 4 of :mod:`signed_token`, for tokens of any kind."""
 
 from ott_extauthz.authn.compact import UnverifiedToken
 from ott_extauthz.authn.keys import TrustedIssuer
@@ -12,7 +12,8 @@ def signature_fault(token: UnverifiedToken, trusted: TrustedIssuer) -> Reason | 
         return Reason.TOKEN_ALGORITHM_REFUSED
     key = trusted.keys.get(token.header.kid)
     if key is None:
-        return Reason.TOKEN_KEY_UNKNOWN
+        # No key at all is our own lack, of a set that is fetched: a new token would not help the caller.
+        return Reason.TOKEN_KEY_UNKNOWN if trusted.keys else Reason.KEY_SET_UNAVAILABLE
     if algorithm not in key.algorithms:
         return Reason.TOKEN_ALGORITHM_REFUSED
     return None if key.verifies(algorithm, token.signing_input, token.signature) else Reason.TOKEN_SIGNATURE_INVALID

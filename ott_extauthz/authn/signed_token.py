@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ott_extauthz.authn.claims import token_from
-from ott_extauthz.authn.compact import UnverifiedToken, unverified_from
+from ott_extauthz.authn.compact import unverified_from
 from ott_extauthz.authn.fault import ClaimsError
-from ott_extauthz.authn.keys import TrustedIssuer, VerificationKey
+from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.signed_claims import signature_fault
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenKind, VerifiedToken
@@ -37,30 +38,17 @@ class SignedTokenVerifier:
             return Rejection(unverified)
         if unverified.header.type != self.kind:
             return Rejection(Reason.TOKEN_TYPE_REFUSED)
-        key = self._key_for(unverified)
-        if isinstance(key, Reason):
-            return Rejection(key)
-        if not key.verifies(unverified.header.algorithm, unverified.signing_input, unverified.signature):
-            return Rejection(Reason.TOKEN_SIGNATURE_INVALID)
+        issuer = unverified.claims.get("iss")
+        trusted = self.trust.get(issuer) if isinstance(issuer, str) else None
+        unsigned = Reason.TOKEN_ISSUER_UNKNOWN if trusted is None else signature_fault(unverified, trusted)
+        if unsigned is not None:
+            return Rejection(unsigned)
         try:
             token = token_from(unverified.claims, self.kind)
         except ClaimsError:
             return Rejection(Reason.TOKEN_CLAIMS_INVALID)
         fault = self._fault(token, audience, now_ms)
         return token if fault is None else Rejection(fault)
-
-    def _key_for(self, unverified: UnverifiedToken) -> VerificationKey | Reason:
-        issuer = unverified.claims.get("iss")
-        trusted = self.trust.get(issuer) if isinstance(issuer, str) else None
-        if trusted is None:
-            return Reason.TOKEN_ISSUER_UNKNOWN
-        if unverified.header.algorithm not in trusted.algorithms:
-            return Reason.TOKEN_ALGORITHM_REFUSED
-        key = trusted.keys.get(unverified.header.kid)
-        if key is None:
-            # No key at all is our own lack, of a set that is fetched: a new token would not help the caller.
-            return Reason.TOKEN_KEY_UNKNOWN if trusted.keys else Reason.KEY_SET_UNAVAILABLE
-        return key if unverified.header.algorithm in key.algorithms else Reason.TOKEN_ALGORITHM_REFUSED
 
     def _fault(self, token: VerifiedToken, audience: str, now_ms: int) -> Reason | None:
         if token.audience != audience:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.bootstrap.clock import SystemClock
-from ott_extauthz.bootstrap.rings import NobodyListens, keep_running, ring_settings, rings_from
+from ott_extauthz.bootstrap.rings import keep_running, ring_settings, rings_from
+from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.client.identity import Identity, IdentityError, IdentityFiles
 from ott_extauthz.client.issuer import GrpcTokenSource
@@ -16,6 +17,9 @@ from ott_extauthz.issuer.client import Client
 from ott_extauthz.issuer.clients import clients_from
 from ott_extauthz.issuer.local_tokens import LocalTokens, Workload
 from ott_extauthz.issuer.minter import Minter
+from ott_extauthz.issuer.sealing import Sealer
+from ott_extauthz.observe.issuer_log import IssuerLog
+from ott_extauthz.observe.log import new_logger
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, TokenSource, TokenWanted
@@ -32,6 +36,7 @@ class OwnKeys:
 
     client: Client
     rings: Mapping[str, KeyRing]
+    sealer: Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ def attach_inputs(
         return None
     before = len(problems)
     problems += _certificate_problems(settings.attach)
-    own = _own_keys(settings.attach.client_id, settings.issuer, SystemClock(), source, problems)
+    own = _own_keys(settings.attach.client_id, settings, source, problems)
     return None if len(problems) > before else AttachInputs(settings=settings.attach, own=own)
 
 
@@ -159,7 +164,9 @@ def new_tokens(inputs: AttachInputs, issuer: Issuer | None, *, clock: Clock, ent
     if inputs.own is None or issuer is None:
         raise ValueError("attach.client_id without keys of our own")
     source = LocalTokens(
-        minter=Minter(issuer=issuer.url, rings=inputs.own.rings, clock=clock, entropy=entropy),
+        minter=Minter(
+            issuer=issuer.url, rings=inputs.own.rings, clock=clock, entropy=entropy, seal=inputs.own.sealer.seal
+        ),
         client=inputs.own.client,
         workload=_workload(attach, certificate, inputs.own.client.client_id),
         lifetime_ms=issuer.lifetime,
@@ -211,15 +218,16 @@ def _certificate_problems(attach: Attach) -> list[Problem]:
     return problems
 
 
-def _own_keys(
-    client_id: str | None, issuer: Issuer | None, clock: Clock, source: str, problems: list[Problem]
-) -> OwnKeys | None:
+def _own_keys(client_id: str | None, settings: Settings, source: str, problems: list[Problem]) -> OwnKeys | None:
+    issuer = settings.issuer
     if client_id is None or issuer is None:
         return None
     before = len(problems)
     client = _client(client_id, issuer, source, problems)
-    rings = rings_from(issuer, clock=clock, listener=NobodyListens(), source=source, problems=problems)
-    return None if client is None or len(problems) > before else OwnKeys(client=client, rings=rings)
+    listener = IssuerLog(new_logger(settings.log.level))
+    rings = rings_from(issuer, clock=SystemClock(), listener=listener, source=source, problems=problems)
+    sealer = sealer_from(issuer, problems)
+    return None if client is None or len(problems) > before else OwnKeys(client=client, rings=rings, sealer=sealer)
 
 
 def _client(client_id: str, issuer: Issuer, source: str, problems: list[Problem]) -> Client | None:
@@ -233,5 +241,9 @@ def _client(client_id: str, issuer: Issuer, source: str, problems: list[Problem]
     else:
         if client_id not in clients:
             problems.append(Problem(source, 0, 0, "attach.client_id", f"{path} has no such client"))
+        elif clients[client_id].needs_dpop:
+            problems.append(
+                Problem(source, 0, 0, "attach.client_id", f"{path} has it with dpop: required, and here is no proof")
+            )
         return clients.get(client_id)
     return None

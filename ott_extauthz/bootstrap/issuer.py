@@ -23,8 +23,15 @@ from ott_extauthz.bootstrap.client_authentication import (
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.bootstrap.issuer_grants import grants_of
-from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.issuer_inputs import (
+    CONFIGURATION,
+    IssuerInputs,
+    issuer_inputs,
+    issuer_settings,
+    with_fetched_keys,
+)
 from ott_extauthz.bootstrap.issuer_proofs import dpop_proofs
+from ott_extauthz.bootstrap.key_sets import followed_meanwhile
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
 from ott_extauthz.bootstrap.sealing import sealer_of
 from ott_extauthz.bootstrap.signals import stop_on_signals
@@ -39,11 +46,13 @@ from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.issuer.own_tokens import OwnTokens
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
+from ott_extauthz.observe.in_force import report_of
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_store
 from ott_extauthz.observe.metrics import exposition
+from ott_extauthz.observe.reloads import KeySetLog
 from ott_extauthz.ports import Clock, Entropy, UsedList
 from ott_extauthz.settings import Issuer as IssuerSettings
 from ott_extauthz.settings import Settings
@@ -66,9 +75,11 @@ def build_issuer(
         DocumentError: everything that keeps the issuer from starting.
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
+    inputs = with_fetched_keys(inputs, clock=clock, listener=NobodyListens(), on_fault=observer.faulted)
     used_list = new_used_list(settings, clock=clock, on_change=lambda _: None)
     endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
-    return _app(inputs, endpoint, used_list, clock=clock, observer=observer)
+    lead_ms = settings.clock.iat_lead
+    return _app(inputs, endpoint, used_list, iat_lead_ms=lead_ms, clock=clock, observer=observer)
 
 
 def run_issuer(
@@ -88,13 +99,15 @@ def run_issuer(
     metrics = IssuerMetrics(clock.now_ms)
     observer = IssuerListeners(metrics, IssuerLog(logger), on_broken=metrics.faulted)
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
+    inputs = with_fetched_keys(inputs, clock=clock, listener=KeySetLog(logger), on_fault=observer.faulted)
     for warning in warnings_of(inputs, settings):
         logger.warning("issuer", warning=warning)
     context = None if inputs.tls is None else _context(inputs.tls, observer, source)
     used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
     endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
-    app = _app(inputs, endpoint, used_list, clock=clock, observer=observer)
-    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=partial(_ready, used_list))
+    lead_ms = settings.clock.iat_lead
+    app = _app(inputs, endpoint, used_list, iat_lead_ms=lead_ms, clock=clock, observer=observer)
+    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=partial(_ready, used_list, inputs))
     grace = settings.drain.grace / 1000
     grpc_server = partial(batch_server, inputs, endpoint, clock=clock, observer=observer, grace=grace)
     serving = _serve(
@@ -179,10 +192,11 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
         await until.wait()
 
 
-async def _ready(used_list: UsedList) -> tuple[bool, list[str]]:
+async def _ready(used_list: UsedList, inputs: IssuerInputs) -> tuple[bool, list[str]]:
     # Keys and clients are loaded before anything listens, so whoever can ask is answered by an issuer that can mint.
     # A broken store shows, and stops only clients with assertions; it does not take every issuer out of rotation.
-    return True, [f"store: {(await used_list.health()).detail}"]
+    # Nor does a subject issuer whose keys cannot be fetched: its users' tokens are answered 503, all others as ever.
+    return True, [*report_of(inputs.followed).lines, f"store: {(await used_list.health()).detail}"]
 
 
 def _address(runner: web.AppRunner, scheme: str) -> str:
@@ -216,8 +230,14 @@ def new_endpoint(  # noqa: PLR0913 - the parts of one issuer
     )
 
 
-def _app(
-    inputs: IssuerInputs, endpoint: TokenEndpoint, used_list: UsedList, *, clock: Clock, observer: IssuerObserver
+def _app(  # noqa: PLR0913 - the parts of one issuer
+    inputs: IssuerInputs,
+    endpoint: TokenEndpoint,
+    used_list: UsedList,
+    *,
+    iat_lead_ms: int,
+    clock: Clock,
+    observer: IssuerObserver,
 ) -> web.Application:
     url = inputs.settings.url
     app = issuer_app(
@@ -226,7 +246,8 @@ def _app(
             abilities=_abilities(endpoint),
             endpoint=endpoint,
             introspection=Introspection(
-                authenticator=endpoint.authenticator, tokens=OwnTokens(issuer=url, rings=inputs.rings)
+                authenticator=endpoint.authenticator,
+                tokens=OwnTokens(issuer=url, rings=inputs.rings, iat_lead_ms=iat_lead_ms),
             ),
             keys=PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings)),
             clock=clock,
@@ -235,6 +256,7 @@ def _app(
         )
     )
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
+    app.cleanup_ctx.append(lambda _: followed_meanwhile(inputs.followed))
     app.cleanup_ctx.append(partial(_open_store, used_list))
     return app
 

@@ -26,6 +26,7 @@ def batch_server(
         authenticator=endpoint.authenticator,
         grant=endpoint.grants[CLIENT_CREDENTIALS],
         minter=endpoint.minter,
+        proxies=frozenset(inputs.settings.client_certificate.hop_identities),
     )
     files = inputs.tls
     return IssuerServer(

@@ -1,7 +1,7 @@
 """What does the issuer start from?  Its clients and keys read and judged, every problem of every file at once."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.client_files import ClientFiles, read_client_files
 from ott_extauthz.bootstrap.inputs import read_issuer
 from ott_extauthz.bootstrap.issuer_proofs import nonce_secret
-from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
+from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.rings import ring_settings, rings_from
-from ott_extauthz.bootstrap.sealing import sealer_of
+from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -21,7 +21,9 @@ from ott_extauthz.issuer.key_change import KeyListener
 from ott_extauthz.issuer.kinds import GrantedToken
 from ott_extauthz.issuer.sealing import Sealer
 from ott_extauthz.ports import Clock, KeyRing
+from ott_extauthz.reload.source import ReloadListener
 from ott_extauthz.settings import Issuer, Settings, host_and_port
+from ott_extauthz.wire.followed_key_set import FollowedKeySet
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"
@@ -40,6 +42,7 @@ class IssuerInputs:
     subject_trust: Mapping[str, TrustedIssuer]
     nonce_secret: bytes | None = field(repr=False)
     sealer: Sealer
+    followed: tuple[FollowedKeySet, ...] = ()
 
 
 def issuer_inputs(
@@ -56,11 +59,14 @@ def issuer_inputs(
     files = read_client_files(clients or {}, issuer, source)
     problems += files.problems
     tls = _tls(issuer, files, source, problems)
+    if issuer.grpc is not None and (tls is None or tls.client_ca is None):
+        told = "needs issuer.tls with client_ca: who asks there is known by a certificate alone"
+        problems.append(Problem(source, 0, 0, "issuer.grpc", told))
     rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
     subject_trust = _subject_trust(issuer, problems)
     problems += key_set_problems(issuer.subject_issuers, source, "issuer.subject_issuers")
     secret = nonce_secret(issuer.dpop.nonce_secret, problems)
-    sealer = _sealer(issuer, problems)
+    sealer = sealer_from(issuer, problems)
     problems += store_problems(settings.store, source)
     if clients is not None:
         problems += _misplaced(issuer, clients, source)
@@ -70,6 +76,15 @@ def issuer_inputs(
         settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings,
         subject_trust=subject_trust, nonce_secret=secret, sealer=sealer,
     )  # fmt: skip
+
+
+def with_fetched_keys(
+    inputs: IssuerInputs, *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
+) -> IssuerInputs:
+    """Return the same with the subject issuers' keys that are at URLs; none is fetched before they are followed."""
+    followed = followed_key_sets(inputs.settings.subject_issuers, clock=clock, listener=listener, on_fault=on_fault)
+    trust = {**inputs.subject_trust, **{each.name: each.issuer for each in followed}}
+    return replace(inputs, subject_trust=trust, followed=followed)
 
 
 def issuer_settings(settings: Settings, source: str) -> Issuer:
@@ -126,14 +141,6 @@ def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Cli
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
     return None
-
-
-def _sealer(issuer: Issuer, problems: list[Problem]) -> Sealer:
-    try:
-        return sealer_of(issuer)
-    except DocumentError as error:
-        problems += error.problems
-    return Sealer({})
 
 
 def _subject_trust(issuer: Issuer, problems: list[Problem]) -> dict[str, TrustedIssuer]:

@@ -1,22 +1,25 @@
 """How does a ring that lives elsewhere join the others?  Opened from its settings, heard in the issuer's words."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from ott_extauthz.bootstrap.store_files import authorities_problems
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener, KeyState
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.settings import Rotation
-from ott_extauthz.stores.remotekeys.keys import State
+from ott_extauthz.stores.remotekeys.keys import RingError, State
 from ott_extauthz.stores.remotekeys.opening import open_kms_ring, open_vault_ring
 from ott_extauthz.stores.remotekeys.versions import Overlap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RingTold:
-    """Passes on what the ring ``name`` tells."""
+    """Passes on what the ring ``name`` tells; what it holds when it is opened is no news."""
 
     name: str
     listener: KeyListener
+    is_news: bool = False
 
     def key_changed(self, kid: str, before: State | None, after: State | None, made_ms: int) -> None:
         """Pass a key's new state on."""
@@ -26,6 +29,7 @@ class RingTold:
             before=None if before is None else KeyState(before),
             after=KeyState.RETIRED if after is None else KeyState(after),
             made_ms=made_ms,
+            is_news=self.is_news,
         )
         self.listener.key_changed(change)
 
@@ -44,6 +48,16 @@ def remote_ring(
     """
     told = RingTold(name, listener)
     if isinstance(settings, AwsKmsRing):
-        return open_kms_ring(settings.aws_kms, clock=clock, listener=told)
-    overlap = Overlap(publish_before_ms=rotation.publish_before, retire_after_ms=rotation.retire_after)
-    return open_vault_ring(settings.vault, overlap=overlap, clock=clock, listener=told)
+        _check_authorities(settings.aws_kms.ca)
+        ring = open_kms_ring(settings.aws_kms, clock=clock, listener=told)
+    else:
+        _check_authorities(settings.vault.ca)
+        overlap = Overlap(publish_before_ms=rotation.publish_before, retire_after_ms=rotation.retire_after)
+        ring = open_vault_ring(settings.vault, overlap=overlap, clock=clock, listener=told)
+    told.is_news = True
+    return ring
+
+
+def _check_authorities(ca: Path | None) -> None:
+    for problem in authorities_problems(ca) if ca is not None else ():
+        raise RingError(f"ca: {problem}")

@@ -1,15 +1,18 @@
 """Which keys does the issuer sign with?  The rings of the settings, built in one place and kept running."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from ott_extauthz.bootstrap.remote_rings import remote_ring
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener
 from ott_extauthz.issuer.order import DEFAULT_RING, ring_title
 from ott_extauthz.ports import Clock, KeyRing
+from ott_extauthz.reload.source import InForce, Result, Shown
 from ott_extauthz.settings import Issuer, KeyDirectory
 from ott_extauthz.settings import KeyRing as RingSettings
 from ott_extauthz.stores.keyring import FileRing, KeyFileError, Place, Rotation
@@ -52,6 +55,7 @@ def rings_from(
         except RingError as error:
             place = f"issuer.rings.{name}" if name else "issuer.keys"
             problems.append(Problem(source, 0, 0, place, str(error)))
+    problems += _shared_keys(rings, source)
     return rings
 
 
@@ -76,12 +80,15 @@ def jwks_max_age_seconds(issuer: Issuer) -> int:
 
 
 class NobodyListens:
-    """For whoever looks at a ring once."""
+    """For whoever looks at a ring or a key set once."""
 
     def key_changed(self, change: KeyChange) -> None:
         """Say nothing."""
 
     def ring_failed(self, ring: str, problem: str) -> None:
+        """Say nothing."""
+
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         """Say nothing."""
 
 
@@ -104,6 +111,21 @@ async def keep_running(
         except Exception as error:  # noqa: BLE001 - whatever it was: without its work a ring never turns again
             on_fault(type(error).__name__)
         await asyncio.sleep(restart_seconds)
+
+
+def _shared_keys(rings: Mapping[str, KeyRing], source: str) -> list[Problem]:
+    """The same, wherever two rings live: one key of a place elsewhere, or a directory that was copied."""
+    holders: dict[str, str] = {}
+    problems = []
+    for name, ring in rings.items():
+        found = {holders.setdefault(key["kid"], name) for key in msgspec.json.decode(ring.jwks)["keys"]} - {name}
+        problems += [
+            Problem(
+                source, 0, 0, f"issuer.rings.{name}", f"has a key of ring {ring_title(first)}; each ring has its own"
+            )
+            for first in sorted(found)
+        ]
+    return problems
 
 
 def _shared_directories(issuer: Issuer, source: str) -> list[Problem]:

@@ -24,3 +24,12 @@ def sealer_of(issuer: Issuer) -> Sealer:
     if problems:
         raise DocumentError(problems)
     return Sealer(keys)
+
+
+def sealer_from(issuer: Issuer, problems: list[Problem]) -> Sealer:
+    """Return the same; what is wrong with the key sets is added to ``problems``."""
+    try:
+        return sealer_of(issuer)
+    except DocumentError as error:
+        problems += error.problems
+    return Sealer({})

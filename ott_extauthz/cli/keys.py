@@ -81,13 +81,18 @@ def list_(
 ) -> None:
     """List the signing keys of all rings, their states, since when, and when the next step is due."""
     issuer = _issuer(config)
-    names = [ring_title(name) for name in ring_settings(issuer)] if ring is None else [ring]
+    rings = ring_settings(issuer)
+    here = [ring_title(name) for name, settings in rings.items() if isinstance(settings, KeyDirectory)]
+    names = here if ring is None else [ring]
     rows: list[Row] = []
     try:
         for name in names:
             rows += rows_of(name, keys_in(_place(config, issuer, name)), rotation_of(issuer))
     except KeyFileError as error:
         fail(error)
+    elsewhere = [ring_title(name) for name in rings if ring_title(name) not in here]
+    if ring is None and elsewhere:
+        typer.echo(f"not listed, for their keys live elsewhere: {', '.join(elsewhere)}", err=True)
     if as_json:
         typer.echo(json.dumps(rows))
         return

@@ -1,6 +1,7 @@
 """``ott-extauthz serve``: the Check server."""
 
 import asyncio
+import os
 import sys
 import threading
 from pathlib import Path
@@ -92,10 +93,11 @@ def _tell_parent(line: str) -> None:
 
 def _leave_with_the_parent(until: asyncio.Event) -> None:
     """Set ``until`` when standard input ends: the parent holds its other end, and however it dies, that end closes."""
-    loop = asyncio.get_running_loop()
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
+        while os.read(stdin, 1):  # not sys.stdin: a thread within its lock makes the interpreter abort when it ends
+            pass
         loop.call_soon_threadsafe(until.set)
 
     threading.Thread(target=wait_for_the_end, name="parent-watch", daemon=True).start()

@@ -19,7 +19,7 @@ from ott_extauthz.issuer.binding import Binding, bound_to_workload, for_lack_of_
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.client import Client, Method
 from ott_extauthz.issuer.clients import Clients
-from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, Grant
+from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, Grant, orders_of
 from ott_extauthz.issuer.kinds import TokenTypeUri
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
@@ -75,12 +75,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDesk:
-    """Judges requests for many tokens; ``grant`` is what judges ``client_credentials`` at the token endpoint."""
+    """Judges requests for many tokens; ``grant`` is what judges ``client_credentials`` at the token endpoint.
+
+    ``proxies`` are the workloads that come for others: their certificate is nobody's who asks here.
+    """
 
     clients: Clients
     authenticator: Authenticator
     grant: Grant
     minter: Minter
+    proxies: frozenset[str] = frozenset()
 
     async def answer(self, request: BatchRequest) -> Batch | OAuthError:
         """Return the tokens, or why there is none."""
@@ -102,7 +106,7 @@ class BatchDesk:
     def _as_token_request(self, request: BatchRequest) -> TokenRequest | OAuthError:
         certificate = request.certificate
         found = [client for client in self.clients.values() if _is(client, certificate)]
-        if len(found) != 1:
+        if len(found) != 1 or (certificate is not None and not self.proxies.isdisjoint(certificate.uris)):
             return _UNKNOWN
         form = {**request.form, "client_id": [found[0].client_id]}
         return TokenRequest(form=form, certificate=certificate, now_ms=request.now_ms)
@@ -122,7 +126,10 @@ class BatchDesk:
             return invalid_request("lifetime: longer than this client has for the audience")
         try:
             order = _narrowed(order, request)
-            return Batch(await self.minter.batch(order, request.count), order)
+            orders = await orders_of(order, request.count, grant=self.grant, request=asked, requester=requester)
+            if isinstance(orders, OAuthError):
+                return orders
+            return Batch(await self.minter.batch(orders), order)
         except OrderError:
             return invalid_request("lifetime, htm, htp or digest: no such token can exist")
         except SigningError:

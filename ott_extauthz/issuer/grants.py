@@ -1,9 +1,10 @@
 """May this client have this token for itself?  The client credentials grant (RFC 6749 §4.4)."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from ott_extauthz.authn.mandates import DETAILS
 from ott_extauthz.issuer.entitlement import entitlement, narrowing
 from ott_extauthz.issuer.oauth_error import OAuthError
 from ott_extauthz.issuer.order import MintOrder
@@ -20,6 +21,21 @@ class Grant(Protocol):
     async def judge(self, request: TokenRequest, requester: Requester) -> MintOrder | OAuthError:
         """Return the order for a token, bound to what ``requester`` has proven, or the refusal."""
         ...
+
+
+async def orders_of(
+    order: MintOrder, count: int, *, grant: Grant, request: TokenRequest, requester: Requester
+) -> list[MintOrder] | OAuthError:
+    """Return ``count`` orders like ``order``; where it has a budget, each has its own, as by requests of their own."""
+    if not any("budget" in detail for detail in order.narrowing.get(DETAILS, ())):
+        return [order] * count
+    orders = [order]
+    while len(orders) < count:
+        another = await grant.judge(request, requester)
+        if isinstance(another, OAuthError):
+            return another
+        orders.append(replace(order, narrowing={**order.narrowing, DETAILS: another.narrowing[DETAILS]}))
+    return orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.binding import bound_to_workload, for_lack_of_proof
 from ott_extauthz.issuer.client import Client
-from ott_extauthz.issuer.grants import ClientCredentials
+from ott_extauthz.issuer.grants import ClientCredentials, orders_of
 from ott_extauthz.issuer.kinds import TokenTypeUri
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError
@@ -55,23 +55,29 @@ class LocalTokens:
             TokenSourceError: the workload has no such grant, or no key can sign.
         """
         try:
-            return await self._minter.batch(await self._order(wanted), count)
+            return await self._minter.batch(await self._orders(wanted, count))
         except OrderError as error:
             raise TokenSourceError(f"no such token can exist: {error}", is_lasting=True) from None
         except SigningError as error:
             raise TokenSourceError(str(error), is_lasting=False) from None
 
-    async def _order(self, wanted: TokenWanted) -> MintOrder:
+    async def _orders(self, wanted: TokenWanted, count: int) -> list[MintOrder]:
         """Judge as the token endpoint does, ceilings and all."""
-        order = for_lack_of_proof(self._requester.client) or await self._grant.judge(
-            _request(wanted, self._clock.now_ms()), self._requester
-        )
+        if wanted.scope is not None and not wanted.scope:  # in a request, no scope is every scope
+            raise TokenSourceError("a token without scope cannot be asked for; None asks for all", is_lasting=True)
+        request, requester = _request(wanted, self._clock.now_ms()), self._requester
+        order = for_lack_of_proof(requester.client) or await self._grant.judge(request, requester)
         if not isinstance(order, OAuthError):
             order = self._bound(replace(order, narrowing={**order.narrowing, **_narrowing(wanted)}))
-        if isinstance(order, OAuthError):
-            said = f"clients.yaml grants no such token: {order.error}: {order.description}"
+        orders: list[MintOrder] | OAuthError = (
+            order
+            if isinstance(order, OAuthError)
+            else await orders_of(order, count, grant=self._grant, request=request, requester=requester)
+        )
+        if isinstance(orders, OAuthError):
+            said = f"clients.yaml grants no such token: {orders.error}: {orders.description}"
             raise TokenSourceError(said, is_lasting=True)
-        return order
+        return orders
 
     def _bound(self, order: MintOrder) -> MintOrder | OAuthError:
         workload = self._workload()

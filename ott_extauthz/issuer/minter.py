@@ -81,16 +81,17 @@ class Minter:
         """
         return await self._minted(orders, self._clock.now_ms())
 
-    async def batch(self, order: MintOrder, count: int) -> list[MintedToken]:
-        """Return ``count`` tokens of one order: alike in everything but ``jti`` and ``txn``.
+    async def batch(self, orders: Sequence[MintOrder]) -> list[MintedToken]:
+        """Return a new token for each order, all minted at one instant; one order may stand in it many times.
 
         Raises:
             OrderError: as :meth:`mint`.
             SigningError: as :meth:`mint`.
         """
         now_ms = self._clock.now_ms()
-        texts = await self._minted([order] * count, now_ms)
-        return [MintedToken(text, now_ms, _end_ms(order, now_ms)) for text in texts]
+        texts = await self._minted(orders, now_ms)
+        minted = zip(texts, orders, strict=True)
+        return [MintedToken(text, now_ms, _end_ms(order, now_ms)) for text, order in minted]
 
     async def _minted(self, orders: Sequence[MintOrder], now_ms: int) -> list[str]:
         for order in {id(order): order for order in orders}.values():  # a batch is one order, many times

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from ott_extauthz.authn.base64url import decoded
-from ott_extauthz.authn.claims import MAX_TEXT
-from ott_extauthz.authn.fault import ClaimsError, instant_ms
+from ott_extauthz.authn.fault import ClaimsError, instant_ms, text_from
 from ott_extauthz.authn.mandates import DETAILS, MANDATE, narrowing_from
 from ott_extauthz.issuer.actors import checked_actors
 from ott_extauthz.issuer.details import Detail
@@ -19,7 +18,6 @@ from ott_extauthz.issuer.details import Detail
 MOST_METHODS: Final = 16
 _MOST_AUDIENCES: Final = 16
 _SHA256_BYTES: Final = 32
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _ONE_REQUEST: Final = frozenset({"htm", "htp", "digest"})
 _CONTEXT: Final = ("req_wl", "tctx", "rctx")
@@ -69,8 +67,8 @@ def subject_from(claims: Mapping[str, Any], *, foreign: str | None) -> Subject:
 
     return Subject(
         issuer=foreign,
-        client_id=_text(claims, "client_id") if foreign is None else None,
-        name=_text(claims, "sub"),
+        client_id=text_from(claims, "client_id") if foreign is None else None,
+        name=text_from(claims, "sub"),
         audiences=_audiences(claims),
         scope=of("scope", _scope) or frozenset(),
         issued_at_ms=instant_ms(claims, "iat"),
@@ -79,21 +77,14 @@ def subject_from(claims: Mapping[str, Any], *, foreign: str | None) -> Subject:
         details=_details(claims),
         confirmation=of("cnf", _confirmation) or {},
         auth_time_ms=of("auth_time", instant_ms),
-        acr=of("acr", _text),
+        acr=of("acr", text_from),
         amr=of("amr", _methods) or (),
-        sid=of("sid", _text),
-        txn=of("txn", _text),
+        sid=of("sid", text_from),
+        txn=of("txn", text_from),
         act=of("act", checked_actors),
         may_act=of("may_act", _object),
         context={name: claims[name] for name in _CONTEXT if foreign is None and name in claims},
     )
-
-
-def _text(claims: Mapping[str, Any], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or _CONTROL.search(value):
-        raise ClaimsError(name)
-    return value
 
 
 def _audiences(claims: Mapping[str, Any]) -> frozenset[str]:
@@ -115,7 +106,7 @@ def _methods(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = claims[name]
     if not isinstance(value, list) or len(value) > MOST_METHODS:
         raise ClaimsError(name)
-    return tuple(_text({name: each}, name) for each in value)
+    return tuple(text_from({name: each}, name) for each in value)
 
 
 def _object(claims: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from ott_extauthz.authn.fault import ClaimsError
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.signed_claims import signature_fault
 from ott_extauthz.issuer.kinds import TokenTypeUri
-from ott_extauthz.issuer.oauth_error import OAuthError
+from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.request import invalid_request
 from ott_extauthz.issuer.subject import Subject, subject_from
 from ott_extauthz.model.reason import Reason
@@ -28,6 +28,9 @@ from ott_extauthz.model.token import TokenKind
 
 _JWT: Final = frozenset({"", "jwt"})  # OpenID Connect Core 1.0 leaves it out, or says no more than this
 _ACCESS: Final = frozenset({TokenKind.ACCESS.value})
+_NO_KEYS: Final = OAuthError(
+    OAuthErrorCode.TEMPORARILY_UNAVAILABLE, "the keys of the token's issuer are not there at the moment", 503
+)
 _OWN_TYPES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         TokenTypeUri.ACCESS_TOKEN: _ACCESS,
@@ -87,7 +90,10 @@ class SubjectTokens:
             return _refused("a one-time token is for one call and is never exchanged")
         if token.header.type not in types.get(type_uri, frozenset()):
             return _refused("not of the type it is said to be, or of a type that is not exchanged")
-        if signature_fault(token, trusted) is not None:
+        fault = signature_fault(token, trusted)
+        if fault is Reason.KEY_SET_UNAVAILABLE:  # no fault of the token's: asking again may help
+            return _NO_KEYS
+        if fault is not None:
             return _refused("its signature does not hold")
         return self._believed(token, foreign, now_ms)
 

@@ -37,6 +37,24 @@ class Reloads:
         self.on_change()
 
 
+class KeySetLog:
+    """Logs how fetching key sets goes, for a program without policies; what did not change is for debugging."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:  # noqa: ARG002 - a listener's form
+        """Log it."""
+        logger = self._logger.bind(what=source.kind, name=source.name, sha256=source.in_force.fingerprint)
+        match result:
+            case Result.REFUSED:
+                _log_problems(logger, source.in_force)
+            case Result.LOADED:
+                logger.info("reloaded")
+            case Result.UNCHANGED:
+                logger.debug("unchanged")
+
+
 def _log_problems(logger: Logger, now: InForce[Any]) -> None:
     problems = now.failure.problems if now.failure else ()
     logger.error("change refused, what was in force stays", problems=len(problems))

@@ -64,6 +64,15 @@ def test_the_listing_has_every_ring_and_when_the_next_step_comes(folder: Path) -
     assert row["due"] > row["since"]
 
 
+def test_a_ring_that_lives_elsewhere_hides_no_other_one(folder: Path) -> None:
+    vault = "{vault: {address: 'https://127.0.0.1:1', key: k, login: {token_file: t}}}"
+    configure(folder, f"keys: {vault}, rings: {{eu-a: {{directory: eu, passphrase_file: passphrase}}}}")
+    result = run("list", "--json")
+    assert [row["ring"] for row in json.loads(result.stdout)] == ["eu-a"]
+    assert result.stderr == "not listed, for their keys live elsewhere: default\n"
+    assert "live elsewhere" in refused("list", "--ring", "default")
+
+
 def test_rotating_says_when_each_step_happens_and_again_is_the_same_rotation(folder: Path) -> None:
     (old,) = listed("--ring", "default")
     said = keys("rotate")

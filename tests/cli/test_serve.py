@@ -74,6 +74,8 @@ async def test_workers_are_started_restarted_and_drained_by_their_parent(folder:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert not any(is_alive(pid) for pid in second)
+        assert process.stderr is not None
+        assert "Fatal Python error" not in process.stderr.read()  # a worker that aborts leaves a core dump
 
 
 async def test_workers_leave_when_their_parent_is_killed(folder: Folder, two_workers: int) -> None:

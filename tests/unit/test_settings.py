@@ -170,6 +170,8 @@ def test_the_schema_is_closed() -> None:
         ("rotation: {retire_after: 25h}", "retire_after is between 6m and 1d"),
         ("rotation: {every: 16m}", "every is at least publish_before and retire_after together"),
         ("rotation: {evry: 16m}", "unknown key; did you mean 'every'?"),
+        ("grpc: '127.0.0.1:9005'", "issuer: grpc needs tls with client_ca"),
+        ("grpc: '127.0.0.1:9005', tls: {certificate: c, key: k}", "issuer: grpc needs tls with client_ca"),
         ("rings: {default: k}", "issuer.rings: default is what the ring of issuer.keys is called"),
         ("rings: {'a/b': k}", "issuer.rings.a/b: String should match pattern"),
         ("rings: {'..': k}", "String should match pattern"),

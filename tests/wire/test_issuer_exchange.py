@@ -577,3 +577,11 @@ async def test_no_answer_repeats_a_token_that_was_sent(casino: Casino) -> None:
     assert not any(part in answer.body.decode() for part in user.split("."))
     assert casino.observer.faults == []
     assert json.loads(answer.body)["error_description"].isascii()
+
+
+@pytest.mark.parametrize("text", ["a\ud800", "a\0b", "\x7f"])
+async def test_no_actor_that_nobody_can_read_is_copied(casino: Casino, text: str) -> None:
+    for actor in ({"sub": text}, {"sub": "desk", "iss": text}, {"sub": "desk", text: "x"}):
+        answer = await casino.exchange(subject_token=casino.user(act=actor))
+        assert answer.error == (400, "invalid_request")
+    assert casino.observer.faults == []

@@ -252,3 +252,15 @@ def test_mistakes_of_the_clients_file_keep_the_program_from_starting(tmp_path: P
     (tmp_path / "clients.yaml").write_text(CLIENTS.replace("dns:", "cn:"))
     with pytest.raises(DocumentError, match="unknown key"):
         run_issuer(bank.settings)
+
+
+def test_a_grpc_address_where_nobody_could_show_a_certificate_keeps_the_issuer_from_starting(
+    tmp_path: Path, authority: Authority
+) -> None:
+    bank = Bank(tmp_path, authority).prepare()
+    (tmp_path / "ott.yaml").write_text(
+        f"issuer: {{url: '{bank.url}', listen: 'unix://{tmp_path}/i.sock', grpc: '127.0.0.1:0', "
+        "client_certificate: {source: xfcc}}\n"
+    )
+    with pytest.raises(DocumentError, match=r"issuer\.grpc: needs issuer\.tls with client_ca"):
+        bank.inputs()

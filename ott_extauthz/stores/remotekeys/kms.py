@@ -107,6 +107,18 @@ def _id(name: object) -> str:
 
 def _client(settings: AwsKms) -> Any:  # noqa: ANN401
     try:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise RingError("needs the package boto3: install ott-extauthz[aws]") from None
+    try:
+        return _connected(settings)
+    except BotoCoreError as error:  # a file that is not there looks to it like a profile that is not in it
+        found = f"{settings.credentials_file}, profile {settings.profile}: " if settings.credentials_file else ""
+        raise RingError(f"kms: {found}cannot be used ({type(error).__name__})") from None
+
+
+def _connected(settings: AwsKms) -> Any:  # noqa: ANN401
+    try:
         import boto3  # noqa: PLC0415 - an extra
         from botocore.config import Config  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415

@@ -136,7 +136,6 @@ class VaultKeys:
     def _asked(self, request: Callable[[], Any]) -> dict[str, Any]:
         """Return the answer's data; a token that is refused is replaced once, a broken connection tried once more."""
         from hvac.exceptions import BadGateway, Forbidden, RateLimitExceeded, VaultDown, VaultError  # noqa: PLC0415
-        from requests.exceptions import RequestException  # noqa: PLC0415
 
         problem = "unreachable"
         for is_last in (False, True):
@@ -151,7 +150,7 @@ class VaultKeys:
                     self._logged_in_again(token)
             except (BadGateway, RateLimitExceeded, VaultDown) as error:
                 problem = type(error).__name__
-            except RequestException as error:
+            except OSError as error:  # requests' own are; so is a `ca` that went away
                 problem = f"unreachable ({type(error).__name__})"
             except VaultError as error:  # its message may quote the request
                 raise SigningError(f"{self._name}: refused ({type(error).__name__})") from None
@@ -163,11 +162,10 @@ class VaultKeys:
 
     def _logged_in_again(self, token: str) -> None:
         from hvac.exceptions import VaultError  # noqa: PLC0415
-        from requests.exceptions import RequestException  # noqa: PLC0415
 
         try:
             self._login.again(token)
-        except (VaultError, RequestException) as error:
+        except (VaultError, OSError) as error:
             raise SigningError(f"{self._name}: login failed ({type(error).__name__})") from None
 
 

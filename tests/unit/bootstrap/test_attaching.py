@@ -1,18 +1,20 @@
 """What does not start, and what is done with a certificate that rotates."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ott_extauthz.bootstrap.attaching import SettledFiles, WorkloadTokens
+from ott_extauthz.bootstrap.attaching import SettledFiles, WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.client.identity import IdentityError
 from ott_extauthz.demo.pki import Authority, Identity
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.ports import MintedToken, TokenWanted
 from ott_extauthz.settings import load
+from ott_extauthz.stores.encryption_files import init_encryption
 from ott_extauthz.stores.keyring import init_keys
 from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate
 from tests.fakes.clock import START_MS, FakeClock, SkewedClock
@@ -89,6 +91,13 @@ def test_what_cannot_work_does_not_start(folder: Path, text: str, message: str) 
     assert message in problems(folder, text)
 
 
+def test_no_key_of_ours_mints_what_the_issuer_would_want_a_proof_for(folder: Path) -> None:
+    (folder / "clients.yaml").write_text(CLIENTS.replace("audiences", "dpop: required\n    audiences"))
+    found = problems(folder, ISSUER + "attach: {client_id: app-a, certificate: w.pem}\n")
+    assert "attach.client_id: " in found
+    assert "dpop: required" in found
+
+
 def test_a_key_that_others_can_read_does_not_start(folder: Path) -> None:
     (folder / "w-key.pem").chmod(0o604)
     assert "a secret readable by all" in problems(folder, GRPC)
@@ -149,3 +158,39 @@ def test_files_that_never_fitted_are_an_error(folder: Path) -> None:
     files = SettledFiles(certificate=folder / "w.pem", key=folder / "ca.pem", ca=folder / "ca.pem", clock=FakeClock())
     with pytest.raises(IdentityError):
         files.read()
+
+
+async def test_a_sealed_audience_gets_no_token_that_everything_on_the_way_can_read(folder: Path) -> None:
+    _, public = init_encryption(folder / "a-keys", "X25519")
+    issuer = ISSUER.replace("keys: keys", f"keys: keys, encryption: {{a: {public}}}")
+    (folder / "ott.yaml").write_text(f"policy: policy.yaml\n{issuer}attach: {{client_id: app-a, certificate: w.pem}}\n")
+    settings = load(folder / "ott.yaml", {})
+    inputs = check_inputs(settings, "ott.yaml").attach
+    assert inputs is not None
+    tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
+    token = await tokens.take(TokenWanted(audience="a"))
+    await tokens.aclose()
+    assert token.text.count(".") == 4
+
+
+def test_a_key_set_to_seal_with_that_is_none_does_not_start(folder: Path) -> None:
+    issuer = ISSUER.replace("keys: keys", "keys: keys, encryption: {a: clients.yaml}")
+    assert "clients.yaml: not a JSON object" in problems(
+        folder, issuer + "attach: {client_id: app-a, certificate: w.pem}\n"
+    )
+
+
+async def test_a_ring_that_fails_beside_the_workload_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "ott.yaml").write_text(f"policy: policy.yaml\n{ISSUER}attach: {{client_id: app-a, certificate: w.pem}}\n")
+    settings = load(folder / "ott.yaml", {})
+    inputs = check_inputs(settings, "ott.yaml").attach
+    assert inputs is not None
+    tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
+    (folder / "keys" / "ring.json").write_text("{")
+    tokens.start(on_fault=lambda _: None)
+    told = ""
+    async with asyncio.timeout(20):
+        while "key ring failed" not in told:
+            await asyncio.sleep(0.02)
+            told += capsys.readouterr().err
+    await tokens.aclose()

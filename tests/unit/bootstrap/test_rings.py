@@ -1,20 +1,26 @@
 """Rings are kept running: one whose work dies is counted and started again, never silent."""
 
 import asyncio
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ott_extauthz.bootstrap.rings import (
+    NobodyListens,
     jwks_max_age_seconds,
     keep_running,
     place_of,
     ring_settings,
+    rings_from,
     rotation_of,
     running_rings,
 )  # fmt: skip
 from ott_extauthz.ports import Signer
 from ott_extauthz.settings import Issuer, KeyDirectory, load
+from ott_extauthz.stores.keyring import init_keys
+from tests.fakes.clock import START_MS, FakeClock
 
 
 class Dying:
@@ -91,3 +97,14 @@ def test_the_defaults_leave_no_gap(tmp_path: Path) -> None:
     rotation = rotation_of(issuer)
     assert (rotation.every_ms, rotation.publish_before_ms, rotation.retire_after_ms) == (0, 600_000, 420_000)
     assert 2 * 1000 * jwks_max_age_seconds(issuer) <= rotation.publish_before_ms
+
+
+def test_a_copied_key_does_not_sign_for_another_region(tmp_path: Path) -> None:
+    init_keys(tmp_path / "keys", now_ms=START_MS)
+    shutil.copytree(tmp_path / "keys", tmp_path / "eu")
+    issuer = Issuer(url="https://i", keys=tmp_path / "keys", rings={"eu-a": KeyDirectory(directory=tmp_path / "eu")})
+    problems: list[Any] = []
+    rings_from(issuer, clock=FakeClock(), listener=NobodyListens(), source="ott.yaml", problems=problems)
+    assert [str(problem) for problem in problems] == [
+        "ott.yaml: issuer.rings.eu-a: has a key of ring default; each ring has its own"
+    ]

@@ -17,6 +17,7 @@ from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder
 from ott_extauthz.issuer.request import Requester, TokenRequest
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.stores.signing import new_key, signer_from
+from tests.exchange_bank import claims_of
 from tests.fakes.issuing import OneKey, SetClock, by_certificate
 from tests.issuer_bank import CLIENTS, RGS
 
@@ -77,6 +78,15 @@ async def refusal(request: BatchRequest, grant: Grant | None = None) -> OAuthErr
     answer = await desk(grant).answer(request)
     assert isinstance(answer, OAuthError)
     return answer
+
+
+async def test_the_tokens_of_a_batch_do_not_use_up_one_budget() -> None:
+    text = CLIENTS.replace("lifetime: 45500ms", "budget: {count: 2}, lifetime: 45500ms")
+    clients = clients_from(text, "clients.yaml")
+    answer = await replace(desk(), clients=clients, authenticator=by_certificate(clients)).answer(GOOD)
+    assert isinstance(answer, Batch)
+    identifiers = {claims_of(token.text)["authorization_details"][0]["identifier"] for token in answer.tokens}
+    assert len(identifiers) == GOOD.count
 
 
 async def test_all_tokens_of_a_batch_have_one_life() -> None:
@@ -181,3 +191,9 @@ async def test_a_batch_is_never_less_bound_than_it_may_be(
     assert isinstance(answer, OAuthError)
     assert answer.error is error
     assert told in answer.description
+
+
+async def test_what_a_proxy_passes_on_is_not_the_proxys_own_request() -> None:
+    answer = await replace(desk(), proxies=frozenset({RGS})).answer(GOOD)
+    assert isinstance(answer, OAuthError)
+    assert answer.error is OAuthErrorCode.INVALID_CLIENT

@@ -32,6 +32,18 @@ clients:
 )["app-a"]
 
 
+BUDGETED: Client = clients_from(
+    f"""
+clients:
+  - client_id: app-a
+    authentication: tls_client_auth
+    certificate: {{spiffe_id: "{SPIFFE_ID}"}}
+    audiences: {{wallet.api: {{scopes: ["wallet:debit"], budget: {{count: 2}}}}}}
+""",
+    "clients.yaml",
+)["app-a"]
+
+
 class BrokenSigner:
     kid = "k"
     algorithm = "EdDSA"
@@ -114,6 +126,7 @@ async def test_a_token_for_one_request_names_it() -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
+        TokenWanted(audience="wallet.api", scope=frozenset()),
         TokenWanted(audience="ledger.api"),
         TokenWanted(audience="wallet.api", scope=frozenset({"wallet:debit", "wallet:everything"})),
         TokenWanted(audience="wallet.api", htp="no path"),
@@ -123,6 +136,12 @@ async def test_what_is_not_granted_is_refused_for_good_and_never_trimmed(wanted:
     with pytest.raises(TokenSourceError) as caught:
         await own().mint(wanted, 1)
     assert caught.value.is_lasting
+
+
+async def test_the_tokens_of_a_pool_do_not_use_up_one_budget() -> None:
+    tokens = await own(client=BUDGETED).mint(TokenWanted(audience="wallet.api"), 3)
+    budgets = [claims(token.text)["authorization_details"] for token in tokens]
+    assert len({detail["identifier"] for (detail,) in budgets}) == 3
 
 
 async def test_a_key_that_cannot_sign_now_may_later() -> None:
