@@ -13,16 +13,20 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from ott_extauthz.bootstrap.issuer import build_issuer, new_endpoint
+from ott_extauthz.bootstrap.issuer import IssuerApp, assemble
+from ott_extauthz.bootstrap.issuer_desks import endpoints
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.rings import NobodyListens
 from ott_extauthz.bootstrap.used_lists import new_used_list
+from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
+from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
 from ott_extauthz.ports import Entropy
+from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings, load
 from ott_extauthz.stores.keyring import init_keys
 from ott_extauthz.wire.http_server import serve_http
-from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles
+from ott_extauthz.wire.issuer_tls import TlsFiles
 from tests.fakes.certificates import Authority, Leaf, client_context
 from tests.fakes.issuing import Remembering, SetClock
 
@@ -62,6 +66,17 @@ class Answer:
         return self.status, self.json["error"]
 
 
+class Reloaded:
+    """Remembers how reloads ended."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[str, Result]] = []
+
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
+        assert before is not None
+        self.results.append((source.name, result))
+
+
 @dataclass
 class Bank:
     """A folder with everything an issuer needs, and the clients that call it."""
@@ -70,12 +85,17 @@ class Bank:
     authority: Authority = field(default_factory=Authority)
     clock: SetClock = field(default_factory=SetClock)
     observer: Remembering = field(default_factory=Remembering)
+    listening: IssuerObserver | None = None
+    trail: IssuerTrail = field(default_factory=NoTrail)
+    reloaded: Reloaded = field(default_factory=Reloaded)
+    listener: ReloadListener | None = None
     entropy: Entropy = secrets.token_bytes
     url: str = "https://issuer.bank.example"
     clients: str = CLIENTS
     issuer_settings: str = ""
     secret: str = ""
     port: int = 0
+    issuer: IssuerApp = field(init=False, repr=False)
 
     def prepare(self) -> "Bank":
         self.authority.leaf("issuer", ips=("127.0.0.1",)).write(self.folder, "server")
@@ -98,9 +118,10 @@ class Bank:
 
     def endpoint(self, inputs: IssuerInputs) -> TokenEndpoint:
         used_list = new_used_list(self.settings, clock=self.clock, on_change=lambda _: None)
-        return new_endpoint(
-            inputs, self.settings, used_list, clock=self.clock, entropy=self.entropy, observer=self.observer
-        )
+        return endpoints(
+            inputs, self.settings, used_list, clock=self.clock, entropy=self.entropy, observer=self.observer,
+            trail=NoTrail(),
+        )(inputs)  # fmt: skip
 
     @property
     def tls(self) -> TlsFiles:
@@ -112,10 +133,12 @@ class Bank:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator["Bank"]:
-        app = build_issuer(self.settings, clock=self.clock, entropy=self.entropy, observer=self.observer)
-        tls = self.inputs().tls
-        assert tls is not None
-        context = RotatingContext(tls, on_fault=self.observer.faulted)
+        self.issuer = assemble(
+            self.settings, clock=self.clock, entropy=self.entropy, observer=self.listening or self.observer,
+            trail=self.trail, listener=self.listener or self.reloaded,
+        )  # fmt: skip
+        app, context = self.issuer.app, self.issuer.context
+        assert context is not None
         runner = await serve_http(app, "127.0.0.1:0", context=context, grace=0.2, on_fault=self.observer.faulted)
         self.port = runner.addresses[0][1]
         try:

@@ -10,7 +10,9 @@ import jwt
 
 from ott_extauthz._proto.ott.issuer.v1.issuer_pb2 import MintRequest, MintResponse
 from ott_extauthz.bootstrap.issuer_batches import batch_server
+from ott_extauthz.bootstrap.issuer_desks import desks_of
 from ott_extauthz.issuer.order import DEFAULT_RING
+from ott_extauthz.issuer.trail import NoTrail
 from ott_extauthz.ports import KeyRing, Signer
 from ott_extauthz.wire.issuer_grpc_server import IssuerServer
 from tests.fakes.certificates import Leaf
@@ -43,7 +45,10 @@ class Door:
 
     def new_server(self) -> IssuerServer:
         bank = self.bank
-        server = batch_server(self.inputs, self.endpoint, clock=bank.clock, observer=bank.observer, grace=5)
+        desks = desks_of(self.inputs, self.endpoint, iat_lead_ms=500)
+        server = batch_server(
+            self.inputs, lambda: desks, clock=bank.clock, observer=bank.observer, trail=NoTrail(), grace=5
+        )
         assert server is not None
         return server
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
@@ -24,6 +23,7 @@ from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
+from ott_extauthz.observe.line_file import file_name
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, Logger, tell_store
 from ott_extauthz.observe.metrics import Metrics, exposition
@@ -192,13 +192,7 @@ def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | No
     if settings.audit is None:
         return NoAudit()
     return AuditFile(
-        settings.audit.path / f"decisions-{_file_name(address)}.jsonl",
+        settings.audit.path / f"decisions-{file_name(address)}.jsonl",
         required=settings.audit.required,
         metrics=metrics,
     )
-
-
-def _file_name(address: str) -> str:
-    """A worker's address as a file name: each worker appends to a file of its own."""
-    stem = Path(address.removeprefix("unix://")).stem if address.startswith("unix://") else address
-    return "".join(character if character.isalnum() or character in ".-" else "-" for character in stem)

@@ -11,7 +11,7 @@ from ott_extauthz.issuer.once import Once
 from ott_extauthz.issuer.private_key_jwt import PrivateKeyJwt
 from ott_extauthz.issuer.shared_secret import SharedSecret
 from ott_extauthz.ports import Entropy, UsedList
-from ott_extauthz.settings import ClockBounds, Settings
+from ott_extauthz.settings import ClockBounds, Issuer, Settings
 from ott_extauthz.wire.issuer_metadata import IssuerUrls
 from ott_extauthz.wire.issuer_peer import ClientCertificates
 
@@ -28,7 +28,7 @@ def new_once(used_list: UsedList, bounds: ClockBounds, *, entropy: Entropy, obse
 
 
 def client_authentication(
-    inputs: IssuerInputs, bounds: ClockBounds, *, once: Once, observer: IssuerObserver
+    inputs: IssuerInputs, bounds: ClockBounds, *, once: Once, limits: FailureLimits, observer: IssuerObserver
 ) -> ClientAuthentication:
     """Return the authenticator; secrets prove something only where they are switched on."""
     issuer, urls = inputs.settings, IssuerUrls(inputs.settings.url)
@@ -44,13 +44,17 @@ def client_authentication(
     }
     if issuer.client_secret_basic is not None:
         proofs[Mechanism.SECRET] = SharedSecret(inputs.credentials.secrets)
-    limit = issuer.failure_limit
     return ClientAuthentication(
         clients=inputs.clients,
         proofs=proofs,
-        limits=FailureLimits(most=limit.failures, window_ms=limit.within),
+        limits=limits,
         observer=observer,
     )
+
+
+def failure_limits(issuer: Issuer) -> FailureLimits:
+    """Return what counts failures; it outlives a change of the clients, which must forgive nobody."""
+    return FailureLimits(most=issuer.failure_limit.failures, window_ms=issuer.failure_limit.within)
 
 
 def client_certificates(inputs: IssuerInputs) -> ClientCertificates:

@@ -1,5 +1,6 @@
 """By what are the issuer's clients known?  The files that ``clients.yaml`` names, read and judged."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class ClientFiles:
     anchors: list[x509.Certificate] = field(default_factory=list)
     secrets: dict[str, SecretHashes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    digests: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Credentials:
@@ -47,9 +49,9 @@ class ClientFiles:
     def read(self, client: Client, folder: Path) -> None:
         """Read the file by which a client is known; its path is relative to ``folder``."""
         if client.authentication is Method.PRIVATE_KEY_JWT and client.jwks is not None:
-            self.keys[client.client_id] = dict(self._read(folder / client.jwks, keys_from) or {})
+            self.keys[client.client_id] = dict(self._read(client, folder / client.jwks, keys_from) or {})
         elif client.authentication is Method.CLIENT_SECRET_BASIC and client.secret is not None:
-            self.secrets[client.client_id] = self._secret(folder / client.secret)
+            self.secrets[client.client_id] = self._secret(client, folder / client.secret)
         elif client.authentication is Method.SELF_SIGNED_TLS:
             for thumbprint in self._certificates(client, folder):
                 owner = self.self_signed.setdefault(thumbprint, client.client_id)
@@ -57,8 +59,8 @@ class ClientFiles:
                     told = f"the clients {owner} and {client.client_id} list the same certificate"
                     self.problems.append(Problem(str(folder), 0, 0, "clients", told))
 
-    def _secret(self, path: Path) -> SecretHashes:
-        found = self._read(path, lambda raw: hashes_from(raw.decode("ascii", "replace")))
+    def _secret(self, client: Client, path: Path) -> SecretHashes:
+        found = self._read(client, path, lambda raw: hashes_from(raw.decode("ascii", "replace")))
         if found is not None:
             self.problems += readable_by_others(path)
         return found or SecretHashes()
@@ -68,15 +70,17 @@ class ClientFiles:
             return [Thumbprint(bytes.fromhex(client.certificate.sha256 or ""))]
         found: list[x509.Certificate] | None = None
         if client.jwks is not None:
-            found = self._read(folder / client.jwks, listed_in_jwks)
+            found = self._read(client, folder / client.jwks, listed_in_jwks)
         elif client.certificate_file is not None:
-            found = self._read(folder / client.certificate_file, listed_in_pem)
+            found = self._read(client, folder / client.certificate_file, listed_in_pem)
         self.anchors += found or []
         return [Thumbprint(certificate.fingerprint(SHA256())) for certificate in found or []]
 
-    def _read(self, path: Path, parse: Callable[[bytes], T]) -> T | None:
+    def _read(self, client: Client, path: Path, parse: Callable[[bytes], T]) -> T | None:
         try:
-            return parse(path.read_bytes())
+            raw = path.read_bytes()
+            self.digests[client.client_id] = hashlib.sha256(raw).digest()
+            return parse(raw)
         except OSError as error:
             self.problems.append(unreadable(path, error))
         except (KeySetError, SelfSignedError, SecretFileError) as error:

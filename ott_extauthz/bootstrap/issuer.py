@@ -3,7 +3,8 @@
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,46 +16,40 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ott_extauthz.authn.dpop import DPOP_ALGORITHMS
 from ott_extauthz.authn.mandates import MANDATE
 from ott_extauthz.bootstrap.client_authentication import (
-    client_authentication,
     client_certificates,
-    new_once,
     warnings_of,
 )
+from ott_extauthz.bootstrap.client_set import changes_between
 from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.issuer_audit import issuer_audit
 from ott_extauthz.bootstrap.issuer_batches import batch_server
-from ott_extauthz.bootstrap.issuer_grants import grants_of
-from ott_extauthz.bootstrap.issuer_inputs import (
-    CONFIGURATION,
-    IssuerInputs,
-    issuer_inputs,
-    issuer_settings,
-    with_fetched_keys,
-)
-from ott_extauthz.bootstrap.issuer_proofs import dpop_proofs
-from ott_extauthz.bootstrap.key_sets import followed_meanwhile
+from ott_extauthz.bootstrap.issuer_desks import desks_of, endpoints
+from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.issuer_reloading import IssuerSources, issuer_sources
 from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
 from ott_extauthz.bootstrap.sealing import sealer_of
-from ott_extauthz.bootstrap.signals import stop_on_signals
+from ott_extauthz.bootstrap.signals import on_hangup, stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.client import Method
-from ott_extauthz.issuer.introspection import Introspection
+from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
-from ott_extauthz.issuer.own_tokens import OwnTokens
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
-from ott_extauthz.observe.in_force import report_of
+from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
+from ott_extauthz.observe.in_force import report_of, show_policies
+from ott_extauthz.observe.issuer_audit import AuditedEvents
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
+from ott_extauthz.observe.issuer_reloads import IssuerReloads
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_store
 from ott_extauthz.observe.metrics import exposition
-from ott_extauthz.observe.reloads import KeySetLog
-from ott_extauthz.ports import Clock, Entropy, UsedList
-from ott_extauthz.settings import Issuer as IssuerSettings
+from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
+from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
@@ -66,20 +61,69 @@ from ott_extauthz.wire.issuer_peer import presented_from
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles, TlsFilesError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerApp:
+    """The parts of one issuer: its HTTP application, what judges requests, and what may change."""
+
+    app: web.Application
+    inputs: IssuerInputs
+    sources: IssuerSources
+    used_list: UsedList
+    context: RotatingContext | None
+
+    async def readiness(self) -> tuple[bool, list[str]]:
+        """Whether requests are taken, and what is in force.
+
+        Keys and clients are loaded before anything listens, so whoever can ask is answered by an issuer that can mint.
+        A broken store, or a foreign issuer whose keys never came, shows, and stops only clients who need them; it does
+        not take every issuer out of rotation.
+        """
+        store = await self.used_list.health()
+        return True, [*report_of(self.sources.all()).lines, f"store: {store.detail}"]
+
+
 def build_issuer(
     settings: Settings, *, clock: Clock, entropy: Entropy, observer: IssuerObserver, source: str = CONFIGURATION
 ) -> web.Application:
-    """Put the issuer together; nothing listens yet.
+    """Put the issuer together without audit; nothing listens yet, and nothing is followed but its keys.
+
+    Raises:
+        DocumentError: everything that keeps the issuer from starting.
+    """
+    return assemble(
+        settings, clock=clock, entropy=entropy, observer=observer, trail=NoTrail(), listener=_Deaf(), source=source
+    ).app
+
+
+def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
+    settings: Settings,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    observer: IssuerObserver,
+    trail: IssuerTrail,
+    listener: ReloadListener,
+    on_store_change: Callable[[StoreHealth], None] = lambda _: None,
+    source: str = CONFIGURATION,
+) -> IssuerApp:
+    """Put the issuer together; nothing listens or looks yet.
 
     Raises:
         DocumentError: everything that keeps the issuer from starting.
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
-    inputs = with_fetched_keys(inputs, clock=clock, listener=NobodyListens(), on_fault=observer.faulted)
-    used_list = new_used_list(settings, clock=clock, on_change=lambda _: None)
-    endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
-    lead_ms = settings.clock.iat_lead
-    return _app(inputs, endpoint, used_list, iat_lead_ms=lead_ms, clock=clock, observer=observer)
+    context = None if inputs.tls is None else _context(inputs.tls, observer, source)
+    used_list = new_used_list(settings, clock=clock, on_change=on_store_change)
+    new_endpoint_for = endpoints(
+        inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer, trail=trail
+    )
+    sources = issuer_sources(
+        inputs,
+        lambda known: desks_of(known, new_endpoint_for(known), iat_lead_ms=settings.clock.iat_lead),
+        context=context, source=source, clock=clock, listener=listener, on_fault=observer.faulted,
+    )  # fmt: skip
+    app = _app(inputs, sources.clients.desks, used_list, clock=clock, observer=observer, trail=trail)
+    return IssuerApp(app=app, inputs=inputs, sources=sources, used_list=used_list, context=context)
 
 
 def run_issuer(
@@ -97,23 +141,26 @@ def run_issuer(
     """
     clock, logger = clock or SystemClock(), new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms)
-    observer = IssuerListeners(metrics, IssuerLog(logger), on_broken=metrics.faulted)
-    inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
-    inputs = with_fetched_keys(inputs, clock=clock, listener=KeySetLog(logger), on_fault=observer.faulted)
-    for warning in warnings_of(inputs, settings):
+    audit = issuer_audit(settings, counts=metrics, clock=clock, source=source)
+    observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
+    issuer = assemble(
+        settings, clock=clock, entropy=entropy, observer=observer, trail=audit,
+        listener=IssuerReloads(logger, metrics, audit, changes_between),
+        on_store_change=partial(tell_store, logger), source=source,
+    )  # fmt: skip
+    show_policies(metrics.registry, lambda: [report_of(issuer.sources.all())])
+    for warning in warnings_of(issuer.inputs, settings):
         logger.warning("issuer", warning=warning)
-    context = None if inputs.tls is None else _context(inputs.tls, observer, source)
-    used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
-    endpoint = new_endpoint(inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer)
-    lead_ms = settings.clock.iat_lead
-    app = _app(inputs, endpoint, used_list, iat_lead_ms=lead_ms, clock=clock, observer=observer)
-    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=partial(_ready, used_list, inputs))
+    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=issuer.readiness)
     grace = settings.drain.grace / 1000
-    grpc_server = partial(batch_server, inputs, endpoint, clock=clock, observer=observer, grace=grace)
-    serving = _serve(
-        app, context, inputs.settings, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted
-    )
-    uvloop.run(serving)
+    desks = issuer.sources.clients.desks
+    grpc_server = partial(batch_server, issuer.inputs, desks, clock=clock, observer=observer, trail=audit, grace=grace)
+    following = issuer.sources.looked_after(every=settings.reload.every / 1000 or None, on_fault=metrics.faulted)
+    serving = _serve(issuer, following, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted)
+    try:
+        uvloop.run(serving)
+    finally:
+        audit.close()
     return 0
 
 
@@ -165,21 +212,22 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
 
 
 async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
-    app: web.Application,
-    context: RotatingContext | None,
-    settings: IssuerSettings,
+    issuer: IssuerApp,
+    following: AbstractAsyncContextManager[Callable[[], None]],
     *,
     grace: float,
     admin: Admin,
     grpc_server: Callable[[], IssuerServer | None],
     on_fault: Callable[[str], None],
 ) -> None:
+    settings, context = issuer.inputs.settings, issuer.context
     until = stop_on_signals()
     async with AsyncExitStack() as stack:
         if settings.admin is not None:
             operators = await serve_http(admin_app(admin), settings.admin, on_fault=on_fault)
             stack.push_async_callback(operators.cleanup)
-        runner = await serve_http(app, settings.listen, context=context, grace=grace, on_fault=on_fault)
+        stack.enter_context(on_hangup(await stack.enter_async_context(following)))
+        runner = await serve_http(issuer.app, settings.listen, context=context, grace=grace, on_fault=on_fault)
         stack.push_async_callback(runner.cleanup)
         batches = grpc_server()
         if batches is not None:
@@ -192,13 +240,6 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
         await until.wait()
 
 
-async def _ready(used_list: UsedList, inputs: IssuerInputs) -> tuple[bool, list[str]]:
-    # Keys and clients are loaded before anything listens, so whoever can ask is answered by an issuer that can mint.
-    # A broken store shows, and stops only clients with assertions; it does not take every issuer out of rotation.
-    # Nor does a subject issuer whose keys cannot be fetched: its users' tokens are answered 503, all others as ever.
-    return True, [*report_of(inputs.followed).lines, f"store: {(await used_list.health()).detail}"]
-
-
 def _address(runner: web.AppRunner, scheme: str) -> str:
     """Name the address really taken: with port 0 the system chose it."""
     taken = runner.addresses[0]
@@ -208,57 +249,37 @@ def _address(runner: web.AppRunner, scheme: str) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def new_endpoint(  # noqa: PLR0913 - the parts of one issuer
+def _app(  # noqa: PLR0913 - what it answers with, and who is told
     inputs: IssuerInputs,
-    settings: Settings,
+    desks: CurrentDesks,
     used_list: UsedList,
     *,
     clock: Clock,
-    entropy: Entropy,
     observer: IssuerObserver,
-) -> TokenEndpoint:
-    """Put together what judges token requests, whichever door they come by."""
-    issuer = inputs.settings
-    once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
-    return TokenEndpoint(
-        authenticator=client_authentication(inputs, settings.clock, once=once, observer=observer),
-        possession=dpop_proofs(
-            issuer.dpop, endpoint=IssuerUrls(issuer.url).token, once=once, entropy=entropy, secret=inputs.nonce_secret
-        ),
-        grants=grants_of(inputs, inputs.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy),
-        minter=Minter(issuer=issuer.url, rings=inputs.rings, clock=clock, entropy=entropy, seal=inputs.sealer.seal),
-    )
-
-
-def _app(  # noqa: PLR0913 - the parts of one issuer
-    inputs: IssuerInputs,
-    endpoint: TokenEndpoint,
-    used_list: UsedList,
-    *,
-    iat_lead_ms: int,
-    clock: Clock,
-    observer: IssuerObserver,
+    trail: IssuerTrail,
 ) -> web.Application:
-    url = inputs.settings.url
     app = issuer_app(
         Issuer(
-            urls=IssuerUrls(url),
-            abilities=_abilities(endpoint),
-            endpoint=endpoint,
-            introspection=Introspection(
-                authenticator=endpoint.authenticator,
-                tokens=OwnTokens(issuer=url, rings=inputs.rings, iat_lead_ms=iat_lead_ms),
-            ),
+            urls=IssuerUrls(inputs.settings.url),
+            abilities=_abilities(desks().endpoint),
+            desks=desks,
             keys=PublishedKeys(inputs.rings, max_age_seconds=jwks_max_age_seconds(inputs.settings)),
             clock=clock,
             observer=observer,
+            trail=trail,
             certificates=client_certificates(inputs),
         )
     )
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
-    app.cleanup_ctx.append(lambda _: followed_meanwhile(inputs.followed))
     app.cleanup_ctx.append(partial(_open_store, used_list))
     return app
+
+
+class _Deaf:
+    """Hears of no reload: for an issuer that is put together and not followed."""
+
+    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
+        """Do nothing."""
 
 
 def _abilities(endpoint: TokenEndpoint) -> Abilities:

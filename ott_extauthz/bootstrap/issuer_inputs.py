@@ -1,29 +1,25 @@
 """What does the issuer start from?  Its clients and keys read and judged, every problem of every file at once."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 
 from ott_extauthz.authn.keys import TrustedIssuer
-from ott_extauthz.bootstrap.client_files import ClientFiles, read_client_files
+from ott_extauthz.bootstrap.client_set import ClientSet, read_clients
 from ott_extauthz.bootstrap.inputs import read_issuer
 from ott_extauthz.bootstrap.issuer_proofs import nonce_secret
-from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file, key_set_problems, not_fetched
-from ott_extauthz.bootstrap.rings import ring_settings, rings_from
+from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
+from ott_extauthz.bootstrap.rings import ring_problems, rings_from
 from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
-from ott_extauthz.issuer.clients import Clients, clients_from
+from ott_extauthz.issuer.clients import Clients
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.key_change import KeyListener
-from ott_extauthz.issuer.kinds import GrantedToken
 from ott_extauthz.issuer.sealing import Sealer
 from ott_extauthz.ports import Clock, KeyRing
-from ott_extauthz.reload.source import ReloadListener
 from ott_extauthz.settings import Issuer, Settings, host_and_port
-from ott_extauthz.wire.followed_key_set import FollowedKeySet
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"
@@ -32,17 +28,28 @@ CONFIGURATION = "configuration"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerInputs:
-    """Everything the issuer reads from files before it may start."""
+    """Everything the issuer reads from files before it may start.
+
+    ``subject_trust`` is changed where it stands when a foreign issuer's keys change.
+    """
 
     settings: Issuer
     tls: TlsFiles | None
-    clients: Clients
-    credentials: Credentials
+    known: ClientSet
     rings: Mapping[str, KeyRing]
-    subject_trust: Mapping[str, TrustedIssuer]
+    subject_trust: dict[str, TrustedIssuer]
     nonce_secret: bytes | None = field(repr=False)
     sealer: Sealer
-    followed: tuple[FollowedKeySet, ...] = ()
+
+    @property
+    def clients(self) -> Clients:
+        """The clients."""
+        return self.known.clients
+
+    @property
+    def credentials(self) -> Credentials:
+        """What they are known by."""
+        return self.known.credentials
 
 
 def issuer_inputs(
@@ -55,36 +62,40 @@ def issuer_inputs(
     """
     issuer = issuer_settings(settings, source)
     problems: list[Problem] = []
-    clients = _clients(issuer.clients, ring_settings(issuer), problems)
-    files = read_client_files(clients or {}, issuer, source)
-    problems += files.problems
-    tls = _tls(issuer, files, source, problems)
-    if issuer.grpc is not None and (tls is None or tls.client_ca is None):
-        told = "needs issuer.tls with client_ca: who asks there is known by a certificate alone"
-        problems.append(Problem(source, 0, 0, "issuer.grpc", told))
+    known = read_clients(issuer, source, problems)
+    tls = _tls(issuer, known, source, problems)
     rings = rings_from(issuer, clock=clock, listener=listener, source=source, problems=problems)
     subject_trust = _subject_trust(issuer, problems)
     problems += key_set_problems(issuer.subject_issuers, source, "issuer.subject_issuers")
     secret = nonce_secret(issuer.dpop.nonce_secret, problems)
     sealer = sealer_from(issuer, problems)
     problems += store_problems(settings.store, source)
-    if clients is not None:
-        problems += _misplaced(issuer, clients, source)
-    if problems or clients is None:
+    if problems or known is None:
         raise DocumentError(problems)
     return IssuerInputs(
-        settings=issuer, tls=tls, clients=clients, credentials=files.credentials, rings=rings,
+        settings=issuer, tls=tls, known=known, rings=rings,
         subject_trust=subject_trust, nonce_secret=secret, sealer=sealer,
     )  # fmt: skip
 
 
-def with_fetched_keys(
-    inputs: IssuerInputs, *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
-) -> IssuerInputs:
-    """Return the same with the subject issuers' keys that are at URLs; none is fetched before they are followed."""
-    followed = followed_key_sets(inputs.settings.subject_issuers, clock=clock, listener=listener, on_fault=on_fault)
-    trust = {**inputs.subject_trust, **{each.name: each.issuer for each in followed}}
-    return replace(inputs, subject_trust=trust, followed=followed)
+def check_issuer(settings: Settings, source: str) -> ClientSet:
+    """Read what the issuer would start from, but for private keys and what lies elsewhere; for `config check`.
+
+    Raises:
+        DocumentError: everything that is wrong with it.
+    """
+    issuer = issuer_settings(settings, source)
+    problems = ring_problems(issuer, source)
+    known = read_clients(issuer, source, problems)
+    _tls(issuer, known, source, problems)
+    _subject_trust(issuer, problems)
+    problems += key_set_problems(issuer.subject_issuers, source, "issuer.subject_issuers")
+    nonce_secret(issuer.dpop.nonce_secret, problems)
+    sealer_from(issuer, problems)
+    problems += store_problems(settings.store, source)
+    if problems or known is None:
+        raise DocumentError(problems)
+    return known
 
 
 def issuer_settings(settings: Settings, source: str) -> Issuer:
@@ -98,7 +109,7 @@ def issuer_settings(settings: Settings, source: str) -> Issuer:
     return settings.issuer
 
 
-def _tls(issuer: Issuer, files: ClientFiles, source: str, problems: list[Problem]) -> TlsFiles | None:
+def _tls(issuer: Issuer, known: ClientSet | None, source: str, problems: list[Problem]) -> TlsFiles | None:
     tls = issuer.tls
     if tls is None:
         problems += [Problem(source, 0, 0, "issuer.tls", message) for message in _without_tls(issuer)]
@@ -106,7 +117,7 @@ def _tls(issuer: Issuer, files: ClientFiles, source: str, problems: list[Problem
     problems += readable_by_others(tls.key)
     # Behind a proxy no client comes here itself: a listed certificate must not pass for the proxy's own.
     is_direct = issuer.client_certificate.source == "peer"
-    self_signed = files.self_signed_der if is_direct else ()
+    self_signed = known.self_signed if is_direct and known is not None else ()
     return TlsFiles(certificate=tls.certificate, key=tls.key, client_ca=tls.client_ca, self_signed=self_signed)
 
 
@@ -132,17 +143,6 @@ def _is_loopback(address: str) -> bool:
         return False  # a name may resolve to anything
 
 
-def _clients(path: Path, rings: Collection[str], problems: list[Problem]) -> Clients | None:
-    try:
-        return clients_from(path.read_text(encoding="utf-8"), str(path), rings=rings)
-    except DocumentError as error:
-        problems += error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
-    return None
-
-
 def _subject_trust(issuer: Issuer, problems: list[Problem]) -> dict[str, TrustedIssuer]:
     trusted: dict[str, TrustedIssuer] = {}
     for entry in issuer.subject_issuers:
@@ -152,22 +152,3 @@ def _subject_trust(issuer: Issuer, problems: list[Problem]) -> dict[str, Trusted
         except DocumentError as error:
             problems += error.problems
     return trusted
-
-
-def _misplaced(issuer: Issuer, clients: Clients, source: str) -> Iterator[Problem]:
-    """Yield what clients.yaml grants and the settings have no place for, or for something else."""
-    known = {each.issuer for each in issuer.subject_issuers}
-    for client in clients.values():
-        for name, grant in client.audiences.items():
-            if (GrantedToken.TRANSACTION_TOKEN in grant.tokens) != (name in issuer.trust_domains):
-                message = (
-                    f"the client {client.client_id} has {name}: transaction_token is for a trust domain, and it alone"
-                )
-                yield Problem(source, 0, 0, "issuer.trust_domains", message)
-        for entry in client.delegates_for:
-            if entry.issuer is not None and entry.issuer not in known:
-                message = f"the client {client.client_id} delegates for {entry.issuer}, which is none of them"
-                yield Problem(source, 0, 0, "issuer.subject_issuers", message)
-            if entry.client is not None and entry.client not in clients:
-                message = f"the client {client.client_id} delegates for {entry.client}, which is no client"
-                yield Problem(str(issuer.clients), 0, 0, "delegates_for", message)

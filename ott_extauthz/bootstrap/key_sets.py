@@ -64,12 +64,6 @@ def followed_key_sets(
     )
 
 
-async def followed_meanwhile(key_sets: Sequence[FollowedKeySet]) -> AsyncIterator[None]:
-    """Follow until the application leaves (aiohttp's ``cleanup_ctx``)."""
-    async with following(key_sets):
-        yield
-
-
 @asynccontextmanager
 async def following(key_sets: Sequence[FollowedKeySet], *, patience: float = FIRST_TRY_SECONDS) -> AsyncIterator[None]:
     """Follow within this block; it begins once each was tried, or ``patience`` seconds later."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ott_extauthz.bootstrap.remote_rings import remote_ring
+from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener
 from ott_extauthz.issuer.order import DEFAULT_RING, ring_title
@@ -16,6 +17,8 @@ from ott_extauthz.reload.source import InForce, Result, Shown
 from ott_extauthz.settings import Issuer, KeyDirectory
 from ott_extauthz.settings import KeyRing as RingSettings
 from ott_extauthz.stores.keyring import FileRing, KeyFileError, Place, Rotation
+from ott_extauthz.stores.keyring.key_set import public_keys
+from ott_extauthz.stores.keyring.ring_file import keys_in
 from ott_extauthz.stores.remotekeys.keys import RingError
 from ott_extauthz.wire.issuer_keys import LONGEST_AGE_SECONDS
 
@@ -57,6 +60,21 @@ def rings_from(
             problems.append(Problem(source, 0, 0, place, str(error)))
     problems += _shared_keys(rings, source)
     return rings
+
+
+def ring_problems(issuer: Issuer, source: str) -> list[Problem]:
+    """Return what is wrong with the rings as far as their public files tell: nothing secret is read, nobody asked."""
+    problems = _shared_directories(issuer, source)
+    for settings in ring_settings(issuer).values():
+        if isinstance(settings, KeyDirectory):
+            place = place_of(settings, issuer)
+            try:
+                public_keys(place, keys_in(place))
+            except KeyFileError as error:
+                problems.append(Problem(str(error.path), 0, 0, "", f"{error.problem}; {error.mend}"))
+            except OSError as error:
+                problems.append(unreadable(settings.directory, error))
+    return problems
 
 
 def place_of(settings: KeyDirectory, issuer: Issuer) -> Place:

@@ -1,28 +1,66 @@
 """``ott-extauthz config``: check a configuration without serving, print its schema."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ott_extauthz.bootstrap.inputs import check_inputs
+from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
-from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.observe.reloads import in_shadow
 from ott_extauthz.policy.document import PolicyDocument
-from ott_extauthz.settings import schema
+from ott_extauthz.settings import Settings, schema
+
+if TYPE_CHECKING:
+    from ott_extauthz.bootstrap.client_set import ClientSet
 
 app = typer.Typer(help="Check the configuration, print its schema.", no_args_is_help=True)
 
 
 @app.command("check")
 def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Read everything `serve` would read and show every problem and warning; exit 1 when there is a problem."""
+    """Read everything `serve` and `issue` would read, private keys excepted; exit 1 when there is a problem."""
     settings = settings_or_exit(config)
+    problems: set[Problem] = set()
+    inputs, clients = _checked(settings, config, problems), _issuer_checked(settings, config, problems)
+    if problems:
+        fail(DocumentError(problems))
+    if inputs is not None:
+        _tell(inputs, config)
+    if clients is not None:
+        typer.echo(f"{config}: fine; an issuer with {len(clients.clients)} clients")
+
+
+def _checked(settings: Settings, config: Path, problems: set[Problem]) -> CheckInputs | None:
+    if settings.policy is None and settings.issuer is not None:
+        return None  # an issuer's own file
     try:
-        inputs = check_inputs(settings, str(config))
+        return check_inputs(settings, str(config))
     except DocumentError as error:
-        fail(error)
+        problems |= {*error.problems}
+    return None
+
+
+def _issuer_checked(settings: Settings, config: Path, problems: set[Problem]) -> "ClientSet | None":
+    from ott_extauthz.bootstrap.issuer_inputs import check_issuer  # noqa: PLC0415 - the Check server does not need it
+
+    issuer = settings.issuer
+    if issuer is None:
+        return None
+    # With neither `issue` never starts: such an issuer is for `keys`, `mint` and attaching, which judge it themselves.
+    is_served = issuer.tls is not None or issuer.client_certificate.source != "peer"
+    if not is_served and settings.policy is not None:
+        return None
+    try:
+        return check_issuer(settings, str(config))
+    except DocumentError as error:
+        problems |= {*error.problems}
+    return None
+
+
+def _tell(inputs: CheckInputs, config: Path) -> None:
     for warning in inputs.policy.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(

@@ -6,7 +6,7 @@ The order, each step refusing on its own:
   3. the grant: ``client_credentials``, by the very rules of the token endpoint
   4. the binding: the certificate, or the workload's name where the client may have that
   5. what only narrows: a shorter life, the one request that the tokens are for
-  6. the tokens: all of them or none
+  6. the tokens: all of them or none, and written down before they leave
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,9 @@ from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder, OrderError
 from ott_extauthz.issuer.request import Form, Requester, TokenRequest, invalid_request
-from ott_extauthz.ports import MintedToken, SigningError
+from ott_extauthz.issuer.token_endpoint import UNWRITTEN
+from ott_extauthz.issuer.trail import Door, IssuerTrail, Minting, NoTrail
+from ott_extauthz.ports import AuditError, MintedToken, SigningError
 
 LARGEST_BATCH: Final = 256
 _DETAILS: Final = "authorization_details"
@@ -85,6 +87,7 @@ class BatchDesk:
     grant: Grant
     minter: Minter
     proxies: frozenset[str] = frozenset()
+    trail: IssuerTrail = field(default_factory=NoTrail)
 
     async def answer(self, request: BatchRequest) -> Batch | OAuthError:
         """Return the tokens, or why there is none."""
@@ -129,11 +132,27 @@ class BatchDesk:
             orders = await orders_of(order, request.count, grant=self.grant, request=asked, requester=requester)
             if isinstance(orders, OAuthError):
                 return orders
-            return Batch(await self.minter.batch(orders), order)
+            return await self._minted(request, requester, orders)
         except OrderError:
             return invalid_request("lifetime, htm, htp or digest: no such token can exist")
         except SigningError:
             return _NO_KEY
+        except AuditError:  # counted where it happened
+            return UNWRITTEN
+
+    async def _minted(self, request: BatchRequest, requester: Requester, orders: Sequence[MintOrder]) -> Batch:
+        order, tokens = orders[0], await self.minter.batch(orders)
+        self.trail.minted(
+            Minting(
+                at_ms=request.now_ms,
+                door=Door.GRPC,
+                method=requester.client.authentication,
+                grant_type=CLIENT_CREDENTIALS,
+                order=order,
+                tokens=tokens,
+            )
+        )
+        return Batch(tokens, order)
 
 
 def _is(client: Client, certificate: PresentedCertificate | None) -> bool:

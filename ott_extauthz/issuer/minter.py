@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.order import MintOrder, OrderError, check_narrowing
-from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenKind
+from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenId, TokenKind, public_token_id
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, Signer
 
 _MAX_SIGNING_INPUT: Final = MAX_TOKEN_BYTES - 1024  # the longest signature, RSA of 6144 bits, fits into the rest
@@ -53,6 +54,19 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rctx: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewToken(MintedToken):
+    """A token of ours, which key signed it, and its name; ``id`` holds the ``jti`` and is written down nowhere."""
+
+    kid: str
+    id: TokenId = field(repr=False)
+
+    @property
+    def public_id(self) -> str:
+        """The token's showable name: what the Check server's audit and the upstream know it by."""
+        return public_token_id(self.id.digest)
+
+
 class Minter:
     """Mints tokens of one issuer."""
 
@@ -79,31 +93,39 @@ class Minter:
             OrderError: one of them is for a token that no Check server of this version would read, or has no life left.
             SigningError: a ring cannot sign; then there is no token at all.
         """
+        return [token.text for token in await self.issue(orders)]
+
+    async def issue(self, orders: Sequence[MintOrder]) -> list[NewToken]:
+        """Return the same, with what is known of each.
+
+        Raises:
+            OrderError: as :meth:`mint`.
+            SigningError: as :meth:`mint`.
+        """
         return await self._minted(orders, self._clock.now_ms())
 
-    async def batch(self, orders: Sequence[MintOrder]) -> list[MintedToken]:
+    async def batch(self, orders: Sequence[MintOrder]) -> list[NewToken]:
         """Return a new token for each order, all minted at one instant; one order may stand in it many times.
 
         Raises:
             OrderError: as :meth:`mint`.
             SigningError: as :meth:`mint`.
         """
-        now_ms = self._clock.now_ms()
-        texts = await self._minted(orders, now_ms)
-        minted = zip(texts, orders, strict=True)
-        return [MintedToken(text, now_ms, _end_ms(order, now_ms)) for text, order in minted]
+        return await self._minted(orders, self._clock.now_ms())
 
-    async def _minted(self, orders: Sequence[MintOrder], now_ms: int) -> list[str]:
+    async def _minted(self, orders: Sequence[MintOrder], now_ms: int) -> list[NewToken]:
         for order in {id(order): order for order in orders}.values():  # a batch is one order, many times
             check_narrowing(order.narrowing, now_ms)
-        tokens: dict[int, str] = {}
+        tokens: dict[int, NewToken] = {}
         for ring in {order.ring for order in orders}:
             signer = self._rings[ring].signer
             chosen = [index for index, order in enumerate(orders) if order.ring == ring]
             inputs = [self._signing_input(signer, orders[index], now_ms) for index in chosen]
-            signatures = await signer.sign([text.encode("ascii") for text in inputs])
-            for index, text, signature in zip(chosen, inputs, signatures, strict=True):
-                tokens[index] = self._sealed(orders[index], f"{text}.{encoded(signature)}")
+            signatures = await signer.sign([text.encode("ascii") for text, _ in inputs])
+            for index, (text, jti), signature in zip(chosen, inputs, signatures, strict=True):
+                order, sealed = orders[index], self._sealed(orders[index], f"{text}.{encoded(signature)}")
+                known = TokenId(self._issuer, jti)
+                tokens[index] = NewToken(sealed, now_ms, _end_ms(order, now_ms), signer.kid, known)
         return [tokens[index] for index in range(len(orders))]
 
     def _sealed(self, order: MintOrder, token: str) -> str:
@@ -112,11 +134,13 @@ class Minter:
             raise OrderError("size: no Check server would read a token that long")
         return sealed
 
-    def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> str:
-        text = _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(self._claims(order, now_ms)))
+    def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> tuple[str, str]:
+        """Return what is signed, and its ``jti``."""
+        claims = self._claims(order, now_ms)
+        text = _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(claims))
         if len(text) > _MAX_SIGNING_INPUT:
             raise OrderError("size: no Check server would read a token that long")
-        return text
+        return text, claims.jti
 
     def _claims(self, order: MintOrder, now_ms: int) -> _Claims:
         # Milliseconds are kept: the used-list's fence compares iat, and a whole second would widen its refusal window.

@@ -7,6 +7,7 @@ The order, each step refusing on its own (RFC 6749 §5.2):
   4. the DPoP proof, where there is one: good for this request, and never used before; something must bind the token
   5. the grant: what the client may have, never trimmed
   6. the token: minted, bound to what the client has proven
+  7. the audit: a token that had to be written down and was not is handed to nobody
 """
 
 from collections.abc import Mapping
@@ -19,12 +20,17 @@ from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder, OrderError
 from ott_extauthz.issuer.possession import NoProofs, Possession
-from ott_extauthz.issuer.request import Form, TokenRequest, doubled, invalid_request, value
-from ott_extauthz.ports import SigningError
+from ott_extauthz.issuer.request import Form, Requester, TokenRequest, doubled, invalid_request, value
+from ott_extauthz.issuer.trail import Door, IssuerTrail, Minting, NoTrail
+from ott_extauthz.ports import AuditError, SigningError
 
 _UNABLE: Final = OAuthError(
     OAuthErrorCode.TEMPORARILY_UNAVAILABLE, "no token can be signed at the moment", 503, retry_after_ms=1000
 )
+UNWRITTEN: Final = OAuthError(
+    OAuthErrorCode.TEMPORARILY_UNAVAILABLE, "no token can be written down at the moment", 503, retry_after_ms=1000
+)
+"""The answer where the audit is required and cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class TokenEndpoint:
     grants: Mapping[str, Grant]
     minter: Minter
     possession: Possession = field(default_factory=NoProofs)
+    trail: IssuerTrail = field(default_factory=NoTrail)
 
     async def answer(self, request: TokenRequest) -> Issued | OAuthError:
         """Return a token, or the refusal in the words of RFC 6749 §5.2."""
@@ -62,13 +69,30 @@ class TokenEndpoint:
         order = await grant.judge(request, bound.requester)
         if isinstance(order, OAuthError):
             return replace(order, client_id=requester.client.client_id, dpop_nonce=bound.dpop_nonce)
+        return await self._issued(request, requester, order, bound.dpop_nonce)
+
+    async def _issued(
+        self, request: TokenRequest, requester: Requester, order: MintOrder, dpop_nonce: str | None
+    ) -> Issued | OAuthError:
         try:
-            (token,) = await self.minter.mint([order])
+            tokens = await self.minter.issue([order])
+            self.trail.minted(
+                Minting(
+                    at_ms=request.now_ms,
+                    door=Door.TOKEN,
+                    method=requester.client.authentication,
+                    grant_type=value(request.form, "grant_type") or "",
+                    order=order,
+                    tokens=tokens,
+                )
+            )
         except OrderError as error:  # what was asked for makes a token too long, or its subject token expired meanwhile
             return replace(invalid_request(f"no such token can be made: {error}"), client_id=order.client_id)
         except SigningError:  # the ring has told its listener why; a client learns only that it may come again
             return replace(_UNABLE, client_id=order.client_id)
-        return Issued(token, order, bound.dpop_nonce)
+        except AuditError:  # counted where it happened
+            return replace(UNWRITTEN, client_id=order.client_id)
+        return Issued(tokens[0].text, order, dpop_nonce)
 
     def _grant(self, form: Form) -> Grant | OAuthError:
         grant_type = value(form, "grant_type")

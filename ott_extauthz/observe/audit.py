@@ -4,13 +4,10 @@ The line goes out in one ``write`` to a file opened for appending, one file per 
 never mix.  No token, no key, no query string is ever in it; the token shows as a digest.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-
-import msgspec
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.model.decision import Allow, Decision, Deny
@@ -18,8 +15,9 @@ from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import FirstSpender
 from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.observe.line_file import GROUP_MAY_READ, LineFile
 from ott_extauthz.observe.metrics import Metrics
-from ott_extauthz.ports import AuditError, CheckRecord, ShadowRecord
+from ott_extauthz.ports import CheckRecord, ShadowRecord
 
 FORMAT_VERSION: Final = 1
 MEANINGS: Final = MappingProxyType(
@@ -65,8 +63,6 @@ MEANINGS: Final = MappingProxyType(
 )
 """Every field of a line, always present, in this order; one that does not apply is null."""
 
-_encode = msgspec.json.Encoder().encode
-
 
 class AuditFile:
     """Appends decisions to one file.
@@ -75,11 +71,8 @@ class AuditFile:
     """
 
     def __init__(self, path: Path, *, required: bool, metrics: Metrics) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = LineFile(path, mode=GROUP_MAY_READ, counts=metrics)
         self._required = required
-        self._metrics = metrics
-        self._is_torn = False
 
     def write(self, record: CheckRecord) -> None:
         """Write one line.
@@ -87,33 +80,15 @@ class AuditFile:
         Raises:
             AuditError: the line is not in the file, and it had to be.
         """
-        self._write(line_from(record), required=self._required)
+        self._file.write(line_from(record), required=self._required)
 
     def write_shadow(self, record: ShadowRecord) -> None:
         """Write one line about an answer that is out; one that cannot be written is counted."""
-        self._write(shadow_line_from(record), required=False)
+        self._file.write(shadow_line_from(record), required=False)
 
     def close(self) -> None:
         """Close the file; every line is in it already."""
-        os.close(self._file)
-
-    def _write(self, line: dict[str, Any], *, required: bool) -> None:
-        try:
-            self._append(_encode(line) + b"\n")
-        except OSError as error:
-            self._metrics.audit_failed()
-            if required:
-                raise AuditError(error.strerror) from None
-        else:
-            self._metrics.audit_written()
-
-    def _append(self, line: bytes) -> None:
-        # After a half-written line (a full disk) the next one starts on a line of its own.
-        rest = memoryview(b"\n" + line if self._is_torn else line)
-        self._is_torn = True
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        self._is_torn = False
+        self._file.close()
 
 
 class NoAudit:
@@ -136,7 +111,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     line: dict[str, Any] = dict.fromkeys(MEANINGS)
     line |= {
         "v": FORMAT_VERSION,
-        "at": _instant(record.at_ms),
+        "at": instant(record.at_ms),
         "decision_id": decision.decision_id,
         "outcome": "allow" if isinstance(decision, Allow) else "deny",
         "route": decision.route,
@@ -175,7 +150,7 @@ def shadow_line_from(record: ShadowRecord) -> dict[str, Any]:
     line: dict[str, Any] = dict.fromkeys(MEANINGS)
     line |= {
         "v": FORMAT_VERSION,
-        "at": _instant(record.at_ms),
+        "at": instant(record.at_ms),
         "decision_id": record.answer.decision_id,
         "host": record.host,
         "path": record.path,
@@ -205,14 +180,15 @@ def first_fields(first: FirstSpender) -> dict[str, Any]:
     """Return who spent a token first, as the audit and the log name it."""
     certificate = first.peer_certificate
     return {
-        "first_at": _instant(first.at_ms),
+        "first_at": instant(first.at_ms),
         "first_decision_id": first.decision_id,
         "first_route": first.route,
         "first_peer_certificate": None if certificate is None else encoded(certificate),
     }
 
 
-def _instant(at_ms: int) -> str:
+def instant(at_ms: int) -> str:
+    """Return a moment as the audit writes it."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from ott_extauthz.issuer.key_change import KeyChange, KeyState
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import ring_title
+from ott_extauthz.observe.metrics import key_set_reloads
 from ott_extauthz.observe.signing_keys import SigningKeys
 
 UNKNOWN_CLIENT = "unknown"
@@ -38,6 +39,19 @@ class IssuerMetrics:
             ["ring"],
             registry=registry,
         )
+        self._audit = Counter("ott_issuer_audit_records", "Lines written to the issuer's audit.", registry=registry)
+        self._audit_failures = Counter(
+            "ott_issuer_audit_failures",
+            "Lines that could not be written; where the audit is required, a token that is not there went to nobody.",
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "ott_issuer_reloads",
+            "Changed clients: loaded, refused (the old ones stay) or unchanged.",
+            ["result"],
+            registry=registry,
+        )
+        self._key_set_reloads = key_set_reloads(registry)
         self._keys = SigningKeys(now_ms)
         registry.register(self._keys)
 
@@ -62,6 +76,22 @@ class IssuerMetrics:
     def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
         """Count a failure under a configured client's name, or under none."""
         self._failures.labels(client or UNKNOWN_CLIENT, str(is_limited).lower()).inc()
+
+    def audit_written(self) -> None:
+        """Count a line of the audit."""
+        self._audit.inc()
+
+    def audit_failed(self) -> None:
+        """Count a line that is not in the audit."""
+        self._audit_failures.inc()
+
+    def clients_reloaded(self, result: str) -> None:
+        """Count a reload of the clients."""
+        self._reloads.labels(result).inc()
+
+    def key_set_reloaded(self, issuer: str, result: str) -> None:
+        """Count a reload of a foreign issuer's key set."""
+        self._key_set_reloads.labels(issuer, result).inc()
 
     def faulted(self, error_type: str) -> None:
         """Count a fault of ours."""

@@ -56,10 +56,7 @@ class Metrics:
             "ott_policy_reloads", "Changed policies: loaded, refused (the old one stays) or unchanged.",
             ["policy", "result"], registry=registry,
         )  # fmt: skip
-        self._key_set_reloads = Counter(
-            "ott_key_set_reloads", "Changed key sets: loaded, refused (the old one stays) or unchanged.",
-            ["issuer", "result"], registry=registry,
-        )  # fmt: skip
+        self._key_set_reloads = key_set_reloads(registry)
         build = Gauge(
             "ott_build_info", "Always 1.", ["version", "python", "transport"], registry=registry,
             multiprocess_mode="max",
@@ -131,6 +128,14 @@ class Metrics:
 
 def _outcome(decision: Decision) -> str:
     return "allow" if isinstance(decision, Allow) else "deny"
+
+
+def key_set_reloads(registry: CollectorRegistry) -> Counter:
+    """Return the counter that a Check server and an issuer have under one name."""
+    return Counter(
+        "ott_key_set_reloads", "Changed key sets: loaded, refused (the old one stays) or unchanged.",
+        ["issuer", "result"], registry=registry,
+    )  # fmt: skip
 
 
 def exposition(registry: CollectorRegistry) -> tuple[bytes, str]:

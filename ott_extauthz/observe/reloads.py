@@ -30,32 +30,15 @@ class Reloads:
         else:
             self._metrics.key_set_reloaded(source.name, result)
         if result is Result.REFUSED:
-            _log_problems(logger, now)
+            log_problems(logger, now)
         else:
             logger.info("reloaded" if result is Result.LOADED else "unchanged")
             _warn(logger, now.value, before.value, is_new=result is Result.LOADED)
         self.on_change()
 
 
-class KeySetLog:
-    """Logs how fetching key sets goes, for a program without policies; what did not change is for debugging."""
-
-    def __init__(self, logger: Logger) -> None:
-        self._logger = logger
-
-    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:  # noqa: ARG002 - a listener's form
-        """Log it."""
-        logger = self._logger.bind(what=source.kind, name=source.name, sha256=source.in_force.fingerprint)
-        match result:
-            case Result.REFUSED:
-                _log_problems(logger, source.in_force)
-            case Result.LOADED:
-                logger.info("reloaded")
-            case Result.UNCHANGED:
-                logger.debug("unchanged")
-
-
-def _log_problems(logger: Logger, now: InForce[Any]) -> None:
+def log_problems(logger: Logger, now: InForce[Any]) -> None:
+    """Log that a change was refused, and every problem of it."""
     problems = now.failure.problems if now.failure else ()
     logger.error("change refused, what was in force stays", problems=len(problems))
     for problem in problems[:MOST_LOGGED]:

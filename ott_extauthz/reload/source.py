@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SHADOW_POLICY = "shadow policy"
     KEY_SET = "key set"
     DECRYPTION_KEYS = "decryption keys"
+    CLIENTS = "clients"
 
 
 class Result(StrEnum):

@@ -20,11 +20,14 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
 from ott_extauthz._proto.ott.issuer.v1.issuer_pb2 import MintRequest, MintResponse, MintStreamResponse, Refusal
-from ott_extauthz.issuer.batch import Batch, BatchDesk, BatchRequest
+from ott_extauthz.issuer.batch import Batch, BatchRequest
 from ott_extauthz.issuer.binding import Binding
 from ott_extauthz.issuer.certificate import PresentedCertificate
+from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.issuer.trail import Door, IssuerTrail
+from ott_extauthz.issuer.trail import Refusal as RefusalRecord
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_peer import presented_from
 
@@ -57,9 +60,10 @@ _Context = grpc.aio.ServicerContext[MintRequest, Any]
 class IssuerService:
     """The ``Issuer`` service; ``leaving`` is set when streams shall end."""
 
-    desk: BatchDesk
+    desks: CurrentDesks
     clock: Clock
     observer: IssuerObserver
+    trail: IssuerTrail
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def mint(self, request: MintRequest, context: _Context) -> MintResponse:
@@ -99,13 +103,14 @@ class IssuerService:
     async def _answer(self, request: MintRequest, context: _Context, seconds: float) -> Batch | OAuthError:
         try:
             async with asyncio.timeout(min(seconds, LONGEST_SECONDS)):
-                answer = await self.desk.answer(_asked(request, context, self.clock.now_ms()))
+                answer = await self.desks().batch.answer(_asked(request, context, self.clock.now_ms()))
         except TimeoutError:
             answer = _TOO_SLOW
         except Exception as error:  # noqa: BLE001 - the last resort; gRPC would show the text to the caller
             self.observer.faulted(type(error).__name__)
             answer = _OUR_FAULT
         if isinstance(answer, OAuthError):
+            self.trail.refused(RefusalRecord(at_ms=self.clock.now_ms(), door=Door.GRPC, error=answer))
             self.observer.refused(answer.client_id, answer.error)
         else:
             self.observer.issued(answer.order.client_id, answer.order.audience, len(answer.tokens))

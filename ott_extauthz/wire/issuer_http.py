@@ -11,11 +11,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ott_extauthz.issuer.answer import answer_of
-from ott_extauthz.issuer.introspection import Introspection
+from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.request import Form, TokenRequest
-from ott_extauthz.issuer.token_endpoint import TokenEndpoint
+from ott_extauthz.issuer.trail import Door, IssuerTrail, Refusal
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import Abilities, IssuerUrls, metadata
@@ -37,19 +37,19 @@ class Issuer:
 
     urls: IssuerUrls
     abilities: Abilities
-    endpoint: TokenEndpoint
-    introspection: Introspection
+    desks: CurrentDesks
     keys: PublishedKeys
     clock: Clock
     observer: IssuerObserver
+    trail: IssuerTrail
     certificates: ClientCertificates
 
     async def token(self, request: web.Request) -> web.Response:
         """Judge one token request and mint, or refuse in the words of RFC 6749 §5.2."""
         asked = await self._asked(request)
-        issued = asked if isinstance(asked, OAuthError) else await self.endpoint.answer(asked)
+        issued = asked if isinstance(asked, OAuthError) else await self.desks().endpoint.answer(asked)
         if isinstance(issued, OAuthError):
-            return self._refused(issued)
+            return self._refused(issued, Door.TOKEN)
         self.observer.issued(issued.order.client_id, issued.order.audience)
         nonce = {} if issued.dpop_nonce is None else {"DPoP-Nonce": issued.dpop_nonce}
         return _json(_present(asdict(answer_of(issued))), headers={**_NEVER_STORED, **nonce})
@@ -57,8 +57,10 @@ class Issuer:
     async def introspect(self, request: web.Request) -> web.Response:
         """Tell a resource server what a token of ours says (RFC 7662)."""
         asked = await self._asked(request)
-        answer = asked if isinstance(asked, OAuthError) else await self.introspection.answer(asked)
-        return self._refused(answer) if isinstance(answer, OAuthError) else _json(answer, headers=_NEVER_STORED)
+        answer = asked if isinstance(asked, OAuthError) else await self.desks().introspection.answer(asked)
+        if isinstance(answer, OAuthError):
+            return self._refused(answer, Door.INTROSPECT)
+        return _json(answer, headers=_NEVER_STORED)
 
     async def metadata(self, _: web.Request) -> web.Response:
         """Describe the server (RFC 8414 §3.2)."""
@@ -79,7 +81,8 @@ class Issuer:
             return _refusal(OAuthError(OAuthErrorCode.INVALID_REQUEST, error.reason, error.status), allow)
         except Exception as error:  # noqa: BLE001 - the last resort; its type is told to the observer
             self.observer.faulted(type(error).__name__)
-            return self._refused(OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500))
+            door = Door.INTROSPECT if request.path.endswith("/introspect") else Door.TOKEN
+            return self._refused(OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500), door)
 
     async def _asked(self, request: web.Request) -> TokenRequest | OAuthError:
         form = await _form(request)
@@ -97,7 +100,8 @@ class Issuer:
             now_ms=self.clock.now_ms(),
         )
 
-    def _refused(self, error: OAuthError) -> web.Response:
+    def _refused(self, error: OAuthError, door: Door) -> web.Response:
+        self.trail.refused(Refusal(at_ms=self.clock.now_ms(), door=door, error=error))
         self.observer.refused(error.client_id, error.error)
         return _refusal(error)
 

@@ -8,7 +8,7 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -53,6 +53,21 @@ class RotatingContext(ssl.SSLContext):
         self._changes = ChangingFiles(files.paths)
         self._on_fault = on_fault
         self._current = _context(files)
+        self._is_outdated = False
+
+    def judge(self, self_signed: tuple[bytes, ...]) -> None:
+        """Try these certificates in place of those listed; nothing changes.  From any thread.
+
+        Raises:
+            TlsFilesError: no context can be made with them.
+        """
+        _context(replace(self._files, self_signed=self_signed))
+
+    def relist(self, self_signed: tuple[bytes, ...]) -> None:
+        """Have new connections know these self-signed certificates and no other.  From any thread."""
+        if self_signed != self._files.self_signed:
+            self._files = replace(self._files, self_signed=self_signed)
+            self._is_outdated = True  # read by the thread of the event loop alone, which makes the context
 
     def wrap_bio(
         self,
@@ -63,14 +78,16 @@ class RotatingContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """Start one connection; this is where both asyncio and uvloop come for it."""
-        if self._changes.have_changed():
+        if self._changes.have_changed() or self._is_outdated:
             self._renew()
         return self._current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def _renew(self) -> None:
+        was_outdated, self._is_outdated = self._is_outdated, False  # first: a listing that comes now is one more turn
         try:
             self._current = _context(self._files)
         except TlsFilesError as error:  # caught between two files of a rotation; the second one's change comes next
+            self._is_outdated |= was_outdated
             self._on_fault(type(error).__name__)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from ott_extauthz.model.reason import REASONS
 from ott_extauthz.observe.audit import MEANINGS
 from ott_extauthz.observe.in_force import show_policies
+from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
 from tests.architecture.documents import OPERATIONS
@@ -32,14 +33,23 @@ def metrics() -> str:
                 name = f"{family.name}_total" if family.type == "counter" else family.name
                 labels = ", ".join(getattr(collector, "_labelnames", getattr(family, "_labelnames", ())))
                 rows.append((f"`{name}`", labels or "none", family.type, family.documentation))
-    return _table(("metric", "labels", "type", "meaning"), rows)
+    return _table(("metric", "labels", "type", "meaning"), list(dict.fromkeys(rows)))  # both servers have some of them
 
 
 def audit() -> str:
     return _table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in MEANINGS.items()])
 
 
-TABLES: Final[dict[str, Callable[[], str]]] = {"reasons": reasons, "metrics": metrics, "audit": audit}
+def issuer_audit() -> str:
+    return _table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in ISSUER_MEANINGS.items()])
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "reasons": reasons,
+    "metrics": metrics,
+    "audit": audit,
+    "issuer audit": issuer_audit,
+}
 
 
 def with_tables(text: str) -> str:

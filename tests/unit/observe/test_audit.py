@@ -52,7 +52,7 @@ async def test_a_full_disk_is_an_error_where_the_audit_is_required(tmp_path: Pat
         audit, metrics, desk = await written(tmp_path / str(required), required=required)
         await desk.ask(desk.facts())
         full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, audit._file)
+        os.dup2(full, audit._file._file)
         os.close(full)
         if required:
             with pytest.raises(AuditError, match="No space left"):
@@ -131,7 +131,7 @@ async def test_a_shadow_line_that_cannot_be_written_is_counted_and_raises_nothin
     audit, metrics, desk = await written(tmp_path, required=True)
     await desk.ask(desk.facts())
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, audit._file)
+    os.dup2(full, audit._file._file)
     os.close(full)
     decision = desk.audit.records[0].decision
     audit.write_shadow(

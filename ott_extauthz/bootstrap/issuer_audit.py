@@ -1,0 +1,26 @@
+"""Where does the issuer write down what it does?  A file of its own in ``audit.path``."""
+
+from ott_extauthz.bootstrap.issuer_inputs import issuer_settings
+from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.observe.issuer_audit import IssuerAuditFile, NoIssuerAudit
+from ott_extauthz.observe.line_file import LineCounts, file_name
+from ott_extauthz.ports import Clock
+from ott_extauthz.settings import Settings
+
+
+def issuer_audit(
+    settings: Settings, *, counts: LineCounts, clock: Clock, source: str
+) -> IssuerAuditFile | NoIssuerAudit:
+    """Return the issuer's audit, its file open.
+
+    Raises:
+        DocumentError: the file cannot be opened.
+    """
+    if settings.audit is None:
+        return NoIssuerAudit()
+    path = settings.audit.path / f"issuer-{file_name(issuer_settings(settings, source).listen)}.jsonl"
+    try:
+        return IssuerAuditFile(path, required=settings.audit.required, counts=counts, clock=clock)
+    except OSError as error:
+        why = f"{path} cannot be opened: {error.strerror or type(error).__name__}"
+        raise DocumentError([Problem(source, 0, 0, "audit.path", why)]) from None
