@@ -5,7 +5,7 @@ The order, each step refusing on its own:
   2. the client: the one whose certificate this is, authenticated as at the token endpoint
   3. the grant: ``client_credentials``, by the very rules of the token endpoint
   4. the binding: the certificate, or the workload's name where the client may have that
-  5. what only narrows: a shorter life, the one request that the tokens are for
+  5. the life, within the grant's longest, and the one request that the tokens are for
   6. the tokens: all of them or none, and written down before they leave
 """
 

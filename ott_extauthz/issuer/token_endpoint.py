@@ -37,7 +37,7 @@ UNWRITTEN: Final = OAuthError(
 class Issued:
     """A token, the order it was minted by, and the nonce for the client's next DPoP proof where it needs a new one."""
 
-    token: str
+    token: str = field(repr=False)
     order: MintOrder
     dpop_nonce: str | None = field(default=None, repr=False)
 
