@@ -14,7 +14,7 @@ from ott_extauthz.model.token import VerifiedToken
 
 def binding_fault(token: VerifiedToken, peer: Peer, *, needs_certificate: bool, needs_workload: bool) -> Reason | None:
     """Return why the token is not this caller's, or None when every binding holds."""
-    if token.confirmation.others:
+    if token.confirmation.others or token.confirmation.jkt is not None:
         return Reason.BINDING_UNSUPPORTED
     bound_to = token.confirmation.x5t_s256
     if bound_to is None and needs_certificate:

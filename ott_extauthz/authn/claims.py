@@ -81,8 +81,11 @@ def _confirmation(claims: dict[str, Any]) -> Confirmation:
     members = claims["cnf"]
     if not isinstance(members, dict) or not members:
         raise ClaimsError("cnf")
-    others = tuple(sorted(name for name in members if name != "x5t#S256"))
-    return Confirmation(_thumbprint(members["x5t#S256"]) if "x5t#S256" in members else None, others)
+    return Confirmation(
+        x5t_s256=_thumbprint(members["x5t#S256"]) if "x5t#S256" in members else None,
+        jkt=_thumbprint(members["jkt"]) if "jkt" in members else None,
+        others=tuple(sorted(members.keys() - {"x5t#S256", "jkt"})),
+    )
 
 
 def _thumbprint(value: Any) -> Thumbprint:  # noqa: ANN401 - JSON

@@ -27,7 +27,7 @@ from ott_extauthz.settings import Attach, AttachIssuer, Issuer, Settings
 from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate, OwnCertificateError, read_certificate
 
 LOOK_SECONDS: Final = 0.1
-_VERIFIED: Final = frozenset({CredentialKind.ONE_TIME_TOKEN, CredentialKind.MANDATE})
+_VERIFIED: Final = frozenset({CredentialKind.ONE_TIME_TOKEN, CredentialKind.MANDATE, CredentialKind.ACCESS_TOKEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def attach_inputs(
 
 def asks_for_tokens(policy: Policy | None) -> bool:
     """Whether some route would verify a token, or nobody knows."""
-    return policy is None or any(route.credential in _VERIFIED for route in policy.table.routes)
+    return policy is None or any(asks.credential in _VERIFIED for route in policy.table.routes for asks in route.parts)
 
 
 def new_tokens(inputs: AttachInputs, issuer: Issuer | None, *, clock: Clock, entropy: Entropy) -> WorkloadTokens:

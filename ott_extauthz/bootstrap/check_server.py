@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ott_extauthz.authn.access_token import AccessTokenVerifier
-from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
 from ott_extauthz.bootstrap.key_sets import following
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
@@ -102,12 +101,7 @@ def build(
         tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     checker = Checker(
         policy=sources.policy.current,
-        verifier=OneTimeTokenVerifier(
-            trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway
-        ),
-        access_tokens=AccessTokenVerifier(
-            trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway
-        ),
+        credentials=credentials_from(settings, sources),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
@@ -119,7 +113,6 @@ def build(
         observer=observer,
         clock=clock,
         entropy=secrets.token_bytes,
-        unseal=sources.unseal,
         region=settings.region,
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),

@@ -3,17 +3,27 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ott_extauthz.check.challenge import challenge_for
+from ott_extauthz.check.challenge import challenges_for
 from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.routes import Asks, Route
 from ott_extauthz.policy.target import CanonicalTarget
 
 RETRY_AFTER_SECONDS = 1
 """Faults of the store pass in about a second, and so does a fence; a client that waits and mints anew gets through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaves:
+    """How a request leaves us: which headers go, stay although they would, or change, and what the client is told."""
+
+    headers_to_remove: tuple[str, ...] = ()
+    headers_to_keep: tuple[str, ...] = ()
+    headers_to_set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    response_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Step(StrEnum):
@@ -41,7 +51,20 @@ class Attempt:
     target: CanonicalTarget | None = None
     route: Route | None = None
     credential_presented: bool = False
+    asks: Asks | None = None
     token: VerifiedToken | None = field(default=None, repr=False)
+    answers: dict[bytes, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def found_route(self) -> Route:
+        """The route, which every step after the first has."""
+        assert self.route is not None  # noqa: S101 - the first step found it
+        return self.route
+
+    def saw(self, token: VerifiedToken) -> None:
+        """Take note of who calls: the first that was verified, where there are several."""
+        if self.token is None:
+            self.token = token
 
     @property
     def policy_revision(self) -> str:
@@ -59,7 +82,9 @@ class Attempt:
             route=self.route.name if self.route else None,
             token=self.token,
             token_state=self._state(rejection) if self.credential_presented else None,
-            challenge=challenge_for(reason, self.route),
+            challenges=challenges_for(reason, self.route, self.asks),
+            dpop_nonce=rejection.dpop_nonce,
+            own_status=rejection.status,
             retry_after_seconds=_seconds(rejection.retry_after_ms) or (RETRY_AFTER_SECONDS if may_retry else None),
             first=rejection.first,
             detail=rejection.detail,
@@ -85,22 +110,17 @@ class Attempt:
             attached=attached,
         )
 
-    def allow(
-        self,
-        route: Route,
-        spent: SpentToken | None,
-        headers_to_remove: tuple[str, ...],
-        header_to_keep: str | None = None,
-        would_be: Decision | None = None,
-    ) -> Allow:
+    def allow(self, route: Route, spent: SpentToken | None, leaves: Leaves, would_be: Decision | None = None) -> Allow:
         """Let the request on."""
         return Allow(
             decision_id=self.decision_id,
             route=route.name,
             policy_revision=self.policy_revision,
             spent=spent,
-            headers_to_remove=headers_to_remove,
-            header_to_keep=header_to_keep,
+            headers_to_remove=leaves.headers_to_remove,
+            headers_to_keep=leaves.headers_to_keep,
+            headers_to_set=leaves.headers_to_set,
+            response_headers=leaves.response_headers,
             would_be=would_be,
         )
 

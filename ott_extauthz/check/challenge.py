@@ -1,22 +1,35 @@
-"""Which challenge goes with a refusal (RFC 6750 §3, RFC 9470 §3)?"""
+"""Which challenges go with a refusal (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3)?
+
+Where a route takes one of several credentials, and none came, each of them is a way to come again.
+"""
 
 from typing import Final
 
 from ott_extauthz.model.challenge import Challenge
 from ott_extauthz.model.reason import REASONS, Reason
-from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 
 OWN_SCHEME: Final = "OTT"
 """The authentication scheme of a one-time token that comes in a header of its own (no registered scheme fits)."""
 
+_SCHEMES: Final = {
+    CredentialKind.API_KEY: "ApiKey",
+    CredentialKind.SIGNED_REQUEST: "Signature",
+    CredentialKind.CERTIFICATE: "MutualTLS",
+}
 _UNAUTHORIZED: Final = 401
 
 
-def challenge_for(reason: Reason, route: Route | None) -> Challenge | None:
-    """Return what ``WWW-Authenticate`` should say, or None where a challenge would not help."""
+def challenges_for(reason: Reason, route: Route | None, asks: Asks | None) -> tuple[Challenge, ...]:
+    """Return what ``WWW-Authenticate`` should say; nothing where a challenge would not help."""
     if route is None:
-        return None
-    scheme, realm = route.scheme or OWN_SCHEME, route.audience
+        return ()
+    found = [_challenge(reason, route, each) for each in ((asks,) if asks else route.parts)]
+    return tuple(dict.fromkeys(challenge for challenge in found if challenge is not None))
+
+
+def _challenge(reason: Reason, route: Route, asks: Asks) -> Challenge | None:
+    scheme, realm = scheme_of(asks), route.audience or route.name
     if reason is Reason.CREDENTIAL_MISSING:
         return Challenge(scheme, realm)  # no error code when nothing was presented (RFC 6750 §3.1)
     if reason is Reason.CREDENTIAL_DUPLICATED:
@@ -29,3 +42,10 @@ def challenge_for(reason: Reason, route: Route | None) -> Challenge | None:
     if REASONS[reason].status == _UNAUTHORIZED:
         return Challenge(scheme, realm, "invalid_token")
     return None
+
+
+def scheme_of(asks: Asks) -> str:
+    """Return the authentication scheme of a credential."""
+    if asks.cookie is not None:
+        return "Bearer"  # a cookie is no scheme; the same token would be taken in the header
+    return asks.scheme or _SCHEMES.get(asks.credential, OWN_SCHEME)

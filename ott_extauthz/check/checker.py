@@ -1,9 +1,10 @@
 """What do we answer to one request?  The steps, in the order that keeps tokens safe.
 
   1. route        canonical method, host and path, then headers, select a route; none is a refusal
-  2. credential   exactly one, from where the route says
-  3. verify       opened if it is sealed; type, signature, issuer, audience, times; of a mandate, that it is one
-  4. bind         the caller's certificate, the caller's workload identity
+  2. credential   exactly what the route asks for, from where it says (:mod:`ott_extauthz.check.credentials`)
+  3. verify       opened if it is sealed; type, signature, issuer, audience, times; what must be looked up is, and then
+                  the steps are gone through again
+  4. bind         the caller's certificate, the caller's workload identity, the key that the caller has
   5. authorize    clients, roles, scopes, age of the login, the request a token is for, constraints, conditions
   6. spend        last and atomically: a call refused at 1-5 keeps its token, a forged copy never burns a good one;
                   a mandate is not spent, but what its use costs is taken here
@@ -19,17 +20,15 @@ shadow goes as far as step 5 and lets the request on whatever they say; a second
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, repeat
 
-from ott_extauthz.authn.access_token import AccessTokenVerifier
-from ott_extauthz.authn.binding import binding_fault
-from ott_extauthz.authn.extract import presented_in
-from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
-from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.attaching import Attaching, Leaving, leaving_from
-from ott_extauthz.check.attempt import Attempt, Step
-from ott_extauthz.check.shadow import SecondPolicy, in_shadow, let_on
+from ott_extauthz.check.attempt import Attempt, Leaves, Step
+from ott_extauthz.check.credentials.combining import Credentials, Proven
+from ott_extauthz.check.credentials.credential import LookUp
+from ott_extauthz.check.shadow import Outcome, SecondPolicy, in_shadow, let_on
 from ott_extauthz.check.single_use import SingleUse
-from ott_extauthz.check.spending import Ready, spending
+from ott_extauthz.check.spending import Ready, spendings
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
@@ -37,10 +36,13 @@ from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.requirements import authorized
-from ott_extauthz.policy.routes import BoundTo, CredentialKind, Route
+from ott_extauthz.policy.requirements import authorized, narrowed
+from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
-from ott_extauthz.ports import AsnLookup, AuditError, AuditTrail, CheckObserver, CheckRecord, Clock, Entropy
+from ott_extauthz.ports import AsnLookup, AuditError, AuditTrail, Charge, CheckObserver, CheckRecord, Clock, Entropy
+
+LOOK_UP_RESERVE_SECONDS = 0.02
+"""Kept back from the deadline when somebody else is asked, so that what follows, or a refusal, still reaches Envoy."""
 
 ROUTE_EXTENSION = "ott.route"
 """The key of Envoy's per-route ``context_extensions`` that names a route of the policy; the match is still checked."""
@@ -53,14 +55,12 @@ class Checker:
     """Judges requests.  ``policy`` is asked once per Check, so that one decision never mixes two revisions."""
 
     policy: Callable[[], Policy]
-    verifier: OneTimeTokenVerifier
-    access_tokens: AccessTokenVerifier
+    credentials: Credentials
     single_use: SingleUse
     audit: AuditTrail
     observer: CheckObserver
     clock: Clock
     entropy: Entropy
-    unseal: Unseal = unsealed_without_keys
     region: str | None = None
     asn_of: AsnLookup | None = None
     second: SecondPolicy | None = None
@@ -91,6 +91,9 @@ class Checker:
     async def decide(self, facts: Facts | Malformed, attempt: Attempt, deadline: float) -> Decision:
         """Go through the steps, telling nobody; what ``attempt`` found out stays readable, however it ends."""
         ready = self._authorized_or_fault(facts, attempt)
+        while isinstance(ready, LookUp):
+            await self._look_up(ready, attempt, deadline)
+            ready = self._authorized_or_fault(facts, attempt)
         if in_shadow(facts, attempt.route):
             return let_on(facts, attempt, ready)
         if isinstance(ready, Decision):
@@ -98,13 +101,18 @@ class Checker:
         if isinstance(ready, Leaving):
             return await self._sent_off(ready, attempt, deadline)
         attempt.step = Step.SPEND
-        attempt_to_spend = spending(ready, attempt.decision_id, self.entropy)
-        spent = await self.single_use.spend(attempt_to_spend, now_ms=attempt.now_ms, deadline=deadline)
+        attempts = spendings(ready, attempt.decision_id, self.entropy)
+        spent = await self.single_use.spend_all(ready.once, attempts, now_ms=attempt.now_ms, deadline=deadline)
         if isinstance(spent, Rejection):
             return attempt.deny(spent)
         attempt.step = Step.ALLOW
-        kept = ready.header if ready.route.keeps_credential else None
-        return attempt.allow(ready.route, spent, (ready.header, *spoofed(ready.facts)), kept)
+        return attempt.allow(ready.route, spent, _leaves(ready))
+
+    async def _look_up(self, question: LookUp, attempt: Attempt, deadline: float) -> None:
+        if question.key in attempt.answers:
+            raise RuntimeError("a credential asks for what it was told already")
+        left = deadline - self.clock.monotonic() - LOOK_UP_RESERVE_SECONDS
+        attempt.answers[question.key] = await question.ask(max(left, 0.0))
 
     async def _sent_off(self, leaving: Leaving, attempt: Attempt, deadline: float) -> Decision:
         if self.attaching is None:
@@ -115,7 +123,7 @@ class Checker:
         attempt.step = Step.ALLOW
         return attempt.let_leave(leaving.route, attached, spoofed(leaving.facts))
 
-    def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready | Leaving:
+    def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Outcome:
         try:
             return self._authorized(facts, attempt)
         except Exception as error:
@@ -124,7 +132,7 @@ class Checker:
             self.observer.faulted(type(error).__name__)
             return attempt.deny_for_fault(Reason.INTERNAL_ERROR)
 
-    def _authorized(self, facts: Facts | Malformed, attempt: Attempt) -> Decision | Ready | Leaving:
+    def _authorized(self, facts: Facts | Malformed, attempt: Attempt) -> Outcome:
         """Go as far as one can without changing anything: steps 1 to 5."""
         if isinstance(facts, Malformed):
             return attempt.deny(Rejection(facts.reason))
@@ -135,38 +143,32 @@ class Checker:
         attempt.route = route
         if route.credential is CredentialKind.PUBLIC:
             attempt.step = Step.ALLOW
-            return attempt.allow(route, None, spoofed(facts))
+            return attempt.allow(route, None, Leaves(headers_to_remove=spoofed(facts)))
         if route.credential is CredentialKind.ATTACHED:
             attempt.step = Step.ATTACH
             outcome = leaving_from(route, self._outgoing(facts, attempt))
             return attempt.deny(outcome) if isinstance(outcome, Rejection) else outcome
-        attempt.step = Step.CREDENTIAL
-        presented = presented_in(facts.headers, header=route.header, scheme=route.scheme)
-        if isinstance(presented, Rejection):
-            return attempt.deny(presented)
-        attempt.credential_presented = True
-        attempt.step = Step.VERIFY
-        token = self._verified(route, presented.text, attempt.now_ms)
-        if isinstance(token, Rejection):
-            return attempt.deny(token)
-        attempt.token = token
-        attempt.step = Step.BIND
-        fault = _unbound(route, token, facts)
-        if fault is not None:
-            return attempt.deny(Rejection(fault))
+        proven = self.credentials.proven(route, facts, attempt)
+        if isinstance(proven, Rejection):
+            return attempt.deny(proven)
+        if isinstance(proven, LookUp):
+            return proven
         attempt.step = Step.AUTHORIZE
-        charges = authorized(route, self._asked(facts, attempt, token))
+        charges = self._charges(route, facts, attempt, proven)
         if isinstance(charges, Rejection):
             return attempt.deny(charges)
-        return Ready(facts=facts, route=route, token=token, header=presented.header, charges=charges)
+        return Ready(facts=facts, route=route, proven=proven, charges=charges)
 
-    def _verified(self, route: Route, sealed: str, now_ms: int) -> VerifiedToken | Rejection:
-        text = self.unseal(sealed, route.encrypted)
-        if isinstance(text, Rejection):
-            return text
-        is_mandate = route.credential is CredentialKind.MANDATE
-        verify = self.access_tokens.verify_mandate if is_mandate else self.verifier.verify
-        return verify(text, audience=route.audience, now_ms=now_ms)
+    def _charges(
+        self, route: Route, facts: Facts, attempt: Attempt, proven: Proven
+    ) -> tuple[tuple[Charge, ...], ...] | Rejection:
+        charges: list[tuple[Charge, ...]] = []
+        for judge, verified in zip(chain([authorized], repeat(narrowed)), proven, strict=False):
+            found = judge(route, self._asked(facts, attempt, verified.token))
+            if isinstance(found, Rejection):
+                return found
+            charges.append(found)
+        return tuple(charges)
 
     def _outgoing(self, facts: Facts, attempt: Attempt) -> Outgoing:
         assert attempt.target is not None  # noqa: S101 - a route was found for it
@@ -211,12 +213,15 @@ class Checker:
         return record.decision
 
 
-def _unbound(route: Route, token: VerifiedToken, facts: Facts) -> Reason | None:
-    return binding_fault(
-        token,
-        facts.peer,
-        needs_certificate=BoundTo.CERTIFICATE in route.bound_to,
-        needs_workload=BoundTo.WORKLOAD in route.bound_to,
+def _leaves(ready: Ready) -> Leaves:
+    """Return how an authorized request goes on: without the credentials that it came with."""
+    carriers = [header for verified in ready.proven for header in verified.carriers]
+    kept = tuple(asks.header for asks in ready.route.parts if asks.keeps_credential)
+    return Leaves(
+        headers_to_remove=(*carriers, *spoofed(ready.facts)),
+        headers_to_keep=kept,
+        headers_to_set=tuple(each for verified in ready.proven for each in verified.headers_to_set),
+        response_headers=tuple(each for verified in ready.proven for each in verified.response_headers),
     )
 
 

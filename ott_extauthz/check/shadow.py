@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.check.attaching import Leaving
-from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.attempt import Attempt, Leaves
+from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import AuditTrail, CheckObserver, ShadowRecord
@@ -28,7 +30,10 @@ MODE_EXTENSION: Final = "ott.mode"
 MOST_WAITING: Final = 1000
 """Second opinions that may wait at a time; in an overload they are left out, and counted, before any answer suffers."""
 
-Authorize = Callable[[Facts | Malformed, Attempt], Decision | Ready | Leaving]
+Outcome = Decision | Ready | Leaving | LookUp
+"""How far a request comes without changing anything."""
+
+Authorize = Callable[[Facts | Malformed, Attempt], Outcome]
 """Steps 1 to 5, which change nothing."""
 
 Later = Callable[[Callable[[], None]], None]
@@ -42,18 +47,22 @@ def in_shadow(facts: Facts | Malformed, route: Route | None) -> bool:
     return facts.context_extensions.get(MODE_EXTENSION, "shadow") == "shadow"
 
 
-def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Decision | Ready | Leaving) -> Allow:
+def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Outcome) -> Allow:
     """Let a request on over a route in shadow, with what the route would have said."""
     route = attempt.route
     assert route is not None  # noqa: S101 - only a route can be in shadow
     assert isinstance(facts, Facts)  # noqa: S101 - it was routed
-    kept = route.header if route.keeps_credential else None
-    return attempt.allow(route, None, (route.header, *spoofed(facts)), kept, _would_be(attempt, outcome))
+    headers = [asks for asks in route.parts if asks.header]
+    kept = tuple(asks.header for asks in headers if asks.keeps_credential)
+    leaves = Leaves(headers_to_remove=(*(asks.header for asks in headers), *spoofed(facts)), headers_to_keep=kept)
+    return attempt.allow(route, None, leaves, _would_be(attempt, outcome))
 
 
-def _would_be(attempt: Attempt, outcome: Decision | Ready | Leaving) -> Decision:
+def _would_be(attempt: Attempt, outcome: Outcome) -> Decision:
     """A request that only the used-list, or the source of tokens, could still have refused counts as an allow."""
-    return outcome if isinstance(outcome, Decision) else attempt.allow(outcome.route, None, ())
+    if isinstance(outcome, LookUp):  # a second opinion asks nobody: what the first one did not need is not known
+        return attempt.deny(Rejection(Reason.INTROSPECTION_UNAVAILABLE, detail="not asked for a second opinion"))
+    return outcome if isinstance(outcome, Decision) else attempt.allow(outcome.route, None, Leaves())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,13 @@ bounds did not foresee.
 
 A mandate comes many times, and is never marked as used.  What a use of it charges (rates, budgets) is taken by a use
 of its own, whose key this attempt alone has and which is forgotten soon; a use that charges nothing asks no store.
+
+What may come once beside a token (a proof, a nonce, an event) is a use like that of a token, under a key of its own.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ott_extauthz.check.latency import RecentLatency
@@ -17,6 +20,7 @@ from ott_extauthz.check.seen import Seen, SeenTokens
 from ott_extauthz.check.spending import Spending
 from ott_extauthz.model.decision import SpentToken
 from ott_extauthz.model.framing import framed
+from ott_extauthz.model.once import Once, OnceKind
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.replay import FirstSpender, first_spender
@@ -45,6 +49,12 @@ _REFUSALS: Final = {
     SpendOutcome.BUDGET_EXHAUSTED: Rejection(Reason.BUDGET_EXHAUSTED),
 }
 
+_REPEATED: Final = {
+    OnceKind.PROOF: Reason.DPOP_PROOF_REPLAYED,
+    OnceKind.NONCE: Reason.SIGNATURE_REPLAYED,
+    OnceKind.EVENT: Reason.EVENT_REPEATED,
+}
+
 _TURNED_AWAY: Final = frozenset({UsedListFault.CIRCUIT_OPEN, UsedListFault.OVERLOADED, UsedListFault.CLOSED})
 """Faults of spends that were not begun: thousands of them at no time at all would hide the slow ones of an outage."""
 
@@ -65,13 +75,58 @@ class SingleUse:
     seen: SeenTokens = field(default_factory=SeenTokens)
     latency: RecentLatency = field(default_factory=RecentLatency)
 
+    async def spend_all(
+        self, once: Sequence[Once], spendings: Sequence[Spending], *, now_ms: int, deadline: float
+    ) -> SpentToken | Rejection:
+        """Spend everything that this Check is about, or say what refuses; the last of ``spendings`` is the caller's.
+
+        What is easily made anew comes first (proofs, nonces), an event last: once it is marked it is delivered, or
+        lost.  What was spent before a refusal stays spent.
+        """
+        own = spendings[-1]
+        for each in once:
+            if each.kind is not OnceKind.EVENT:
+                refused = await self._take(each, own, now_ms, deadline)
+                if refused is not None:
+                    return refused
+        for spending in spendings:
+            spent = await self.spend(spending, now_ms=now_ms, deadline=deadline)
+            if isinstance(spent, Rejection):
+                return spent
+        for each in once:
+            if each.kind is OnceKind.EVENT:
+                refused = await self._take(each, own, now_ms, deadline)
+                if refused is not None:
+                    return refused
+        return self._in_time(own, self.clock.monotonic(), deadline)
+
     async def spend(self, spending: Spending, *, now_ms: int, deadline: float) -> SpentToken | Rejection:
-        """Spend once; ``deadline`` is an instant of the monotonic clock, in seconds."""
+        """Spend one token once; ``deadline`` is an instant of the monotonic clock, in seconds."""
         is_once = spending.token.is_for_one_use
         if not is_once and not spending.charges:
             return self._in_time(spending, self.clock.monotonic(), deadline)
         use = self._use(spending, now_ms) if is_once else self._use_of_a_mandate(spending, now_ms)
-        known = self.seen.replayed_by(use.key, use.nonce, now_ms)
+        refused = await self._mark(use, deadline, is_once=is_once)
+        return refused or self._in_time(spending, self.clock.monotonic(), deadline)
+
+    async def _take(self, once: Once, spending: Spending, now_ms: int, deadline: float) -> Rejection | None:
+        """Mark a value that may not come again; None where this was its first time."""
+        use = Use(
+            key=once.key,
+            nonce=spending.nonce,
+            issued_at_ms=once.acceptable_from_ms,
+            keep_until_ms=once.acceptable_until_ms + self.max_skew_ms + MARGIN_MS,
+            now_ms=now_ms,
+            witness=spending.witness,
+        )
+        refused = await self._mark(use, deadline, is_once=True)
+        if refused is None or refused.reason is not Reason.TOKEN_REPLAYED:
+            return refused
+        return replace(refused, reason=_REPEATED[once.kind], status=once.repeat_status)
+
+    async def _mark(self, use: Use, deadline: float, *, is_once: bool) -> Rejection | None:
+        """Mark one use; None where it counts."""
+        known = self.seen.replayed_by(use.key, use.nonce, use.now_ms)
         if known is not None:
             return _replayed(known.first)
         started = self.clock.monotonic()
@@ -95,8 +150,8 @@ class SingleUse:
         if not is_taken:
             return self._refused(spend, use)
         if is_once:
-            self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(now_ms, use.witness)))
-        return self._in_time(spending, ended, deadline)
+            self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(use.now_ms, use.witness)))
+        return None
 
     def _in_time(self, spending: Spending, ended: float, deadline: float) -> SpentToken | Rejection:
         # Envoy has given up by now, or is about to: an answer that comes too late must not be an allow (authorino#649).

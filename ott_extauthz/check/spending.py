@@ -17,8 +17,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.check.credentials.credential import Verified
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.framing import framed
+from ott_extauthz.model.once import Once
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import witness_of
 from ott_extauthz.model.token import VerifiedToken
@@ -30,18 +32,27 @@ NONCE_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A request that nothing refuses but, perhaps, the used-list; ``header`` is its credential's."""
+    """A request that nothing refuses but, perhaps, the used-list: the caller first, then what came beside it."""
 
     facts: Facts
     route: Route
-    token: VerifiedToken
-    header: str
-    charges: tuple[Charge, ...]
+    proven: tuple[Verified, ...]
+    charges: tuple[tuple[Charge, ...], ...]
+
+    @property
+    def token(self) -> VerifiedToken:
+        """The caller's."""
+        return self.proven[0].token
+
+    @property
+    def once(self) -> list[Once]:
+        """Everything that may not come again but the tokens."""
+        return [once for verified in self.proven for once in verified.once]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """One attempt to spend one verified token."""
+    """One attempt to spend one verified token, or one of the values that may come once."""
 
     token: VerifiedToken
     nonce: bytes = field(repr=False)
@@ -49,13 +60,21 @@ class Spending:
     charges: tuple[Charge, ...] = ()
 
 
-def spending(ready: Ready, decision_id: str, entropy: Entropy) -> Spending:
-    """Return the attempt that this Check is."""
-    token, facts, route = ready.token, ready.facts, ready.route
+def spendings(ready: Ready, decision_id: str, entropy: Entropy) -> list[Spending]:
+    """Return the attempts that this Check is, one for each token; the caller's comes last."""
+    facts, route = ready.facts, ready.route
     certificate = facts.peer.certificate
     witness = witness_of(decision_id, route.name, None if isinstance(certificate, Reason) else certificate)
-    nonce = _of_the_request(token, facts) if route.reservation and _has_a_name(facts) else entropy(NONCE_BYTES)
-    return Spending(token=token, nonce=nonce, witness=witness, charges=ready.charges)
+    is_named = route.reservation and _has_a_name(facts)
+    return [
+        Spending(
+            token=verified.token,
+            nonce=_of_the_request(verified.token, facts) if is_named else entropy(NONCE_BYTES),
+            witness=witness,
+            charges=charges,
+        )
+        for verified, charges in zip(reversed(ready.proven), reversed(ready.charges), strict=True)
+    ]
 
 
 def _has_a_name(facts: Facts) -> bool:

@@ -12,11 +12,15 @@ class Challenge:
     error: str | None = None
     scope: str | None = None
     max_age_seconds: int | None = None
+    algs: str | None = None
+    error_description: str | None = None
 
     def __str__(self) -> str:
         parameters: list[tuple[str, str | None]] = [
             ("realm", self.realm),
             ("error", self.error),
+            ("error_description", self.error_description),
+            ("algs", self.algs),
             ("scope", self.scope),
             ("max_age", None if self.max_age_seconds is None else str(self.max_age_seconds)),
         ]

@@ -44,7 +44,9 @@ class AttachedToken:
 class Allow:
     """The request may go on.  ``spent`` is None only on a public or attaching route, or where nothing is enforced.
 
-    ``header_to_keep`` is the spent credential's, where the route leaves it to a second filter; it wins over removal.
+    ``headers_to_keep`` are the spent credential's, where the route leaves it to a second filter; they win over removal.
+    ``headers_to_set`` replace what the client sent (a cookie header without the spent one), ``response_headers`` go
+    back to the client with the upstream's answer.
     ``attached`` is the token that an attaching route puts on the request; nobody's identity goes with it.
     ``would_be`` is what a route in shadow would have answered; the request goes on whatever it says, and
     nobody's identity goes with it, for nothing was spent.
@@ -55,14 +57,19 @@ class Allow:
     policy_revision: str
     spent: SpentToken | None
     headers_to_remove: tuple[str, ...] = ()
-    header_to_keep: str | None = None
+    headers_to_keep: tuple[str, ...] = ()
+    headers_to_set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    response_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     attached: AttachedToken | None = None
     would_be: "Decision | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
-    """The request stops here, and why.  ``token_state`` is None where no token took part."""
+    """The request stops here, and why.  ``token_state`` is None where no token took part.
+
+    ``status`` is the HTTP status of the answer: its reason's, unless the route has another for it.
+    """
 
     decision_id: str
     reason: Reason
@@ -70,7 +77,9 @@ class Deny:
     route: str | None = None
     token: VerifiedToken | None = None
     token_state: TokenState | None = None
-    challenge: Challenge | None = None
+    challenges: tuple[Challenge, ...] = ()
+    dpop_nonce: str | None = field(default=None, repr=False)
+    own_status: int | None = None
     retry_after_seconds: int | None = None
     first: FirstSpender | None = None
     detail: str | None = None
@@ -79,6 +88,16 @@ class Deny:
     def meaning(self) -> Meaning:
         """The reason's family, status and text."""
         return REASONS[self.reason]
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The first of the challenges."""
+        return self.challenges[0] if self.challenges else None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that the client sees."""
+        return self.own_status or self.meaning.status
 
 
 Decision = Allow | Deny

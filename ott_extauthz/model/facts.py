@@ -1,8 +1,8 @@
 """What did Envoy tell us?  One CheckRequest as plain values, or the reason why it is not one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NewType
+from dataclasses import dataclass, field
+from typing import Any, NewType
 
 from ott_extauthz.model.body import NO_BODY, Body
 from ott_extauthz.model.reason import Reason
@@ -25,12 +25,14 @@ class Peer:
 
     ``certificate`` is a thumbprint under the configured trust rule, or the reason why there is none; a fault of any
     kind is never a certificate.  ``principal`` is what Envoy verified: the first URI SAN, else DNS, else subject.
+    ``der`` is the certificate itself, where it came whole.
     """
 
     address: str
     port: int
     principal: str
     certificate: Thumbprint | Reason
+    der: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class Facts:
     """One HTTP request as Envoy describes it; nothing here has been judged yet.
 
     ``stream_id`` (Envoy's own, not x-request-id) and ``started_at_us`` name the request together with the peer's
-    address and port; no client controls them.
+    address and port; no client controls them.  ``metadata`` is what filters of Envoy's own left for us, by namespace;
+    no header ever gets there by itself.
     """
 
     method: str
@@ -51,6 +54,7 @@ class Facts:
     started_at_us: int
     context_extensions: Mapping[str, str]
     body: Body = NO_BODY
+    metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def is_grpc(self) -> bool:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     CREDENTIAL_MISSING = "credential_missing"
     CREDENTIAL_DUPLICATED = "credential_duplicated"
     CREDENTIAL_SCHEME_REFUSED = "credential_scheme_refused"
+    CREDENTIALS_DISAGREE = "credentials_disagree"
     # verify
     TOKEN_TOO_LARGE = "token_too_large"
     TOKEN_MALFORMED = "token_malformed"
@@ -61,6 +62,19 @@ class Reason(StrEnum):
     TOKEN_ENCRYPTION_REFUSED = "token_encryption_refused"
     TOKEN_ENCRYPTION_KEY_UNKNOWN = "token_encryption_key_unknown"
     TOKEN_DECRYPTION_FAILED = "token_decryption_failed"
+    TOKEN_INACTIVE = "token_inactive"
+    INTROSPECTION_UNAVAILABLE = "introspection_unavailable"
+    VERIFIED_PAYLOAD_MISSING = "verified_payload_missing"
+    SIGNATURE_MALFORMED = "signature_malformed"
+    SIGNATURE_KEY_UNKNOWN = "signature_key_unknown"
+    SIGNATURE_INCOMPLETE = "signature_incomplete"
+    SIGNATURE_TIME_REFUSED = "signature_time_refused"
+    SIGNATURE_INVALID = "signature_invalid"
+    CONTENT_DIGEST_MISMATCH = "content_digest_mismatch"
+    EVENT_UNNAMED = "event_unnamed"
+    API_KEY_MALFORMED = "api_key_malformed"
+    API_KEY_UNKNOWN = "api_key_unknown"
+    API_KEY_EXPIRED = "api_key_expired"
     # bind
     TOKEN_UNBOUND = "token_unbound"
     BINDING_UNSUPPORTED = "binding_unsupported"
@@ -71,6 +85,12 @@ class Reason(StrEnum):
     CERTIFICATE_CONFLICT = "certificate_conflict"
     CERTIFICATE_MISMATCH = "certificate_mismatch"
     WORKLOAD_MISMATCH = "workload_mismatch"
+    CERTIFICATE_DENIED = "certificate_denied"
+    TRUST_DOMAIN_UNPROVEN = "trust_domain_unproven"
+    DPOP_PROOF_MISSING = "dpop_proof_missing"
+    DPOP_PROOF_INVALID = "dpop_proof_invalid"
+    DPOP_NONCE_REQUIRED = "dpop_nonce_required"
+    DPOP_KEY_MISMATCH = "dpop_key_mismatch"
     # authorize
     CLIENT_DENIED = "client_denied"
     MAY_CALL_DENIED = "may_call_denied"
@@ -95,6 +115,9 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     BUDGET_EXHAUSTED = "budget_exhausted"
     TOKEN_REPLAYED = "token_replayed"
+    DPOP_PROOF_REPLAYED = "dpop_proof_replayed"
+    SIGNATURE_REPLAYED = "signature_replayed"
+    EVENT_REPEATED = "event_repeated"
     STORE_EPOCH = "store_epoch"
     STORE_CLOCK = "store_clock"
     STORE_NOT_PRIMARY = "store_not_primary"
@@ -357,5 +380,76 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             _C.UNAVAILABLE, 503, "The decision could not be written to the audit, and the audit is required."
         ),
         Reason.INTERNAL_ERROR: Meaning(_C.UNAVAILABLE, 503, "A fault of ours; counted and logged by type."),
+        Reason.CREDENTIALS_DISAGREE: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The route asks for several credentials (`all_of`), and they name two clients."
+        ),
+        Reason.TOKEN_INACTIVE: Meaning(
+            _C.AUTH_FAILED, 401, "The token's issuer was asked (RFC 7662) and says that it is not active."
+        ),
+        Reason.INTROSPECTION_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "The token's issuer had to be asked (RFC 7662) and gave no usable answer in time."
+        ),
+        Reason.VERIFIED_PAYLOAD_MISSING: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The route has `verified_by: envoy`, and Envoy's `jwt_authn` left no verified payload of a trusted issuer.",
+        ),
+        Reason.SIGNATURE_MALFORMED: Meaning(
+            _C.AUTH_FAILED, 401, "The headers that sign the request are missing in part, or break their grammar."
+        ),
+        Reason.SIGNATURE_KEY_UNKNOWN: Meaning(
+            _C.AUTH_FAILED, 401, "No partner that the route takes has a key for this signature."
+        ),
+        Reason.SIGNATURE_INCOMPLETE: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The signature leaves out a component or a parameter that the route asks for.",
+        ),
+        Reason.SIGNATURE_TIME_REFUSED: Meaning(
+            _C.TOKEN_EXPIRED, 401, "The signed instant lies outside the route's window; sign anew."
+        ),
+        Reason.SIGNATURE_INVALID: Meaning(
+            _C.AUTH_FAILED, 401, "The request's signature does not verify under any key of the partner."
+        ),
+        Reason.CONTENT_DIGEST_MISMATCH: Meaning(
+            _C.MALFORMED_REQUEST, 400, "`Content-Digest` is not that of the body, or has no algorithm that we take."
+        ),
+        Reason.EVENT_UNNAMED: Meaning(
+            _C.MALFORMED_REQUEST, 400, "The route delivers each event once, and this request does not name its event."
+        ),
+        Reason.API_KEY_MALFORMED: Meaning(
+            _C.AUTH_FAILED, 401, "Not an API key of ours: another form, or its checksum does not fit."
+        ),
+        Reason.API_KEY_UNKNOWN: Meaning(
+            _C.AUTH_FAILED, 401, "No such API key, or its secret is another; which of the two is not told."
+        ),
+        Reason.API_KEY_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "The API key's time has ended."),
+        Reason.CERTIFICATE_DENIED: Meaning(
+            _C.CONSTRAINT_DENIED, 403, "The caller's certificate is none of those that the route lets in."
+        ),
+        Reason.TRUST_DOMAIN_UNPROVEN: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The caller's SPIFFE ID is of a trust domain whose own authorities did not sign its certificate.",
+        ),
+        Reason.DPOP_PROOF_MISSING: Meaning(
+            _C.AUTH_FAILED, 401, "The token is bound to a key, and there is no `DPoP` header that proves it."
+        ),
+        Reason.DPOP_PROOF_INVALID: Meaning(
+            _C.AUTH_FAILED, 401, "The DPoP proof does not hold for this request and token (RFC 9449 §4.3)."
+        ),
+        Reason.DPOP_NONCE_REQUIRED: Meaning(
+            _C.AUTH_FAILED, 401, "The DPoP proof lacks a fresh nonce of ours; `DPoP-Nonce` brings one."
+        ),
+        Reason.DPOP_KEY_MISMATCH: Meaning(
+            _C.AUTH_FAILED, 401, "The DPoP proof is of another key than the one the token is bound to: a stolen token."
+        ),
+        Reason.DPOP_PROOF_REPLAYED: Meaning(_C.TOKEN_REPLAYED, 401, "The DPoP proof was used before."),
+        Reason.SIGNATURE_REPLAYED: Meaning(_C.TOKEN_REPLAYED, 401, "The signed request was used before."),
+        Reason.EVENT_REPEATED: Meaning(
+            _C.TOKEN_REPLAYED,
+            409,
+            "The event was delivered before; answered 409, or 200 where the route says so, and not delivered again.",
+        ),
     }
 )

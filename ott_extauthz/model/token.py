@@ -13,11 +13,17 @@ from ott_extauthz.model.mandate import Constraints, RequestBinding
 
 
 class TokenKind(StrEnum):
-    """``typ`` of a token's JOSE header (RFC 8725 §3.11): explicit types keep kinds of tokens apart."""
+    """``typ`` of a token's JOSE header (RFC 8725 §3.11): explicit types keep kinds of tokens apart.
+
+    Below them, what stands in the place of a token where a caller proves itself in another way; no header names these.
+    """
 
     ONE_TIME = "ott+jwt"
     ACCESS = "at+jwt"  # RFC 9068: access tokens, and mandates, which are access tokens narrowed by their details
     TRANSACTION = "txntoken+jwt"  # draft-ietf-oauth-transaction-tokens
+    API_KEY = "api-key"
+    SIGNED_REQUEST = "signed-request"
+    CERTIFICATE = "certificate"
 
 
 TOKEN_TYPE: Final = TokenKind.ONE_TIME
@@ -60,6 +66,7 @@ class Confirmation:
     """The ``cnf`` claim (RFC 7800): every member present must be proven."""
 
     x5t_s256: Thumbprint | None = None
+    jkt: Thumbprint | None = None
     others: tuple[str, ...] = ()
 
 

@@ -17,10 +17,9 @@ from ott_extauthz.ports import Charge
 
 def authorized(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
     """Return the charges of an authorized request, or the first thing that refuses it."""
-    restrictions = asked.token.restrictions
-    # A narrowed token must never be taken for a wide one by a server that does not know the restriction.
-    if restrictions:
-        return Rejection(Reason.CONSTRAINT_UNKNOWN, detail=restrictions[0])
+    unknown = _restricted(asked.token)
+    if unknown is not None:
+        return unknown
     reason = _unfit(route, asked) or _unmet(route, asked.token, asked.now_ms)
     if reason is not None:
         return Rejection(reason)
@@ -29,6 +28,16 @@ def authorized(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
     if isinstance(charges, Rejection):
         return charges
     return unheld(route.name, route.rules, request) or charges
+
+
+def narrowed(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
+    """Return the charges of a token that came beside the caller's: it grants nothing, but what narrows it holds."""
+    return _restricted(asked.token) or constrained(route.name, Request(asked, route.limits))
+
+
+def _restricted(token: VerifiedToken) -> Rejection | None:
+    # A narrowed token must never be taken for a wide one by a server that does not know the restriction.
+    return Rejection(Reason.CONSTRAINT_UNKNOWN, detail=token.restrictions[0]) if token.restrictions else None
 
 
 def _unfit(route: Route, asked: Asked) -> Reason | None:

@@ -176,6 +176,12 @@ _OUTLOOKS: Final = {
     CredentialKind.PUBLIC: "allowed",
     CredentialKind.ONE_TIME_TOKEN: "a token is asked for",
     CredentialKind.MANDATE: "a mandate is asked for",
+    CredentialKind.ACCESS_TOKEN: "an access token is asked for",
+    CredentialKind.API_KEY: "an API key is asked for",
+    CredentialKind.SIGNED_REQUEST: "a signed request is asked for",
+    CredentialKind.CERTIFICATE: "a certificate is asked for",
+    CredentialKind.ALL_OF: "several credentials are asked for",
+    CredentialKind.ANY_OF: "one of several credentials is asked for",
     CredentialKind.ATTACHED: "a token is attached",
 }
 

@@ -134,9 +134,10 @@ def _other_methods(rehearsed: Rehearsed) -> list[str] | None:
 
 def _credential(rehearsed: Rehearsed) -> dict[str, Any]:
     route, facts = _found(rehearsed)
-    values = facts.headers.get(route.header, ())
+    asks = rehearsed.attempt.asks or route.asks
+    values = facts.headers.get(asks.header, ())
     return {
-        "wanted in": route.header if route.scheme is None else f"{route.header}: {route.scheme} …",
+        "wanted in": asks.header if asks.scheme is None else f"{asks.header}: {asks.scheme} …",
         "found": f"{len(values)} value(s)" if values else "nothing",
     }
 
@@ -166,7 +167,7 @@ def _bind(rehearsed: Rehearsed) -> dict[str, Any]:
     token, certificate = rehearsed.attempt.token, facts.peer.certificate
     bound_to = token.confirmation.x5t_s256 if token else None
     return {
-        "route wants": sorted(route.bound_to) or "no binding",
+        "route wants": sorted((rehearsed.attempt.asks or route.asks).bound_to) or "no binding",
         "token is bound to": None if bound_to is None else encoded(bound_to),
         "caller's certificate": certificate if isinstance(certificate, Reason) else encoded(certificate),
         "caller's identity": facts.peer.principal or None,
@@ -238,6 +239,12 @@ _FOR_CREDENTIALS: Final = frozenset({Step.CREDENTIAL, Step.VERIFY, Step.BIND, St
 _SKIPPED: Final[Mapping[CredentialKind, frozenset[Step]]] = {
     CredentialKind.ONE_TIME_TOKEN: frozenset({Step.ATTACH}),
     CredentialKind.MANDATE: frozenset({Step.ATTACH}),
+    CredentialKind.ACCESS_TOKEN: frozenset({Step.ATTACH}),
+    CredentialKind.API_KEY: frozenset({Step.ATTACH}),
+    CredentialKind.SIGNED_REQUEST: frozenset({Step.ATTACH}),
+    CredentialKind.CERTIFICATE: frozenset({Step.ATTACH}),
+    CredentialKind.ALL_OF: frozenset({Step.ATTACH}),
+    CredentialKind.ANY_OF: frozenset({Step.ATTACH}),
     CredentialKind.PUBLIC: _FOR_CREDENTIALS | {Step.ATTACH},
     CredentialKind.ATTACHED: _FOR_CREDENTIALS,
 }

@@ -56,7 +56,7 @@ def _route_now(line: Mapping[str, Any], policy: Policy) -> list[str]:
     return [
         f"route {route.name} of revision {policy.revision}{same} asks for",
         f"    audience: {route.audience}",
-        f"    bound_to: {', '.join(sorted(route.bound_to)) or 'nothing'}",
+        f"    bound_to: {', '.join(sorted(route.asks.bound_to)) or 'nothing'}",
         f"    clients: {'any' if route.clients is None else ', '.join(sorted(route.clients))}",
         f"    scopes: {', '.join(sorted(route.scopes)) or 'none'}",
     ]

@@ -14,6 +14,8 @@ from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.model.body import NO_BODY, Body
 from ott_extauthz.model.decision import Decision
@@ -130,9 +132,10 @@ class Rehearsed:
     def presented(self) -> str | None:
         """The credential, as the route takes it; None where there is none, or none was looked for."""
         route = self.attempt.route
-        if route is None or isinstance(self.facts, Malformed):
+        asks = self.attempt.asks or (route.asks if route and route.parts else None)
+        if asks is None or isinstance(self.facts, Malformed):
             return None
-        found = presented_in(self.facts.headers, header=route.header, scheme=route.scheme)
+        found = presented_in(self.facts.headers, header=asks.header, scheme=asks.scheme)
         return None if isinstance(found, Rejection) else found.text
 
     @property
@@ -185,8 +188,7 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
     count = itertools.count(1)
     return Checker(
         policy=lambda: around.policy,
-        verifier=OneTimeTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway),
-        access_tokens=AccessTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway),
+        credentials=_credentials(trust, bounds),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
@@ -198,11 +200,27 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
         observer=listeners,
         clock=clock,
         entropy=lambda size: next(count).to_bytes(size, "big"),
-        unseal=lambda text, _: text,  # cases say what is in a token, however it travels
         region=around.region,
         asn_of=around.asn_of,
         attaching=Attaching(tokens=around.tokens, clock=clock),
     )
+
+
+def _credentials(trust: Mapping[str, TrustedIssuer], bounds: ClockBounds) -> Credentials:
+    one_time = OneTimeTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
+    access = AccessTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
+    return Credentials(
+        {
+            CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=one_time.verify, unseal=_unsealed),
+            CredentialKind.MANDATE: TokenCredential(verify=access.verify_mandate, unseal=_unsealed),
+            CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access.verify, unseal=_unsealed),
+        }
+    )
+
+
+def _unsealed(text: str, _: bool) -> str:  # noqa: FBT001 - as Unseal has it
+    """Cases say what is in a token, however it travels."""
+    return text
 
 
 def _unheard(_: str) -> None:
@@ -284,14 +302,15 @@ def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
 
 
 def _kind(route: Route | None) -> TokenKind:
-    is_mandate = route is not None and route.credential is CredentialKind.MANDATE
-    return TokenKind.ACCESS if is_mandate else TokenKind.ONE_TIME
+    is_access = route is not None and route.credential in (CredentialKind.MANDATE, CredentialKind.ACCESS_TOKEN)
+    return TokenKind.ACCESS if is_access else TokenKind.ONE_TIME
 
 
 def _credential(route: Route | None, token: TokenCase, text: str) -> tuple[str, str]:
     """Return the header that carries the token: the case's, else the one that the route takes it from."""
-    header = (token.header or (route.header if route else "x-ott")).lower()
-    scheme = route.scheme if route and header == route.header else None
+    asks = route.asks if route and route.parts else None
+    header = (token.header or (asks.header if asks else "x-ott")).lower()
+    scheme = asks.scheme if asks and header == asks.header else None
     return header, text if scheme is None else f"{scheme} {text}"
 
 

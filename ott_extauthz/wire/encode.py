@@ -16,6 +16,7 @@ from google.rpc.code_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE
 from google.rpc.status_pb2 import Status
 
 from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny
+from ott_extauthz.model.reason import Reason
 from ott_extauthz.wire.header_values import identity_value, stripped_value
 
 IDENTITY_HEADERS: Final = (
@@ -26,7 +27,7 @@ CREDENTIAL_HEADER: Final = "x-ott"
 REVISION_HEADER: Final = "x-ott-policy-revision"
 PROBLEM_TYPE: Final = "urn:ott-extauthz:problem:"
 _GRPC_CODES: Final = {401: UNAUTHENTICATED, 503: UNAVAILABLE}
-_MIN_REFUSAL, _MAX_REFUSAL = 400, 599
+_OK, _MIN_REFUSAL, _MAX_REFUSAL = 200, 400, 599
 
 
 def response_from(decision: Decision, *, is_grpc: bool, expose_reason: bool) -> CheckResponse:
@@ -53,11 +54,16 @@ def answer_headers(response: CheckResponse) -> tuple[dict[str, str], set[str]]:
 
 def _allowed(decision: Allow) -> CheckResponse:
     to_set = _identity_headers(decision) if decision.attached is None else _attached_header(decision.attached)
+    to_set |= dict(decision.headers_to_set)
     to_remove = {CREDENTIAL_HEADER, *IDENTITY_HEADERS, *decision.headers_to_remove} - to_set.keys()
-    to_remove.discard(decision.header_to_keep or "")
+    to_remove.difference_update(decision.headers_to_keep)
     return CheckResponse(
         status=Status(code=0),
-        ok_response=OkHttpResponse(headers=_options(to_set), headers_to_remove=sorted(to_remove)),
+        ok_response=OkHttpResponse(
+            headers=_options(to_set),
+            headers_to_remove=sorted(to_remove),
+            response_headers_to_add=_options(dict(decision.response_headers)),
+        ),
         dynamic_metadata=_metadata(decision, "allowed"),
     )
 
@@ -84,12 +90,13 @@ def _identity_headers(decision: Allow) -> dict[str, str]:
 
 
 def _denied(decision: Deny, *, is_grpc: bool, expose_reason: bool) -> CheckResponse:
-    status = decision.meaning.status
-    if not _MIN_REFUSAL <= status <= _MAX_REFUSAL:
+    status = decision.status
+    is_repeat = status == _OK and decision.reason is Reason.EVENT_REPEATED  # the one good answer that stops a request
+    if not (_MIN_REFUSAL <= status <= _MAX_REFUSAL or is_repeat):
         raise ValueError(f"a refusal cannot have the HTTP status {status}")
     headers = {"x-ott-decision-id": decision.decision_id}
-    if decision.challenge is not None:
-        headers["www-authenticate"] = str(decision.challenge)
+    if decision.dpop_nonce is not None:
+        headers["dpop-nonce"] = decision.dpop_nonce
     if decision.retry_after_seconds is not None:
         headers["retry-after"] = str(decision.retry_after_seconds)
     if expose_reason:
@@ -101,9 +108,16 @@ def _denied(decision: Deny, *, is_grpc: bool, expose_reason: bool) -> CheckRespo
         body = _problem(decision)
     return CheckResponse(
         status=Status(code=_GRPC_CODES.get(status, PERMISSION_DENIED)),
-        denied_response=DeniedHttpResponse(status=HttpStatus(code=status), headers=_options(headers), body=body),
+        denied_response=DeniedHttpResponse(
+            status=HttpStatus(code=status), headers=[*_options(headers), *_challenges(decision)], body=body
+        ),
         dynamic_metadata=_metadata(decision, decision.reason),
     )
+
+
+def _challenges(decision: Deny) -> list[HeaderValueOption]:
+    """Each challenge in a line of its own, which Envoy keeps apart."""
+    return [option for each in decision.challenges for option in _options({"www-authenticate": str(each)})]
 
 
 def _problem(decision: Deny) -> str:
@@ -112,7 +126,7 @@ def _problem(decision: Deny) -> str:
     members = {
         "type": PROBLEM_TYPE + code.lower().replace("_", "-"),
         "title": code.replace("_", " ").capitalize(),
-        "status": decision.meaning.status,
+        "status": decision.status,
         "code": code,
         "decision_id": decision.decision_id,
         "token_state": decision.token_state,

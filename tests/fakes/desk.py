@@ -1,17 +1,21 @@
 """A Checker with fakes around it: one desk where a test can ask for decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.credential import Credential
+from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.model.decision import Decision
 from ott_extauthz.model.facts import Facts, Peer, Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.document import policy_from
+from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.ports import UsedList
 from ott_extauthz.stores.memory import MemoryUsedList
 from tests.fakes.clock import FakeClock
@@ -52,7 +56,12 @@ class Desk:
     """Everything a Checker needs, within reach of a test."""
 
     def __init__(
-        self, used_list: UsedList | None = None, *, policy: str = POLICY, unseal: Unseal = unsealed_without_keys
+        self,
+        used_list: UsedList | None = None,
+        *,
+        policy: str = POLICY,
+        unseal: Unseal = unsealed_without_keys,
+        more: Mapping[CredentialKind, Credential] | None = None,
     ) -> None:
         self.clock = FakeClock(now_ms=NOW_MS)
         self.issuer = FakeIssuer()
@@ -67,11 +76,19 @@ class Desk:
             exp_leeway_ms=2000, max_skew_ms=500,
         )  # fmt: skip
         trust = {self.issuer.issuer: self.issuer.trusted()}
-        verifier = OneTimeTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
+        self.verifier = verifier = OneTimeTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
         access_tokens = AccessTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
+        credentials = Credentials(
+            {
+                CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=verifier.verify, unseal=unseal),
+                CredentialKind.MANDATE: TokenCredential(verify=access_tokens.verify_mandate, unseal=unseal),
+                CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access_tokens.verify, unseal=unseal),
+                **(more or {}),
+            }
+        )
         self.checker = Checker(
-            policy=lambda: self.policy, verifier=verifier, access_tokens=access_tokens, single_use=single_use,
-            audit=self.audit, observer=self.observer, clock=self.clock, entropy=self.entropy, unseal=unseal,
+            policy=lambda: self.policy, credentials=credentials, single_use=single_use,
+            audit=self.audit, observer=self.observer, clock=self.clock, entropy=self.entropy,
         )  # fmt: skip
 
     def entropy(self, count: int) -> bytes:

@@ -17,7 +17,7 @@ AttachedKind = Literal["one_time_token"]
 
 FOR_CHECKS_ONLY: Final = (
     "bound_to", "unbound", "clients", "roles", "max_auth_age", "from", "brand", "amount", "constraints", "mode",
-    "reservation",
+    "reservation", "all_of", "any_of", "issuers", "verified_by", "signed_request", "certificate",
 )  # fmt: skip
 """The keys of a route that mean nothing where no credential is asked for and none is spent."""
 
@@ -43,6 +43,8 @@ class ToRule(Rule):
     def _authorization_has_a_scheme(self) -> "ToRule":
         if self.header == "authorization" and self.scheme is None:
             raise ValueError("authorization needs a scheme (RFC 9110 §11.6.2); write scheme: Bearer")
+        if self.scheme is not None and self.scheme.lower() == "dpop":
+            raise ValueError("a DPoP token goes with a proof, which only its holder can make; write scheme: Bearer")
         return self
 
 

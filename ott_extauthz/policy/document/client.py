@@ -12,11 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.policy.clients import Client, MayCall
 from ott_extauthz.policy.document.route import Bundles
-from ott_extauthz.policy.document.words import Host, Name, Rule, Token, checked, distinct
+from ott_extauthz.policy.document.words import Host, Name, Rule, Sha256, SpiffeId, Token, checked, distinct
 
-# SPIFFE-ID §2: a trust domain and a path without empty, `.` or `..` segments.
-_SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PATTERN: Final = re.compile(r"[\x21\x23-\x29\x2b-\x5a\x5e-\x7e]*\*?")
 
 
@@ -24,16 +21,6 @@ def _as_list(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     return [value] if isinstance(value, str) else value
 
 
-def _thumbprint(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
-    """Take what `openssl x509 -fingerprint` prints, too."""
-    return value.replace(":", "").lower() if isinstance(value, str) else value
-
-
-Sha256 = Annotated[
-    str,
-    BeforeValidator(_thumbprint),
-    checked(_SHA256.fullmatch, "the SHA-256 of a certificate is 64 hexadecimal digits"),
-]
 Pattern = Annotated[
     str, checked(_PATTERN.fullmatch, "write it in full, or as a beginning and `*`"), Field(min_length=1)
 ]
@@ -70,7 +57,7 @@ class ClientRule(Rule):
 
     client_id: Token | None = None
     """The `client_id` of its tokens."""
-    spiffe_id: Annotated[str, checked(_SPIFFE_ID.fullmatch, "written spiffe://trust.domain/path")] | None = None
+    spiffe_id: SpiffeId | None = None
     """The workload that calls, as Envoy verified it: the peer of the connection, not of an earlier hop."""
     sha256: (
         Annotated[

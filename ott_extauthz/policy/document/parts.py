@@ -9,6 +9,7 @@ from typing import Any
 
 from ott_extauthz.documents.located import Located, Path
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.policy.document.credential import CHECKED_KINDS
 from ott_extauthz.policy.document.match import MatchRule
 from ott_extauthz.policy.document.whole import PolicyDocument
 from ott_extauthz.policy.routes import Match
@@ -70,6 +71,20 @@ class RouteEntry(Entry):
     def is_attaching(self) -> bool:
         """Whether it is for requests that leave, and asks for nothing either."""
         return "attach" in self.data
+
+    def credentials(self) -> list[tuple[str, Path, dict[str, Any]]]:
+        """Return each credential that it asks for: its kind, its place within the route, and its keys."""
+        kind = self.data.get("credential")
+        if isinstance(kind, str):
+            return [(kind, (), self.data)] if kind in CHECKED_KINDS else []
+        found: list[tuple[str, Path, dict[str, Any]]] = []
+        for name in ("all_of", "any_of"):
+            several = self.data.get(name)
+            for index, each in enumerate(several if isinstance(several, list) else ()):
+                kind = each.get("credential") if isinstance(each, dict) else None
+                if isinstance(kind, str) and kind in CHECKED_KINDS:
+                    found.append((kind, (name, index), each))
+        return found
 
     @property
     def asks_for_a_token(self) -> bool:

@@ -5,7 +5,7 @@ A field is described by the string below it: the JSON Schema shows it, and so do
 
 import re
 from collections.abc import Callable, Hashable
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
 
@@ -30,6 +30,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # RFC 9110 §5.6.2 token in lower case, without `_`: servers that read `_` as `-` would see another header.
 _HEADER: Final = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]{1,64}")
 _SCHEME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+# SPIFFE-ID §2: a trust domain and a path without empty, `.` or `..` segments.
+_SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DNS_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _ADDRESS: Final = re.compile(r"\[|[0-9.]+(?::|\Z)")
 _TAKEN_HEADERS: Final = re.compile(  # they frame the message, or mean something else to Envoy, to us or to the upstream
     r"x-ott-.*|x-envoy-.*|x-forwarded-.*|client-cert.*|host|connection|content-.*|transfer-encoding|te|upgrade|cookie|dpop"
@@ -57,6 +62,18 @@ def distinct(values: list[T]) -> list[T]:
     return values
 
 
+def positive(value: int) -> int:
+    """Refuse a duration of nothing."""
+    if value <= 0:
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def is_dns_name(name: str) -> bool:
+    """Whether it is a DNS name in lower case, in full."""
+    return _DNS_NAME.fullmatch(name) is not None
+
+
 def is_free_header(name: str) -> bool:
     """Whether nobody else gives this header a meaning of its own."""
     return not _TAKEN_HEADERS.fullmatch(name)
@@ -79,6 +96,11 @@ def _host(value: str) -> str:
     return value
 
 
+def _thumbprint(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    """Take what `openssl x509 -fingerprint` prints, too."""
+    return value.replace(":", "").lower() if isinstance(value, str) else value
+
+
 def _template(value: object) -> Template:
     if not isinstance(value, str):
         raise ValueError("a path template is a string")  # noqa: TRY004 - pydantic reports ValueError at its place
@@ -96,11 +118,17 @@ Method = Annotated[str, checked(_METHOD.fullmatch, "a method is an upper-case to
 Scheme = Annotated[
     str,
     checked(_SCHEME.fullmatch, "a scheme is a token: Bearer"),
-    checked(lambda value: value.lower() != "dpop", "this version has no DPoP; it has Bearer"),
 ]
 CredentialHeader = Annotated[
     str,
     checked(is_header_name, "a header is a lower-case token without '_'; pseudo headers carry no credential"),
     checked(is_free_header, "this header has another meaning and carries no token"),
+]
+SpiffeId = Annotated[str, checked(_SPIFFE_ID.fullmatch, "written spiffe://trust.domain/path")]
+CookieName = Annotated[str, checked(_SCHEME.fullmatch, "a cookie's name is a token (RFC 6265 §4.1.1)")]
+Sha256 = Annotated[
+    str,
+    BeforeValidator(_thumbprint),
+    checked(_SHA256.fullmatch, "the SHA-256 of a certificate is 64 hexadecimal digits"),
 ]
 PathTemplate = Annotated[Template, BeforeValidator(_template), WithJsonSchema(_PATH_SCHEMA)]

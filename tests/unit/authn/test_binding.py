@@ -50,7 +50,7 @@ def test_a_route_that_asks_for_a_certificate_takes_no_token_without_one() -> Non
 
 
 def test_a_binding_that_cannot_be_proven_refuses_whatever_else_holds() -> None:
-    assert fault(token(Confirmation(OURS, ("jkt",)))) is Reason.BINDING_UNSUPPORTED
+    assert fault(token(Confirmation(OURS, others=("x5u",)))) is Reason.BINDING_UNSUPPORTED
 
 
 @pytest.mark.parametrize(

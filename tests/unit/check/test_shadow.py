@@ -6,26 +6,28 @@ from typing import NoReturn
 
 import pytest
 
-from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.check.shadow import MOST_WAITING, SecondPolicy
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.document import Policy, policy_from
+from ott_extauthz.policy.routes import CredentialKind
 from tests.fakes.desk import POLICY, Desk
 
 SHADOW = POLICY.replace("    clients: [rgs]\n", "    clients: [rgs]\n    mode: shadow\n")
 SECOND = POLICY.replace('"r1"', '"r2"').replace("clients: [rgs]", "clients: [other]")
 
 
-class BrokenVerifier(OneTimeTokenVerifier):
-    def verify(self, text: str, *, audience: str, now_ms: int) -> NoReturn:
-        raise RuntimeError(text)
+def break_down(text: str, **_: object) -> NoReturn:
+    raise RuntimeError(text)
 
 
 def broken(checker: Checker) -> Checker:
-    return replace(checker, verifier=BrokenVerifier(trust={}, iat_lead_ms=0, exp_leeway_ms=0))
+    credentials = Credentials({CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=break_down)})
+    return replace(checker, credentials=credentials)
 
 
 async def let_on(desk: Desk, *headers: tuple[str, str], **request: object) -> Allow:
@@ -61,7 +63,7 @@ async def test_shadow_smuggles_no_identity_and_no_credential_past_the_proxy() ->
     desk = Desk(policy=SHADOW)
     decision = await let_on(desk, ("x-ott", desk.token()), ("x-ott-subject", "admin"), ("x-ott-new", "1"))
     assert set(decision.headers_to_remove) == {"x-ott", "x-ott-subject", "x-ott-new"}
-    assert decision.header_to_keep is None
+    assert decision.headers_to_keep == ()
 
 
 @pytest.mark.parametrize(

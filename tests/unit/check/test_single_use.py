@@ -208,9 +208,7 @@ class Till:
         CountingList.asked = 0
 
     def token(self) -> VerifiedToken:
-        verified = self.desk.checker.verifier.verify(
-            self.desk.token(), audience="wallet.api", now_ms=self.desk.clock.now_ms()
-        )
+        verified = self.desk.verifier.verify(self.desk.token(), audience="wallet.api", now_ms=self.desk.clock.now_ms())
         assert isinstance(verified, VerifiedToken)
         return verified
 

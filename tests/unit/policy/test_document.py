@@ -6,7 +6,7 @@ import pytest
 
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.policy.document import Policy, policy_from
-from ott_extauthz.policy.routes import BoundTo, CredentialKind, Route
+from ott_extauthz.policy.routes import Asks, BoundTo, CredentialKind, Route
 
 FULL = """
 revision: "2026-11-21.1"
@@ -66,14 +66,24 @@ def test_a_policy_becomes_its_revision_and_its_routes() -> None:
             name="wallet-debit",
             credential=CredentialKind.ONE_TIME_TOKEN,
             audience="wallet.api",
-            bound_to=frozenset({BoundTo.CERTIFICATE, BoundTo.WORKLOAD}),
+            parts=(
+                Asks(
+                    credential=CredentialKind.ONE_TIME_TOKEN,
+                    bound_to=frozenset({BoundTo.CERTIFICATE, BoundTo.WORKLOAD}),
+                    header="authorization",
+                    scheme="Bearer",
+                ),
+            ),
             clients=frozenset({"rgs"}),
             scopes=frozenset({"wallet:debit"}),
             max_auth_age_ms=300_000,
-            header="authorization",
-            scheme="Bearer",
         ),
-        Route(name="bearer", credential=CredentialKind.ONE_TIME_TOKEN, audience="files.api", unbound=True),
+        Route(
+            name="bearer",
+            credential=CredentialKind.ONE_TIME_TOKEN,
+            audience="files.api",
+            parts=(Asks(credential=CredentialKind.ONE_TIME_TOKEN, unbound=True),),
+        ),
         Route(name="health", credential=CredentialKind.PUBLIC),
         Route(name="server-options", credential=CredentialKind.PUBLIC),
     )
@@ -81,8 +91,8 @@ def test_a_policy_becomes_its_revision_and_its_routes() -> None:
 
 def test_what_is_not_said_is_the_safe_choice() -> None:
     (route,) = compiled(of_one()).table.routes
-    assert route.bound_to == {BoundTo.CERTIFICATE}
-    assert (route.unbound, route.header, route.scheme) == (False, "x-ott", None)
+    assert route.asks.bound_to == {BoundTo.CERTIFICATE}
+    assert (route.asks.unbound, route.asks.header, route.asks.scheme) == (False, "x-ott", None)
     assert (route.clients, route.scopes, route.max_auth_age_ms) == (None, frozenset(), None)
 
 
@@ -224,7 +234,7 @@ def test_an_unbound_token_takes_the_exact_words() -> None:
     assert problems(of_one("bound_to: []\n    unbound: accept risk"))
     assert problems(of_one("bound_to: []\n    unbound: true"))
     (route,) = compiled(of_one("bound_to: []\n    unbound: accept the risk")).table.routes
-    assert route.unbound
+    assert route.asks.unbound
 
 
 @pytest.mark.parametrize("more", ["unbound: accept the risk", "bound_to: [workload]\n    unbound: accept the risk"])
@@ -268,7 +278,7 @@ def test_a_header_that_means_something_else_carries_no_credential(header: str) -
 )
 def test_the_credential_may_stand_in_another_header(source: str, header: str, scheme: str | None) -> None:
     (route,) = compiled(of_one(f"from: {source}")).table.routes
-    assert (route.header, route.scheme) == (header, scheme)
+    assert (route.asks.header, route.asks.scheme) == (header, scheme)
 
 
 def test_authorization_without_a_scheme_is_refused() -> None:
@@ -371,8 +381,8 @@ def test_a_mandate_comes_as_a_bearer_token_unless_the_route_says_otherwise() -> 
         text = of_one().replace("credential: one_time_token", f"credential: mandate{more}")
         (route,) = compiled(text).table.routes
         assert route.credential is CredentialKind.MANDATE
-        assert route.bound_to == {BoundTo.CERTIFICATE}
-        return route.header, route.scheme
+        assert route.asks.bound_to == {BoundTo.CERTIFICATE}
+        return route.asks.header, route.asks.scheme
 
     assert place() == ("authorization", "Bearer")
     assert place("\n    from: {keep: true}") == ("authorization", "Bearer")

@@ -29,7 +29,7 @@ def deny(reason: Reason) -> Deny:
         route="wallet-debit",
         token=TOKEN,
         token_state=TokenState.UNSPENT,
-        challenge=Challenge("OTT", "wallet.api", "invalid_token"),
+        challenges=(Challenge("OTT", "wallet.api", "invalid_token"),),
         retry_after_seconds=1,
     )
 
@@ -153,7 +153,7 @@ def test_identity_values_are_plain_and_never_collide(text: str) -> None:
 
 
 def test_no_emitted_value_holds_a_line_break() -> None:
-    evil = replace(deny(Reason.SCOPE_MISSING), challenge=Challenge("OTT", 'a"\r\nx-inj: 1'))
+    evil = replace(deny(Reason.SCOPE_MISSING), challenges=(Challenge("OTT", 'a"\r\nx-inj: 1'),))
     value = set_headers(response_from(evil, is_grpc=False, expose_reason=False))["www-authenticate"]
     assert "\r" not in value
     assert "\n" not in value

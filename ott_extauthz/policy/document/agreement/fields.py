@@ -3,7 +3,7 @@
 - A key without a value is a mistake: ``clients:`` must not come to mean "any client".
 - A public route names no requirement: it would look guarded and not be; neither does one that attaches.
 - A route says either ``credential`` or ``attach``: whether it guards requests that come, or helps those that leave.
-- An empty ``bound_to`` makes a bearer token; that takes the exact words ``unbound: accept the risk``.
+- A combination (``all_of``, ``any_of``) never asks for two credentials in one place: nobody could tell them apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,19 @@ from typing import Any, Final
 
 from ott_extauthz.documents.located import Path
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.policy.document.agreement.credentials import OF_ONE_CREDENTIAL, credential_problems, places_of
 from ott_extauthz.policy.document.attaching import FOR_CHECKS_ONLY
+from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.document.parts import Part, RouteEntry
 
 FOR_TOKENS_ONLY: Final = (
     "audience", "bound_to", "unbound", "clients", "roles", "scopes", "max_auth_age", "from",
     "brand", "amount", "constraints", "bound_to_request", "encrypted", "allow_unbuffered_empty", "mode", "when",
-    "deny_when",
+    "deny_when", "all_of", "any_of", "issuers", "verified_by", "signed_request", "certificate",
 )  # fmt: skip
 """The keys of a route that mean something only where a token is asked for."""
 
-_RISK: Final = "an unbound token works for whoever holds it; where that is meant, write `unbound: accept the risk`"
+_KINDS: Final = ("credential", "all_of", "any_of")
 
 
 def field_problems(parts: Sequence[Part], routes: Sequence[RouteEntry]) -> Iterator[Problem]:
@@ -51,17 +53,44 @@ def _within(route: RouteEntry) -> Iterator[Problem]:
         for name in FOR_TOKENS_ONLY:
             if name in route.data:
                 yield route.problem((name,), f"a public route asks for no token, so {name} would guard nothing")
-    if route.data.get("credential") in ("one_time_token", "mandate"):
-        yield from _of_token_route(route)
+        return
+    kinds = [kind for kind, _, _ in route.credentials()]
+    if "audience" not in route.data and not TOKENS.isdisjoint(kinds):
+        yield route.problem(("audience",), "required: a token is for one audience")
+    if "encrypted" in route.data and TOKENS.isdisjoint(kinds):
+        yield route.problem(("encrypted",), "is about tokens, and this route asks for none")
+    for kind, path, data in route.credentials():
+        for where, message in credential_problems(kind, data):
+            yield route.problem((*path, *where), message)
 
 
 def _of_its_kind(route: RouteEntry) -> Iterator[Problem]:
+    said = [name for name in _KINDS if name in route.data]
     if route.is_attaching and "credential" in route.data:
         yield route.problem(("attach",), "a route either checks (credential) or attaches, never both")
-    if not route.is_attaching and "credential" not in route.data:
+    if not route.is_attaching and not said:
         yield route.problem(("credential",), "required: what a request must carry; or attach, for requests that leave")
+    if len(said) > 1:
+        yield route.problem((said[1],), f"stands instead of {said[0]}, never beside it")
     if not route.is_attaching and "to" in route.data:
         yield route.problem(("to",), "says where an attached token is put; this route attaches none")
+    if said and said[0] != "credential":
+        yield from _of_a_combination(route, said[0])
+
+
+def _of_a_combination(route: RouteEntry, name: str) -> Iterator[Problem]:
+    for key in OF_ONE_CREDENTIAL:
+        if key in route.data:
+            yield route.problem((key,), f"belongs to one credential: write it in the entry of {name} that it is about")
+    places: set[tuple[str, str]] = set()
+    parts = route.credentials()
+    for number, (kind, path, data) in enumerate(parts):
+        if kind == "certificate" and name == "any_of" and number < len(parts) - 1:
+            yield route.problem(path, "a certificate comes with every request: what stands below it is never asked for")
+        for place in places_of(kind, data):
+            if place in places:
+                yield route.problem(path, f"stands in the same place as one above it: {' '.join(place).strip()}")
+            places.add(place)
 
 
 def _of_attaching_route(route: RouteEntry) -> Iterator[Problem]:
@@ -70,13 +99,3 @@ def _of_attaching_route(route: RouteEntry) -> Iterator[Problem]:
             yield route.problem((name,), f"an attaching route asks its workload for no token, so {name} guards nothing")
     if "audience" not in route.data:
         yield route.problem(("audience",), "required: a token is for one audience")
-
-
-def _of_token_route(route: RouteEntry) -> Iterator[Problem]:
-    if "audience" not in route.data:
-        yield route.problem(("audience",), "required: a token is for one audience")
-    is_empty = route.data.get("bound_to") == []
-    if is_empty and "unbound" not in route.data:
-        yield route.problem(("bound_to",), _RISK)
-    if "unbound" in route.data and not is_empty:
-        yield route.problem(("unbound",), "stands only beside `bound_to: []`; this route's tokens are bound")

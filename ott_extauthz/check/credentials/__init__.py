@@ -1,0 +1,1 @@
+"""How does each kind of credential prove a caller?  One module for each, behind one interface."""

@@ -1,0 +1,47 @@
+"""What does a route ask of a credential that is no token?"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.policy.pointer import Pointer
+
+DEFAULT_WINDOW_MS: Final = 300_000
+DEFAULT_AHEAD_MS: Final = 30_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTerms:
+    """Where a signed request names its event, by exactly one of a header and a JSON pointer into the body.
+
+    ``repeat_status`` is the answer to an event that was delivered before: 409, or 200 for senders that would go on.
+    """
+
+    header: str | None = None
+    pointer: Pointer | None = None
+    kept_ms: int
+    repeat_status: int = 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequestTerms:
+    """Whose signatures are taken (None: of any partner), how old, and over what (RFC 9421 component identifiers).
+
+    ``ahead_ms`` is how far the signed instant may lie ahead.  What is good before its time must be refused for as long
+    after a store that forgot: a window as wide as the one behind us would keep honest senders out for minutes.
+    """
+
+    partners: frozenset[str] | None = None
+    window_ms: int = DEFAULT_WINDOW_MS
+    ahead_ms: int = DEFAULT_AHEAD_MS
+    components: tuple[str, ...] = ()
+    event: EventTerms | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateTerms:
+    """Which callers come in by their certificate alone: one of these is enough; None means that none is listed."""
+
+    spiffe_ids: frozenset[str] | None = None
+    certificates: frozenset[Thumbprint] | None = None
+    dns_names: frozenset[str] | None = None
