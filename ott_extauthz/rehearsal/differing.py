@@ -8,7 +8,10 @@ from ott_extauthz.policy.routes import Attachment, Route
 from ott_extauthz.policy.rules import Rules
 
 _NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
-_KEYS: Final = {"max_auth_age_ms": "max_auth_age", "header": "from", "scheme": "from", "shadow": "mode"}
+_KEYS: Final = {
+    "max_auth_age_ms": "max_auth_age", "header": "from", "scheme": "from", "cookie": "from", "shadow": "mode",
+    "signed": "signed_request", "callers": "certificate",
+}  # fmt: skip
 """The policy's key for a field that has another name."""
 
 _ATTACHMENT_KEYS: Final = {"scope": "scopes", "header": "to", "scheme": "to"}
@@ -25,9 +28,23 @@ def _keys(one: Route, other: Route) -> Iterator[str]:
             yield from _fields(one.limits, other.limits)
         elif name == "rules":
             yield from (key for key in ("when", "deny_when") if _texts(one.rules, key) != _texts(other.rules, key))
+        elif name == "parts":
+            yield from _part_keys(one, other)
         elif name == "attachment":
             yield from _attachment_keys(one.attachment, other.attachment)
         elif name not in _NOT_ABOUT_ACCESS:
+            yield _KEYS.get(name, name)
+
+
+def _part_keys(one: Route, other: Route) -> Iterator[str]:
+    """Yield the keys of one credential; of several, how they are combined, for each entry may be about another."""
+    if one.credential is not other.credential:
+        return
+    if len(one.parts) != 1 or len(other.parts) != 1:
+        yield one.credential
+        return
+    for name in _fields(one.asks, other.asks):
+        if name not in _NOT_ABOUT_ACCESS:
             yield _KEYS.get(name, name)
 
 

@@ -76,7 +76,7 @@ class CredentialKeys(Rule):
     certificate: CertificateRule = CertificateRule()
     """Which callers come in by their certificate alone."""
     source: Annotated[FromRule, Field(alias="from")] = FromRule()
-    """Where the credential stands."""
+    """The place of the credential, where it is not the usual one of its kind."""
 
     def asks_for(self, credential: str) -> Asks:
         """Return what these keys ask of a credential of this kind, one that is checked."""

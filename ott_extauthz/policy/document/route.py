@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ott_extauthz.documents.validated import Duration
 from ott_extauthz.policy.document.attaching import AttachedKind, ToRule, attachment_from, unreadable
@@ -21,6 +21,12 @@ Bundles = Mapping[str, frozenset[str]]
 Several = Annotated[list[CredentialRule], Field(min_length=2, max_length=8)]
 
 
+def _credential(value: object) -> object:
+    if value == "session":
+        raise ValueError("this version has no session")
+    return value
+
+
 class RouteRule(CredentialKeys, ConditionalRoute):
     """One route: which requests it means, and what they must bring."""
 
@@ -28,7 +34,7 @@ class RouteRule(CredentialKeys, ConditionalRoute):
     """The route's name, in metrics, audit and `context_extensions: {ott.route: …}`; once in the policy."""
     match: MatchRule
     """Which requests the route means."""
-    credential: Literal[CheckedKind, "public"] | None = None
+    credential: Annotated[Literal[CheckedKind, "public"], BeforeValidator(_credential)] | None = None
     """What a request must carry; a `mandate` may come again until it ends, `public` asks for nothing."""
     all_of: Several | None = None
     """Instead of `credential`: what a request must carry, each of these; the first names the caller."""

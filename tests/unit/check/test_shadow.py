@@ -149,7 +149,7 @@ async def test_a_second_policy_that_breaks_breaks_nothing() -> None:
     desk, waiting = Desk(), list[Callable[[], None]]()
     with_second(desk, waiting.append)
     await let_on(desk, ("x-ott", desk.token()))
-    desk.checker.verifier.trust.clear()  # type: ignore[attr-defined]
+    desk.verifier.trust.clear()  # type: ignore[attr-defined]
     waiting.pop()()
     assert isinstance(desk.observer.shadows[0].would_be, Deny)
 

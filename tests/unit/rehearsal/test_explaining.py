@@ -82,7 +82,7 @@ REFUSALS = [
     ("token: {age: 60s}", "verify", "token_expired"),
     ("token: {lifetime: 10m}", "verify", "token_lifetime_too_long"),
     ("token: {bound_to: null}", "bind", "token_unbound"),
-    ("token: {claims: {cnf: {jkt: abc}}}", "bind", "binding_unsupported"),
+    ("token: {claims: {cnf: {x5u: abc}}}", "bind", "binding_unsupported"),
     ("peer: {certificate: null}", "bind", "certificate_missing"),
     ("peer: {certificate: thief}", "bind", "certificate_mismatch"),
     ("{request: {method: GET, path: /v1/wallets/7}, peer: {principal: 'spiffe://bank.example/other'}}",
