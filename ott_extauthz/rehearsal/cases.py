@@ -17,6 +17,7 @@ from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.model.reason import Code, Reason
+from ott_extauthz.policy.document.credential import CheckedKind
 from ott_extauthz.settings import ClockBounds
 
 DEFAULT_AT: Final = "2026-01-01T12:00:00Z"
@@ -95,6 +96,9 @@ class PeerCase(Model):
 class TokenCase(Model):
     """A token, minted ``age`` ago; ``bound_to`` names the certificate it is bound to.
 
+    An API key and a signed request are described in the same way, by the ``client_id``, ``scope`` and so on that they
+    stand for.  ``credential`` says which it is where the route takes one of several; absent, the first.
+
     ``type`` is the ``typ`` of its header; absent, that of what the route takes: ``at+jwt`` for a mandate.
 
     What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp, cnf, auth_time or digest; a
@@ -111,6 +115,7 @@ class TokenCase(Model):
     type: str | None = None
     signature: Literal["valid", "broken", "of_another_key", "of_an_unknown_issuer"] = "valid"
     header: str | None = None
+    credential: CheckedKind | None = None
 
 
 class Expectation(Model):
@@ -152,6 +157,7 @@ class Case(Model):
     """One request and what must come of it.
 
     ``earlier`` calls, just like this one but each with a token of its own, came before it in the same instant.
+    ``also`` are the credentials that the request brings beside ``token``.
     ``tokens`` is how the source of an attaching route's tokens is.
     ``region`` is the server's, where it is another than the file's.
     """
@@ -162,6 +168,7 @@ class Case(Model):
     request: RequestCase
     peer: PeerCase = PeerCase()
     token: TokenCase | Literal["none"] = "none"
+    also: list[TokenCase] = Field(default=[])
     store: Store = "ready"
     tokens: Source = "ready"
     region: str | None = None

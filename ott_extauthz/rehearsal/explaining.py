@@ -19,6 +19,7 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
+from ott_extauthz.rehearsal.stand_ins import place_of
 from ott_extauthz.rehearsal.weighing import outgoing_conditions, weighed
 from ott_extauthz.wire.encode import answer_headers, response_from
 
@@ -135,11 +136,17 @@ def _other_methods(rehearsed: Rehearsed) -> list[str] | None:
 def _credential(rehearsed: Rehearsed) -> dict[str, Any]:
     route, facts = _found(rehearsed)
     asks = rehearsed.attempt.asks or route.asks
-    values = facts.headers.get(asks.header, ())
+    values = facts.headers.get(place_of(asks), ())
     return {
+        "wanted": _wanted(route),
         "wanted in": asks.header if asks.scheme is None else f"{asks.header}: {asks.scheme} …",
         "found": f"{len(values)} value(s)" if values else "nothing",
     }
+
+
+def _wanted(route: Route) -> str:
+    kinds = [asks.credential for asks in route.parts]
+    return kinds[0] if len(kinds) == 1 else f"{route.credential.replace('_', ' ')} {', '.join(kinds)}"
 
 
 def _verify(rehearsed: Rehearsed) -> dict[str, Any]:

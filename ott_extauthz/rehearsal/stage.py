@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypedDict
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.extract import presented_in
@@ -27,7 +27,7 @@ from ott_extauthz.observe.audit import NoAudit
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 from ott_extauthz.policy.target import canonical_target
 from ott_extauthz.ports import (
     AsnLookup,
@@ -44,6 +44,7 @@ from ott_extauthz.ports import (
     UsedListFault,
 )
 from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Source, Suite, TokenCase
+from ott_extauthz.rehearsal.stand_ins import KINDS, KeyVerifier, SignatureVerifier, StandIn, audience_of, place_of
 from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
 from ott_extauthz.settings import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
@@ -135,7 +136,7 @@ class Rehearsed:
         asks = self.attempt.asks or (route.asks if route and route.parts else None)
         if asks is None or isinstance(self.facts, Malformed):
             return None
-        found = presented_in(self.facts.headers, header=asks.header, scheme=asks.scheme)
+        found = presented_in(self.facts.headers, header=place_of(asks), scheme=asks.scheme)
         return None if isinstance(found, Rejection) else found.text
 
     @property
@@ -206,14 +207,24 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
     )
 
 
+class _Told(TypedDict):
+    """What every verifier of tokens starts from."""
+
+    trust: Mapping[str, TrustedIssuer]
+    iat_lead_ms: int
+    exp_leeway_ms: int
+
+
 def _credentials(trust: Mapping[str, TrustedIssuer], bounds: ClockBounds) -> Credentials:
-    one_time = OneTimeTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
-    access = AccessTokenVerifier(trust=trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
+    told: _Told = {"trust": trust, "iat_lead_ms": bounds.iat_lead, "exp_leeway_ms": bounds.exp_leeway}
+    one_time, access = OneTimeTokenVerifier(**told), AccessTokenVerifier(**told)
     return Credentials(
         {
             CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=one_time.verify, unseal=_unsealed),
             CredentialKind.MANDATE: TokenCredential(verify=access.verify_mandate, unseal=_unsealed),
             CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access.verify, unseal=_unsealed),
+            CredentialKind.API_KEY: StandIn(verifier=KeyVerifier(**told)),
+            CredentialKind.SIGNED_REQUEST: StandIn(verifier=SignatureVerifier(**told)),
         }
     )
 
@@ -267,10 +278,10 @@ def _used_list(case: Case, bounds: ClockBounds) -> UsedList:
 def _facts(case: Case, policy: Policy, mint: Mint) -> Facts | Malformed:
     pairs = _header_pairs(case.request)
     headers = collected(pairs)
-    if case.token != "none" and not isinstance(headers, Reason):
+    if not isinstance(headers, Reason):
         route = _route(case.request, policy, headers)
-        text = mint.token(case.token, case.at, _kind(route))
-        headers = collected([*pairs, _credential(route, case.token, text)])
+        brought = [each for each in (case.token, *case.also) if each != "none"]
+        headers = collected([*pairs, *(_credential(route, each, case.at, mint) for each in brought)])
     request = case.request
     if len(request.path) + len(request.host) > MAX_TARGET_CHARACTERS:
         return Malformed(Reason.REQUEST_MALFORMED)
@@ -301,17 +312,29 @@ def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def _kind(route: Route | None) -> TokenKind:
-    is_access = route is not None and route.credential in (CredentialKind.MANDATE, CredentialKind.ACCESS_TOKEN)
-    return TokenKind.ACCESS if is_access else TokenKind.ONE_TIME
-
-
-def _credential(route: Route | None, token: TokenCase, text: str) -> tuple[str, str]:
-    """Return the header that carries the token: the case's, else the one that the route takes it from."""
-    asks = route.asks if route and route.parts else None
-    header = (token.header or (asks.header if asks else "x-ott")).lower()
+def _credential(route: Route | None, token: TokenCase, at_ms: int, mint: Mint) -> tuple[str, str]:
+    """Return a credential of the case and its header: the case's, else the one that the route takes it from."""
+    asks = _asked(route, token)
+    kind = KINDS.get(asks.credential) if asks else None
+    text = mint.token(_standing_for(kind, route, token), at_ms, kind or TokenKind.ONE_TIME)
+    header = (token.header or (place_of(asks) if asks else "x-ott")).lower()
     scheme = asks.scheme if asks and header == asks.header else None
     return header, text if scheme is None else f"{scheme} {text}"
+
+
+def _asked(route: Route | None, token: TokenCase) -> Asks | None:
+    """Return which of the route's credentials the case brings: the one that it names, else the first."""
+    parts = [asks for asks in (route.parts if route else ()) if asks.credential in KINDS]
+    named = [asks for asks in parts if asks.credential == token.credential]
+    return next(iter(named or parts), None)
+
+
+def _standing_for(kind: TokenKind | None, route: Route | None, token: TokenCase) -> TokenCase:
+    """Give a stand-in what every token has and no API key or signature names."""
+    if route is None or kind not in (TokenKind.API_KEY, TokenKind.SIGNED_REQUEST):
+        return token
+    usual = {"aud": audience_of(route), "sub": token.claims.get("client_id", "nobody")}
+    return token.model_copy(update={"claims": usual | {k: v for k, v in token.claims.items() if k != "aud"}})
 
 
 def _route(request: RequestCase, policy: Policy, headers: Headers) -> Route | None:
