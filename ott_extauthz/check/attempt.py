@@ -9,7 +9,7 @@ from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.routes import Asks, Route
+from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 from ott_extauthz.policy.target import CanonicalTarget
 
 RETRY_AFTER_SECONDS = 1
@@ -80,6 +80,7 @@ class Attempt:
             reason=reason,
             policy_revision=self.policy_revision,
             route=self.route.name if self.route else None,
+            credential=self.asks.credential if self.asks else None,
             token=self.token,
             token_state=self._state(rejection) if self.credential_presented else None,
             challenges=challenges_for(reason, self.route, self.asks),
@@ -89,6 +90,11 @@ class Attempt:
             first=rejection.first,
             detail=rejection.detail,
         )
+
+    def _proving(self, route: Route) -> str:
+        """Return the credential that names the caller: of several that must all hold, the first."""
+        asks = self.asks if self.asks and route.credential is not CredentialKind.ALL_OF else route.asks
+        return asks.credential
 
     def _state(self, rejection: Rejection) -> TokenState:
         """A mandate is good until it ends, whatever became of one use of it."""
@@ -117,6 +123,7 @@ class Attempt:
             route=route.name,
             policy_revision=self.policy_revision,
             spent=spent,
+            credential=None if spent is None else self._proving(route),
             headers_to_remove=leaves.headers_to_remove,
             headers_to_keep=leaves.headers_to_keep,
             headers_to_set=leaves.headers_to_set,

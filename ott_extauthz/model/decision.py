@@ -44,6 +44,7 @@ class AttachedToken:
 class Allow:
     """The request may go on.  ``spent`` is None only on a public or attaching route, or where nothing is enforced.
 
+    ``credential`` is the kind that proved the caller.
     ``headers_to_keep`` are the spent credential's, where the route leaves it to a second filter; they win over removal.
     ``headers_to_set`` replace what the client sent (a cookie header without the spent one), ``response_headers`` go
     back to the client with the upstream's answer.
@@ -56,6 +57,7 @@ class Allow:
     route: str
     policy_revision: str
     spent: SpentToken | None
+    credential: str | None = None
     headers_to_remove: tuple[str, ...] = ()
     headers_to_keep: tuple[str, ...] = ()
     headers_to_set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -68,13 +70,15 @@ class Allow:
 class Deny:
     """The request stops here, and why.  ``token_state`` is None where no token took part.
 
-    ``status`` is the HTTP status of the answer: its reason's, unless the route has another for it.
+    ``credential`` is the kind that was judged last, None where it did not come so far.  ``status`` is the HTTP status
+    of the answer: its reason's, unless the route has another for it.
     """
 
     decision_id: str
     reason: Reason
     policy_revision: str
     route: str | None = None
+    credential: str | None = None
     token: VerifiedToken | None = None
     token_state: TokenState | None = None
     challenges: tuple[Challenge, ...] = ()

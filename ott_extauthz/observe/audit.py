@@ -38,6 +38,7 @@ MEANINGS: Final = MappingProxyType(
         "peer_address": "The caller's address as Envoy saw it.",
         "peer_principal": "The caller's identity as Envoy verified it.",
         "peer_certificate": "SHA-256 of the caller's certificate, base64url (`x5t#S256`).",
+        "credential": "The kind of credential that proved the caller, or was judged last where the call was refused.",
         "issuer": "`iss` of the verified token; like all claims only once it is verified.",
         "subject": "`sub`.",
         "client_id": "`client_id`.",
@@ -115,6 +116,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
         "decision_id": decision.decision_id,
         "outcome": "allow" if isinstance(decision, Allow) else "deny",
         "route": decision.route,
+        "credential": decision.credential,
         "policy_revision": decision.policy_revision,
         "host": record.host,
         "path": record.path,
@@ -125,7 +127,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
             "reason": decision.reason,
             "detail": decision.detail,
             "code": decision.meaning.code,
-            "status": decision.meaning.status,
+            "status": decision.status,
             "token_state": decision.token_state,
         }
         line |= first_fields(decision.first) if decision.first else {}

@@ -41,7 +41,7 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
     seen: dict[str, str | None] = {
         "code": ALLOWED if denied is None else denied.meaning.code,
         "reason": None if denied is None else denied.reason,
-        "status": "200" if denied is None else str(denied.meaning.status),
+        "status": "200" if denied is None else str(denied.status),
         "route": decision.route,
         "step": rehearsed.attempt.step,
         "attach": _attached(decision),

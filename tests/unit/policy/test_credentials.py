@@ -59,7 +59,7 @@ def test_a_combination_has_its_parts_in_order() -> None:
         verified_by=VerifiedBy.ENVOY,
     )
     assert found.parts[1].callers is not None
-    assert found.parts[1].callers.spiffe_ids == {"spiffe://bank.example/rgs"}
+    assert found.parts[1].callers.spiffe_ids == frozenset({"spiffe://bank.example/rgs"})
 
 
 def test_what_a_signed_request_must_be() -> None:

@@ -98,6 +98,7 @@ async def test_each_must_hold_and_each_is_taken_away_from_the_upstream() -> None
     assert decision.spent is not None
     assert decision.spent.token.subject == SUBJECT  # the first names the caller
     assert {"x-ott", "x-api-key"} <= set(decision.headers_to_remove)
+    assert decision.credential == "one_time_token"
 
 
 async def test_one_of_two_is_not_enough() -> None:
@@ -164,6 +165,7 @@ async def test_a_certificate_counts_where_nothing_else_came() -> None:
     assert isinstance(decision, Allow)
     assert decision.spent is not None
     assert decision.spent.token.kind is TokenKind.CERTIFICATE
+    assert decision.credential == "certificate"
 
 
 async def test_another_scheme_in_the_same_header_is_not_the_routes_credential() -> None:
@@ -179,6 +181,7 @@ async def test_another_scheme_in_the_same_header_is_not_the_routes_credential() 
 async def test_the_challenge_of_a_bad_credential_is_its_own() -> None:
     decision = await ask(desk(ANY, answer=Rejection(Reason.API_KEY_UNKNOWN)), ("x-api-key", "k"))
     assert isinstance(decision, Deny)
+    assert decision.credential == "api_key"
     assert [str(challenge) for challenge in decision.challenges] == ['ApiKey realm="wallet.api", error="invalid_token"']
 
 
