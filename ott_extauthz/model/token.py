@@ -104,6 +104,11 @@ class VerifiedToken:
         return self.kind is TokenKind.ONE_TIME
 
     @property
+    def is_good_again(self) -> bool:
+        """Whether it may come once more: a signed request may not, though it is its nonce that is spent."""
+        return self.kind not in (TokenKind.ONE_TIME, TokenKind.SIGNED_REQUEST)
+
+    @property
     def account(self) -> bytes:
         """Who is counted; every use of one token has one account."""
         return account_of(self.id.issuer, self.client_id, self.subject)

@@ -61,6 +61,7 @@ class Told:
                 return found
         elif self.answer is not None:
             return self.answer
+        attempt.credential_presented = True
         attempt.saw(self.token())
         carriers = (asks.header,) if asks.header else ()
         return Verified(token=self.token(), carriers=carriers, once=self.once)
@@ -205,6 +206,18 @@ async def test_what_may_come_once_comes_once(kind: OnceKind, expected: Reason) -
     at.clock.advance(6000)
     assert isinstance(await ask(at, ("x-api-key", "k")), Allow)
     assert reason(await ask(at, ("x-api-key", "k"))) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [(TokenKind.SIGNED_REQUEST, TokenState.SPENT), (TokenKind.API_KEY, TokenState.UNSPENT)]
+)
+async def test_a_signed_request_is_spent_with_its_nonce_and_a_key_is_not(kind: TokenKind, state: TokenState) -> None:
+    at = desk("credential: api_key", once=(once(OnceKind.NONCE),), kind=kind)
+    at.clock.advance(6000)
+    await ask(at, ("x-api-key", "k"))
+    again = await ask(at, ("x-api-key", "k"))
+    assert isinstance(again, Deny)
+    assert again.token_state is state
 
 
 async def test_of_many_at_once_one_is_let_through() -> None:
