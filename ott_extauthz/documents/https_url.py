@@ -4,10 +4,11 @@ import re
 from typing import Final
 
 _HTTPS: Final = re.compile(
-    r"https://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"https://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
     r"(?:/[!\"$-\[\]-~]*)?"  # visible ASCII without `#` and backslash
 )
 _MOST_CHARACTERS: Final = 2048
+_MAX_PORT: Final = 65535
 
 
 class HttpsUrl(str):
@@ -22,6 +23,7 @@ def https_url(text: str) -> HttpsUrl:
     Raises:
         ValueError: it is none.
     """
-    if len(text) > _MOST_CHARACTERS or not _HTTPS.fullmatch(text):
+    found = _HTTPS.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
+    if found is None or not 0 < int(found[1] or 443) <= _MAX_PORT:
         raise ValueError("not an https URL: https://host[:port]/path, without user, password and fragment")
     return HttpsUrl(text)

@@ -9,7 +9,7 @@ from ott_extauthz.documents.https_url import HttpsUrl, https_url
     "url",
     [
         "https://issuer.bank.example/jwks", "https://localhost", "https://127.0.0.1:8443/a?b=c&d=%20",
-        "https://[::1]:8443/jwks", "https://a/~x/$y/[z]",
+        "https://[::1]:8443/jwks", "https://a:65535/", "https://a/~x/$y/[z]",
     ],
 )  # fmt: skip
 def test_an_https_url_is_one(url: str) -> None:
@@ -24,7 +24,7 @@ def test_an_https_url_is_one(url: str) -> None:
         "http://issuer.example/jwks", "HTTPS://issuer.example/jwks", "https://", "https:///jwks", "https:/x",
         "https://user@issuer.example/", "https://user:secret@issuer.example/", "https://issuer.example/#x",
         "https://issuer.example\\@evil.example/", "https://issuer.example/a b", "https://issuer.example/\n",
-        "https://issuer.example/é", "https://issuer.example?x", "https://a:999999/", "https://-a/", "https://a..",
+        "https://issuer.example/é", "https://issuer.example?x", "https://a:999999/", "https://a:65536/", "https://a:0/", "https://-a/", "https://a..",
         "https://.a", "file:///etc/passwd", "ftp://a/b", "https://a/" + "x" * 2048, "",
     ],
 )  # fmt: skip
