@@ -27,6 +27,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
+from ott_extauthz.proof_settings import CheckDpop, Dpop
 from ott_extauthz.store_url import StoreUrl, store_url
 
 PREFIX: Final = "OTT_"
@@ -340,34 +341,6 @@ class SubjectIssuer(Trust):
     subject_prefix: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,64}$")] = ""
 
 
-class Dpop(Model):
-    """DPoP at the issuer: how old a proof may be, and whether it must hold a nonce of ours.
-
-    A nonce is good for ``nonce_life`` at least and twice that at most.  Issuers behind one address share
-    ``nonce_secret``, a file with at least 32 bytes; without it each makes its own at start.
-    """
-
-    nonce: Literal["required", "off"] = "required"
-    nonce_secret: FilePath | None = None
-    nonce_life: Duration = 60_000
-    max_age: Duration = 60_000
-    lead: Duration = 5_000
-
-    @field_validator("nonce_life", "max_age")
-    @classmethod
-    def _is_bounded(cls, value: int) -> int:
-        if not 1000 <= value <= 300_000:  # noqa: PLR2004 - a proof is made for the request at hand
-            raise ValueError("between 1s and 300s")
-        return value
-
-    @field_validator("lead")
-    @classmethod
-    def _lead_is_bounded(cls, value: int) -> int:
-        if value > 60_000:  # noqa: PLR2004 - as for ClockBounds
-            raise ValueError("at most 60s")
-        return value
-
-
 class Issuer(Model):
     """The issuer: only for ``issue``, ``keys`` and ``mint``.  ``admin`` serves its /metrics, /healthz and /readyz.
 
@@ -517,6 +490,7 @@ class Settings(Model):
     )
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
     decryption: FilePath | None = None
+    dpop: CheckDpop = CheckDpop()
     policy: PolicyPaths | None = None
     shadow_policy: PolicyPaths | None = None
     reload: Reload = Reload()

@@ -1,6 +1,7 @@
 """Is the caller the one this token was made for (RFC 8705 §3.1, RFC 7800)?
 
 - What the token's ``cnf`` says must hold, every member, on every route: a binding we cannot prove is a refusal.
+  ``jkt`` is not judged here: it needs a proof (RFC 9449), which is about the request, too.
 - What the route's ``bound_to`` asks for must be in the token, and hold.
 - A fault in reading the certificate is never "no certificate needed": it is passed on as the refusal's reason.
 """
@@ -13,8 +14,8 @@ from ott_extauthz.model.token import VerifiedToken
 
 
 def binding_fault(token: VerifiedToken, peer: Peer, *, needs_certificate: bool, needs_workload: bool) -> Reason | None:
-    """Return why the token is not this caller's, or None when every binding holds."""
-    if token.confirmation.others or token.confirmation.jkt is not None:
+    """Return why the token is not this caller's, or None when every binding but that to a DPoP key holds."""
+    if token.confirmation.others:
         return Reason.BINDING_UNSUPPORTED
     bound_to = token.confirmation.x5t_s256
     if bound_to is None and needs_certificate:

@@ -101,7 +101,7 @@ def build(
         tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     checker = Checker(
         policy=sources.policy.current,
-        credentials=credentials_from(settings, sources),
+        credentials=credentials_from(settings, sources, nonce_secret=inputs.nonce_secret),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,

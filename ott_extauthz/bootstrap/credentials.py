@@ -2,22 +2,28 @@
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.bootstrap.proofs import possession_from
 from ott_extauthz.bootstrap.reloading import Sources
 from ott_extauthz.check.credentials.combining import Credentials
-from ott_extauthz.check.credentials.tokens import TokenCredential
+from ott_extauthz.check.credentials.tokens import TokenCredential, Verify
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.settings import Settings
 
 
-def credentials_from(settings: Settings, sources: Sources) -> Credentials:
-    """Return every kind of credential, following ``sources``."""
+def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: bytes | None = None) -> Credentials:
+    """Return every kind of credential, following ``sources``; ``nonce_secret`` is what DPoP nonces are made from."""
+    possession = possession_from(settings.dpop, nonce_secret)
+
+    def token(verify: Verify) -> TokenCredential:
+        return TokenCredential(verify=verify, unseal=sources.unseal, possession=possession)
+
     bounds = settings.clock
     one_time = OneTimeTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
     access = AccessTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
     return Credentials(
         {
-            CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=one_time.verify, unseal=sources.unseal),
-            CredentialKind.MANDATE: TokenCredential(verify=access.verify_mandate, unseal=sources.unseal),
-            CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access.verify, unseal=sources.unseal),
+            CredentialKind.ONE_TIME_TOKEN: token(one_time.verify),
+            CredentialKind.MANDATE: token(access.verify_mandate),
+            CredentialKind.ACCESS_TOKEN: token(access.verify),
         }
     )

@@ -11,6 +11,7 @@ from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
+from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -42,6 +43,7 @@ class CheckInputs:
     decryption: DecryptionKeys = field(default_factory=dict)
     looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
     attach: AttachInputs | None = None
+    nonce_secret: bytes | None = field(default=None, repr=False)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -65,11 +67,12 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     asn_of = _asn_lookup(settings, problems)
     decryption = _decryption(settings, problems)
     attach = attach_inputs(settings, policy, source, problems)
+    secret = nonce_secret(settings.dpop.nonce_secret, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
-        attach=attach,
+        attach=attach, nonce_secret=secret,
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.client_set import ClientSet, read_clients
 from ott_extauthz.bootstrap.inputs import read_issuer
-from ott_extauthz.bootstrap.issuer_proofs import nonce_secret
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
+from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.rings import ring_problems, rings_from
 from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others

@@ -1,10 +1,15 @@
 """Which challenges go with a refusal (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3)?
 
-Where a route takes one of several credentials, and none came, each of them is a way to come again.
+- Where a route takes one of several credentials and none came, or one under a scheme that is not its own, each of
+  them is a way to come again.
+- What is wrong with a proof is said under the scheme DPoP, wherever the token stood; there ``algs`` says what proofs
+  may be signed with.
 """
 
+from dataclasses import replace
 from typing import Final
 
+from ott_extauthz.authn.dpop import DPOP_ALGORITHMS
 from ott_extauthz.model.challenge import Challenge
 from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
@@ -18,6 +23,15 @@ _SCHEMES: Final = {
     CredentialKind.CERTIFICATE: "MutualTLS",
 }
 _UNAUTHORIZED: Final = 401
+_DPOP: Final = "DPoP"
+_ALGS: Final = " ".join(DPOP_ALGORITHMS)
+_OF_PROOFS: Final = {
+    Reason.DPOP_PROOF_MISSING: "invalid_dpop_proof",
+    Reason.DPOP_PROOF_INVALID: "invalid_dpop_proof",
+    Reason.DPOP_PROOF_REPLAYED: "invalid_dpop_proof",
+    Reason.DPOP_NONCE_REQUIRED: "use_dpop_nonce",
+    Reason.DPOP_KEY_MISMATCH: "invalid_token",
+}
 
 
 def challenges_for(reason: Reason, route: Route | None, asks: Asks | None) -> tuple[Challenge, ...]:
@@ -25,11 +39,19 @@ def challenges_for(reason: Reason, route: Route | None, asks: Asks | None) -> tu
     if route is None:
         return ()
     found = [_challenge(reason, route, each) for each in ((asks,) if asks else route.parts)]
-    return tuple(dict.fromkeys(challenge for challenge in found if challenge is not None))
+    if asks is not None and reason is Reason.CREDENTIAL_SCHEME_REFUSED and route.credential is CredentialKind.ANY_OF:
+        found += [_challenge(Reason.CREDENTIAL_MISSING, route, each) for each in route.parts if each != asks]
+    return tuple(dict.fromkeys(_with_algs(challenge) for challenge in found if challenge is not None))
+
+
+def _with_algs(challenge: Challenge) -> Challenge:
+    return replace(challenge, algs=_ALGS) if challenge.scheme.lower() == _DPOP.lower() else challenge
 
 
 def _challenge(reason: Reason, route: Route, asks: Asks) -> Challenge | None:
     scheme, realm = scheme_of(asks), route.audience or route.name
+    if reason in _OF_PROOFS:
+        return Challenge(_DPOP, realm, _OF_PROOFS[reason])
     if reason is Reason.CREDENTIAL_MISSING:
         return Challenge(scheme, realm)  # no error code when nothing was presented (RFC 6750 §3.1)
     if reason is Reason.CREDENTIAL_DUPLICATED:

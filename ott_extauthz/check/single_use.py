@@ -120,6 +120,9 @@ class SingleUse:
             witness=spending.witness,
         )
         refused = await self._mark(use, deadline, is_once=True)
+        if refused is not None and refused.reason is Reason.STORE_EPOCH and once.kind is OnceKind.PROOF:
+            # One that is made after this long is younger than any fence of now, for it comes as early as this one.
+            return replace(refused, retry_after_ms=max(now_ms - once.acceptable_from_ms, 0))
         if refused is None or refused.reason is not Reason.TOKEN_REPLAYED:
             return refused
         return replace(refused, reason=_REPEATED[once.kind], status=once.repeat_status)

@@ -195,7 +195,10 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             _C.MALFORMED_REQUEST, 400, "The credential's header came twice, or holds a comma (two values joined)."
         ),
         Reason.CREDENTIAL_SCHEME_REFUSED: Meaning(
-            _C.AUTH_FAILED, 401, "The credential came under another authentication scheme than the route takes."
+            _C.AUTH_FAILED,
+            401,
+            "The credential came under another authentication scheme than the route takes, or a token that is bound to "
+            "a DPoP key under another one than DPoP.",
         ),
         Reason.TOKEN_TOO_LARGE: Meaning(_C.AUTH_FAILED, 401, "The token is longer than 8 KiB."),
         Reason.TOKEN_MALFORMED: Meaning(

@@ -40,7 +40,7 @@ def _resigned_by_stranger(forge: Forge) -> str:
 
 
 def _doubly_bound(forge: Forge) -> str:
-    return forge.token(cnf={"x5t#S256": forge.x5t_s256, "jkt": "x"})
+    return forge.token(cnf={"x5t#S256": forge.x5t_s256, "jkt": forge.x5t_s256})
 
 
 BAD_TOKENS: list[tuple[str, Make, int, str]] = [
@@ -95,7 +95,7 @@ BAD_TOKENS: list[tuple[str, Make, int, str]] = [
     ("cnf of no kind", _claims(cnf={}), 401, "token_claims_invalid"),
     ("bound to another certificate", _claims(cnf={"x5t#S256": b64(bytes(32))}), 401, "certificate_mismatch"),
     ("bound to half a thumbprint", _claims(cnf={"x5t#S256": b64(bytes(16))}), 401, "token_claims_invalid"),
-    ("bound to a DPoP key as well", _doubly_bound, 401, "binding_unsupported"),
+    ("bound to a DPoP key as well", _doubly_bound, 401, "dpop_proof_missing"),
     # rights
     ("no scope", _claims(scope=None), 403, "scope_missing"),
     ("another scope", _claims(scope="wallet:read"), 403, "scope_missing"),

@@ -1,6 +1,7 @@
 """A Checker with fakes around it: one desk where a test can ask for decisions."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.base64url import encoded
@@ -9,6 +10,7 @@ from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.credentials.combining import Credentials
 from ott_extauthz.check.credentials.credential import Credential
+from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.model.decision import Decision
@@ -62,6 +64,7 @@ class Desk:
         policy: str = POLICY,
         unseal: Unseal = unsealed_without_keys,
         more: Mapping[CredentialKind, Credential] | None = None,
+        possession: Possession | None = None,
     ) -> None:
         self.clock = FakeClock(now_ms=NOW_MS)
         self.issuer = FakeIssuer()
@@ -78,11 +81,12 @@ class Desk:
         trust = {self.issuer.issuer: self.issuer.trusted()}
         self.verifier = verifier = OneTimeTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
         access_tokens = AccessTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
+        token = partial(TokenCredential, unseal=unseal, possession=possession or Possession())
         credentials = Credentials(
             {
-                CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=verifier.verify, unseal=unseal),
-                CredentialKind.MANDATE: TokenCredential(verify=access_tokens.verify_mandate, unseal=unseal),
-                CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access_tokens.verify, unseal=unseal),
+                CredentialKind.ONE_TIME_TOKEN: token(verify=verifier.verify),
+                CredentialKind.MANDATE: token(verify=access_tokens.verify_mandate),
+                CredentialKind.ACCESS_TOKEN: token(verify=access_tokens.verify),
                 **(more or {}),
             }
         )

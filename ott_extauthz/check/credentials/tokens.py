@@ -1,6 +1,6 @@
 """Is there a token, does it hold, and is it this caller's?  One-time tokens, mandates and access tokens alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ott_extauthz.authn.binding import binding_fault
@@ -8,6 +8,7 @@ from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.credentials.credential import LookUp, Verified
+from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
@@ -28,6 +29,7 @@ class TokenCredential:
 
     verify: Verify
     unseal: Unseal = unsealed_without_keys
+    possession: Possession = field(default_factory=Possession)
 
     def is_presented(self, asks: Asks, facts: Facts) -> bool:
         """Whether the header is there, under the scheme that is asked for."""
@@ -53,7 +55,17 @@ class TokenCredential:
             needs_certificate=BoundTo.CERTIFICATE in asks.bound_to,
             needs_workload=BoundTo.WORKLOAD in asks.bound_to,
         )
-        return Verified(token=token, carriers=(presented.header,)) if fault is None else Rejection(fault)
+        if fault is not None:
+            return Rejection(fault)
+        shown = self.possession.shown(token, presented.text, asks=asks, facts=facts, now_ms=attempt.now_ms)
+        if isinstance(shown, Rejection):
+            return shown
+        return Verified(
+            token=token,
+            carriers=(presented.header, *shown.carriers),
+            response_headers=shown.response_headers,
+            once=shown.once,
+        )
 
     def _believed(self, sealed: str, attempt: Attempt) -> VerifiedToken | Rejection:
         route = attempt.found_route

@@ -42,7 +42,7 @@ class FromRule(Rule):
     @model_validator(mode="after")
     def _authorization_has_a_scheme(self) -> "FromRule":
         if self.header == "authorization" and self.scheme is None:
-            raise ValueError("authorization needs a scheme (RFC 9110 §11.6.2); write scheme: Bearer")
+            raise ValueError("authorization needs a scheme (RFC 9110 §11.6.2); write scheme: Bearer, or DPoP")
         return self
 
     @model_validator(mode="after")

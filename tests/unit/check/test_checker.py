@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from tests.fakes.desk import Desk
+from tests.fakes.issuer import THUMBPRINT
 
 
 class ScriptedUsedList:
@@ -79,7 +81,9 @@ async def test_a_public_route_needs_nothing_and_still_removes_spoofed_headers() 
         ({"aud": "bank.api"}, {}, Reason.TOKEN_AUDIENCE_MISMATCH),
         ({"exp": 1}, {}, Reason.TOKEN_LIFETIME_TOO_LONG),
         ({"cnf": None}, {}, Reason.TOKEN_UNBOUND),
-        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, {}, Reason.BINDING_UNSUPPORTED),
+        ({"cnf": {"jkt": encoded(THUMBPRINT)}}, {}, Reason.TOKEN_UNBOUND),
+        ({"cnf": {"x5t#S256": encoded(THUMBPRINT), "jkt": encoded(THUMBPRINT)}}, {}, Reason.DPOP_PROOF_MISSING),
+        ({"cnf": {"x5t#S256": encoded(THUMBPRINT), "x5u": "https://a.example"}}, {}, Reason.BINDING_UNSUPPORTED),
         ({}, {"certificate": b"\xff" * 32}, Reason.CERTIFICATE_MISMATCH),
         ({}, {"certificate": Reason.CERTIFICATE_MISSING}, Reason.CERTIFICATE_MISSING),
         ({}, {"certificate": Reason.CERTIFICATE_HEADER_MALFORMED}, Reason.CERTIFICATE_HEADER_MALFORMED),

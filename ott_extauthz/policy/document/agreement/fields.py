@@ -7,11 +7,13 @@
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from ott_extauthz.documents.located import Path
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.policy.document.agreement.credentials import OF_ONE_CREDENTIAL, credential_problems, places_of
+from ott_extauthz.policy.document.agreement.proofs import proof_problems, second_proofs
 from ott_extauthz.policy.document.attaching import FOR_CHECKS_ONLY
 from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.document.parts import Part, RouteEntry
@@ -60,8 +62,10 @@ def _within(route: RouteEntry) -> Iterator[Problem]:
     if "encrypted" in route.data and TOKENS.isdisjoint(kinds):
         yield route.problem(("encrypted",), "is about tokens, and this route asks for none")
     for kind, path, data in route.credentials():
-        for where, message in credential_problems(kind, data):
+        for where, message in chain(credential_problems(kind, data), proof_problems(kind, data)):
             yield route.problem((*path, *where), message)
+    for where, message in second_proofs(route.credentials()):
+        yield route.problem(where, message)
 
 
 def _of_its_kind(route: RouteEntry) -> Iterator[Problem]:
