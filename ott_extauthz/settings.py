@@ -481,7 +481,10 @@ class Log(Model):
 
 
 class Settings(Model):
-    """The whole of ``ott.yaml``.  ``decryption`` is a folder with the private keys that open encrypted tokens."""
+    """The whole of ``ott.yaml``.  ``decryption`` is a folder with the private keys that open encrypted tokens.
+
+    ``partners`` is the file that says who signs requests, and with which keys.
+    """
 
     listen: Listen = Listen()
     client_certificate: ClientCertificate = ClientCertificate()
@@ -491,6 +494,7 @@ class Settings(Model):
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
     decryption: FilePath | None = None
     dpop: CheckDpop = CheckDpop()
+    partners: FilePath | None = None
     policy: PolicyPaths | None = None
     shadow_policy: PolicyPaths | None = None
     reload: Reload = Reload()

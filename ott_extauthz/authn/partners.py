@@ -13,6 +13,16 @@ MIN_SECRET_BYTES: Final = 24
 """A shared secret shorter than this can be guessed from one signed request, by whoever has seen it."""
 
 
+MOST_KEYS: Final = 8
+"""Keys of one partner's: each is tried until one fits, and rotation needs two."""
+
+MOST_KEYS_OF_A_ROUTE: Final = 32
+"""Keys of one form that a route may make us try; a policy that would need more names fewer partners."""
+
+MOST_TRIED: Final = 64
+"""Verifications for one request, two signatures by each of those keys; a forged request costs us as many."""
+
+
 class SignatureForm(StrEnum):
     """How a partner signs a request."""
 
@@ -64,12 +74,16 @@ class SharedSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """One partner: its name in policies, the ``client_id`` that it calls as, and the one form in which it signs."""
+    """One partner: its name in policies, the ``client_id`` that it calls as, and the one form in which it signs.
+
+    ``scopes`` are those that it has on every route.
+    """
 
     name: str
     client_id: str
     form: SignatureForm
     keys: tuple[PartnerKey, ...]
+    scopes: frozenset[str] = frozenset()
 
 
 Partners = Mapping[str, Partner]

@@ -1,12 +1,10 @@
 """Which clients does the issuer have?  ``clients.yaml`` and every file it names, judged together."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ott_extauthz.bootstrap.client_files import read_client_files
-from ott_extauthz.bootstrap.policy_files import bounded
 from ott_extauthz.bootstrap.rings import ring_settings
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
@@ -53,32 +51,15 @@ def read_clients(issuer: Issuer, source: str, problems: list[Problem]) -> Client
     )
 
 
-class NamedFiles:
-    """The files that ``clients.yaml`` names now; none while it cannot be read, for then nothing of them counts."""
+def files_of_clients(path: Path, text: str) -> Iterator[Path]:
+    """Yield the files that a ``clients.yaml`` names.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._digest, self._named = b"", list[Path]()
-
-    def now(self) -> list[Path]:
-        """Return them; parsed only where the content is another than at the last call."""
-        try:
-            raw = bounded(self._path)
-        except OSError:
-            raw = b""
-        digest = hashlib.sha256(raw).digest()
-        if digest != self._digest:
-            self._digest, self._named = digest, list(self._in(raw))
-        return self._named
-
-    def _in(self, raw: bytes) -> Iterator[Path]:
-        try:
-            clients = clients_from(raw.decode(), str(self._path))
-        except (DocumentError, UnicodeDecodeError):
-            return
-        for client in clients.values():
-            files = (client.jwks, client.certificate_file, client.secret)
-            yield from (self._path.parent / file for file in files if file is not None)
+    Raises:
+        DocumentError: it is none.
+    """
+    for client in clients_from(text, str(path)).values():
+        files = (client.jwks, client.certificate_file, client.secret)
+        yield from (path.parent / file for file in files if file is not None)
 
 
 def changes_between(before: ClientSet, after: ClientSet) -> ClientChanges:

@@ -5,7 +5,9 @@ from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.bootstrap.proofs import possession_from
 from ott_extauthz.bootstrap.reloading import Sources
 from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.signed_requests import SignedRequestCredential
 from ott_extauthz.check.credentials.tokens import TokenCredential, Verify
+from ott_extauthz.check.credentials.webhooks import WEBHOOKS
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.settings import Settings
 
@@ -25,5 +27,6 @@ def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: byte
             CredentialKind.ONE_TIME_TOKEN: token(one_time.verify),
             CredentialKind.MANDATE: token(access.verify_mandate),
             CredentialKind.ACCESS_TOKEN: token(access.verify),
+            CredentialKind.SIGNED_REQUEST: SignedRequestCredential(partners=sources.partners_now, verifiers=WEBHOOKS),
         }
     )

@@ -8,8 +8,12 @@ from typing import Final
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.partners import Partners
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
+from ott_extauthz.bootstrap.named_files import NamedFiles
+from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
+from ott_extauthz.bootstrap.partner_lacks import known_partners, partner_lacks
 from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
@@ -44,6 +48,7 @@ class CheckInputs:
     looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
     attach: AttachInputs | None = None
     nonce_secret: bytes | None = field(default=None, repr=False)
+    partners: Partners = field(default_factory=dict)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -66,13 +71,14 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     problems += store_problems(settings.store, source)
     asn_of = _asn_lookup(settings, problems)
     decryption = _decryption(settings, problems)
+    partners = _partners(settings, problems)
     attach = attach_inputs(settings, policy, source, problems)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
-        attach=attach, nonce_secret=secret,
+        attach=attach, nonce_secret=secret, partners=partners,
     )  # fmt: skip
 
 
@@ -112,10 +118,11 @@ def read_servable_policy(paths: Sequence[Path], settings: Settings) -> Policy:
         DocumentError: every problem at once; also where a route asks for what ``settings`` do not have.
     """
     policy = read_policy(paths)
+    partners = known_partners(settings.partners)
     problems = [
         Problem(", ".join(map(str, paths)), 0, 0, f"route {route.name}", lack)
         for route in policy.table.routes
-        for lack in _lacks(route, settings)
+        for lack in (*_lacks(route, settings), *partner_lacks(route, partners))
     ]
     if problems:
         raise DocumentError(problems)
@@ -156,6 +163,16 @@ def _decryption(settings: Settings, problems: list[Problem]) -> DecryptionKeys:
     return {}
 
 
+def _partners(settings: Settings, problems: list[Problem]) -> Partners:
+    if settings.partners is None:
+        return {}
+    try:
+        return read_partners(settings.partners)
+    except DocumentError as error:
+        problems += error.problems
+    return {}
+
+
 def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
     """Read a trusted issuer's key set from its file.
 
@@ -175,4 +192,5 @@ def _changing(settings: Settings) -> list[list[Path]]:
     policies = [policy_files(paths) for paths in (settings.policy, settings.shadow_policy) if paths is not None]
     sealed = [private_files(settings.decryption)] if settings.decryption else []
     in_files = ([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)
-    return [*policies, *sealed, *in_files]
+    signing = [NamedFiles(settings.partners, files_of_partners).all()] if settings.partners else []
+    return [*policies, *sealed, *signing, *in_files]

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ott_extauthz.authn.keys import TrustedIssuer
-from ott_extauthz.bootstrap.client_set import ClientSet, NamedFiles, read_clients
+from ott_extauthz.bootstrap.client_set import ClientSet, files_of_clients, read_clients
 from ott_extauthz.bootstrap.inputs import read_issuer
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, following, in_file
+from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.desks import Desks
 from ott_extauthz.ports import Clock
@@ -48,7 +49,7 @@ class FollowedClients:
             DocumentError: everything that is wrong with the clients.
         """
         self._issuer, self._new_desks, self._context, self._source_name = issuer, new_desks, context, source
-        self._named = NamedFiles(issuer.clients)
+        self._named = NamedFiles(issuer.clients, files_of_clients)
         look = look_at(self._files())  # before it is read: a change in between is one more look
         clients = self._load()
         self._desks = new_desks(clients)

@@ -11,9 +11,12 @@ from typing import Any, TypeVar
 
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.sealed import plain_from
 from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer, read_servable_policy
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
+from ott_extauthz.bootstrap.named_files import NamedFiles
+from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
 from ott_extauthz.bootstrap.policy_files import policy_files
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
@@ -37,6 +40,11 @@ class Sources:
     trust: dict[str, TrustedIssuer]
     followed: tuple[FollowedKeySet, ...] = ()
     decryption: Source[DecryptionKeys] | None = None
+    partners: Source[Partners] | None = None
+
+    def partners_now(self) -> Partners:
+        """Return who signs requests now."""
+        return {} if self.partners is None else self.partners.current()
 
     def unseal(self, text: str, is_demanded: bool) -> str | Rejection:  # noqa: FBT001 - as Unseal has it
         """Open a token with the keys in force."""
@@ -45,8 +53,8 @@ class Sources:
 
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
-        opening = [self.decryption] if self.decryption else []
-        return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets, *opening]
+        others = [each for each in (self.decryption, self.partners) if each is not None]
+        return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets, *others]
 
     def all(self) -> list[Shown]:
         """Everything that may change, the policy first."""
@@ -95,5 +103,10 @@ def sources_of(
         folder = settings.decryption
         files, load = partial(private_files, folder), partial(load_decryption, folder)
         decryption = source(Kind.DECRYPTION_KEYS, str(folder), files, inputs.decryption, load)
+    partners = None
+    if settings.partners is not None:
+        named = NamedFiles(settings.partners, files_of_partners).all
+        load_partners = partial(read_partners, settings.partners)
+        partners = source(Kind.PARTNERS, str(settings.partners), named, inputs.partners, load_partners)
     in_force = policy(Kind.POLICY, settings.policy, inputs.policy)
-    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption)
+    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption, partners)

@@ -98,7 +98,7 @@ class Attempt:
 
     def _state(self, rejection: Rejection) -> TokenState:
         """A mandate is good until it ends, whatever became of one use of it."""
-        is_reusable = self.token is not None and self.token.is_good_again
+        is_reusable = self.token is not None and self.token.may_come_again
         return TokenState.UNSPENT if is_reusable else rejection.token_state
 
     def deny_for_fault(self, reason: Reason) -> Deny:

@@ -240,6 +240,6 @@ def _token_state_after(decision: Decision) -> TokenState:
     match decision:
         case Allow():
             spent = decision.spent
-            return TokenState.SPENT if spent and not spent.token.is_good_again else TokenState.UNSPENT
+            return TokenState.SPENT if spent and not spent.token.may_come_again else TokenState.UNSPENT
         case Deny():
             return decision.token_state or TokenState.UNSPENT

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ott_extauthz.authn.partner_document import PartnersDocument
 from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -74,7 +75,10 @@ def _tell(inputs: CheckInputs, config: Path) -> None:
 
 @app.command("schema")
 def print_schema(
-    *, policy: Annotated[bool, typer.Option("--policy", help="The schema of policy.yaml instead.")] = False
+    *,
+    policy: Annotated[bool, typer.Option("--policy", help="The schema of policy.yaml instead.")] = False,
+    partners: Annotated[bool, typer.Option("--partners", help="The schema of partners.yaml instead.")] = False,
 ) -> None:
     """Print the JSON Schema of ott.yaml, for editors."""
-    typer.echo(json.dumps(PolicyDocument.model_json_schema() if policy else schema(), indent=2))
+    document = PolicyDocument if policy else PartnersDocument if partners else None
+    typer.echo(json.dumps(schema() if document is None else document.model_json_schema(), indent=2))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from ott_extauthz.model.reason import Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -19,3 +21,14 @@ class Body:
 
 NO_BODY = Body(b"", is_complete=False)
 """Nothing was buffered: no body, or buffering is off."""
+
+
+def whole_of(body: Body, *, may_be_unseen: bool) -> bytes | Reason:
+    """Return a body's bytes, all of them, or why nobody can say them.
+
+    Where Envoy said nothing about the body there is none, or nobody saw it: only the route's own word
+    (``may_be_unseen``, its ``allow_unbuffered_empty``) makes that empty.
+    """
+    if not body.is_complete and (body.raw or not may_be_unseen):
+        return Reason.BODY_INCOMPLETE
+    return body.raw if body.is_binary_safe else Reason.BODY_NOT_BINARY_SAFE

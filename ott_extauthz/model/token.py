@@ -104,8 +104,8 @@ class VerifiedToken:
         return self.kind is TokenKind.ONE_TIME
 
     @property
-    def is_good_again(self) -> bool:
-        """Whether it may come once more: a signed request may not, though it is its nonce that is spent."""
+    def may_come_again(self) -> bool:
+        """Whether one use leaves it as good as it was; of a signed request its nonce, or its event, is gone."""
         return self.kind not in (TokenKind.ONE_TIME, TokenKind.SIGNED_REQUEST)
 
     @property

@@ -134,7 +134,7 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     elif decision.would_be is not None:
         line["token_state"] = "unspent" if token is not None else None
     elif token is not None:
-        line["token_state"] = "unspent" if token.is_good_again else "spent"
+        line["token_state"] = "unspent" if token.may_come_again else "spent"
     if isinstance(decision, Allow) and decision.would_be is not None:
         line |= shadow_fields(decision.would_be)
     if isinstance(decision, Allow) and decision.attached is not None:

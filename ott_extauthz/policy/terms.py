@@ -1,5 +1,6 @@
 """What does a route ask of a credential that is no token?"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +37,22 @@ class SignedRequestTerms:
     ahead_ms: int = DEFAULT_AHEAD_MS
     components: tuple[str, ...] = ()
     event: EventTerms | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedSpan:
+    """How long a signed request is good on any route of a policy: what is spent on one is spent for all of them."""
+
+    window_ms: int = DEFAULT_WINDOW_MS
+    ahead_ms: int = DEFAULT_AHEAD_MS
+
+
+def widest_span(terms: Iterable[SignedRequestTerms]) -> SignedSpan:
+    """Return the widest of every route's window, before and after the signed instant."""
+    window_ms, ahead_ms = DEFAULT_WINDOW_MS, DEFAULT_AHEAD_MS
+    for each in terms:
+        window_ms, ahead_ms = max(window_ms, each.window_ms), max(ahead_ms, each.ahead_ms)
+    return SignedSpan(window_ms=window_ms, ahead_ms=ahead_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     KEY_SET = "key set"
     DECRYPTION_KEYS = "decryption keys"
     CLIENTS = "clients"
+    PARTNERS = "partners"
 
 
 class Result(StrEnum):

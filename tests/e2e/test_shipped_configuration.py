@@ -132,6 +132,7 @@ def test_the_settings_of_the_notes_are_all_there() -> None:
             for name in ("x-ott", "x-ott-subject", "x-ott-decision-id", "authorization", "dpop", "txn-token")
         ),
         *((name, True) for name in ("x-api-key", "cookie", "idempotency-key")),
+        *((name, True) for name in ("x-signature", "webhook-signature", "signature", "signature-input")),
         *((name, False) for name in ("xx-ott-subject", "authorization-x", ":path", "host", "x-forwarded-client-cert")),
     ],
 )

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from functools import lru_cache
 
-from ott_extauthz.model.body import Body
+from ott_extauthz.model.body import Body, whole_of
 from ott_extauthz.model.mandate import RequestBinding
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
@@ -85,6 +85,5 @@ def _body_fault(digest: bytes, body: Body, *, may_be_unseen: bool) -> Reason | N
 
 def digest_of(body: Body, *, may_be_unseen: bool) -> bytes | Reason:
     """Return the SHA-256 of a body, or why nobody can say it; ``may_be_unseen``: one that nobody buffered is empty."""
-    if not body.is_complete and (body.raw or not may_be_unseen):
-        return Reason.BODY_INCOMPLETE
-    return hashlib.sha256(body.raw).digest() if body.is_binary_safe else Reason.BODY_NOT_BINARY_SAFE
+    found = whole_of(body, may_be_unseen=may_be_unseen)
+    return found if isinstance(found, Reason) else hashlib.sha256(found).digest()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.documents.located import read_yaml
@@ -16,6 +16,7 @@ from ott_extauthz.policy.document.parts import Part
 from ott_extauthz.policy.document.route import Bundles, RouteRule
 from ott_extauthz.policy.document.whole import PolicyDocument
 from ott_extauthz.policy.table import RouteTable
+from ott_extauthz.policy.terms import SignedSpan, widest_span
 
 _DIGITS: Final = 16
 
@@ -25,12 +26,14 @@ class Policy:
     """A policy in force: its revision, which every decision names, its compiled routes and clients.
 
     ``clients`` is None where the policy has no such section.  ``warnings`` keep nothing from starting.
+    ``signed_span`` is how long a signed request is good on any of its routes.
     """
 
     revision: str
     table: RouteTable
     clients: ClientList | None = None
     warnings: tuple[Problem, ...] = ()
+    signed_span: SignedSpan = field(default_factory=SignedSpan)
 
 
 def policy_from(text: str, source: str) -> Policy:
@@ -86,7 +89,8 @@ def _compiled(documents: Sequence[PolicyDocument], revision: str, warnings: tupl
     clients = [rule for document in documents for rule in document.clients or ()]
     table = RouteTable((rule.match.compiled(), rule.compiled(roles)) for rule in rules)
     compiled = ClientList(_clients(clients, roles or None, rules)) if clients else None
-    return Policy(revision, table, compiled, warnings)
+    span = widest_span(asks.signed for route in table.routes for asks in route.parts if asks.signed is not None)
+    return Policy(revision, table, compiled, warnings, span)
 
 
 def _clients(clients: Sequence[ClientRule], bundles: Bundles | None, rules: Sequence[RouteRule]) -> Iterator[Client]:

@@ -1,15 +1,30 @@
 """What does a route's author write about signed requests?"""
 
+from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ott_extauthz.documents.validated import Duration
 from ott_extauthz.policy.constraints.document import Place
-from ott_extauthz.policy.document.words import Name, Rule, checked, distinct, is_header_name, positive
+from ott_extauthz.policy.document.words import Name, Rule, checked, distinct, is_header_name
 from ott_extauthz.policy.terms import DEFAULT_AHEAD_MS, DEFAULT_WINDOW_MS, EventTerms, SignedRequestTerms
 
 _DAY_MS: Final = 86_400_000
+
+
+def _between(least_ms: int, most_ms: int, told: str) -> Callable[[int], int]:
+    def bounded(value: int) -> int:
+        if not least_ms <= value <= most_ms:
+            raise ValueError(told)
+        return value
+
+    return bounded
+
+
+_is_a_window: Final = _between(1000, 3_600_000, "between 1s and 1h: what was signed in that time is remembered")
+_is_ahead: Final = _between(1, 300_000, "at most 5m, and longer than nothing")
+_is_kept: Final = _between(1000, 31 * _DAY_MS, "between 1s and 31d: every event of that time is remembered")
 
 
 class EventRule(Rule):
@@ -19,8 +34,8 @@ class EventRule(Rule):
     """The header that names it; it must be signed."""
     pointer: Place | None = None
     """The JSON pointer (RFC 6901) of its name in the body: `/event/id`."""
-    keep: Annotated[Duration, AfterValidator(positive)] = _DAY_MS
-    """How long a delivered event is remembered."""
+    keep: Annotated[Duration, AfterValidator(_is_kept)] = _DAY_MS
+    """How long a delivered event is remembered: 1s to 31d, and never less than the signature is good."""
     on_repeat: Literal[200, 409] = 409
     """The answer to an event that was delivered before."""
 
@@ -36,14 +51,14 @@ class SignedRequestRule(Rule):
 
     partners: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)] | None = None
     """The partners (`partners.yaml`) that may sign, any of these; absent = every partner."""
-    window: Annotated[Duration, AfterValidator(positive)] = DEFAULT_WINDOW_MS
-    """How long ago the request may have been signed."""
-    ahead: Annotated[Duration, AfterValidator(positive)] = DEFAULT_AHEAD_MS
-    """How far ahead of our clock the signed instant may lie; after a store that forgot, honest senders wait as long."""
+    window: Annotated[Duration, AfterValidator(_is_a_window)] = DEFAULT_WINDOW_MS
+    """How long ago the request may have been signed: 1s to 1h."""
+    ahead: Annotated[Duration, AfterValidator(_is_ahead)] = DEFAULT_AHEAD_MS
+    """How far ahead of our clock the signed instant may lie, at most 5m; a store that forgot refuses for as long."""
     components: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = None
     """Components that an HTTP message signature (RFC 9421) must cover, all of these."""
     event: EventRule | None = None
-    """Where the event is named; absent = nothing but the signature is good once."""
+    """Where the event is named; absent = only the signature is good once (Standard Webhooks: `webhook-id`, for 24h)."""
 
     def compiled(self) -> SignedRequestTerms:
         """Return them as the check wants them."""
