@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.model.message_component import Component
 from ott_extauthz.policy.pointer import Pointer
 
 DEFAULT_WINDOW_MS: Final = 300_000
@@ -26,7 +27,7 @@ class EventTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRequestTerms:
-    """Whose signatures are taken (None: of any partner), how old, and over what (RFC 9421 component identifiers).
+    """Whose signatures are taken (None: of any partner), how old, over what (RFC 9421 components), for what.
 
     ``ahead_ms`` is how far the signed instant may lie ahead.  What is good before its time must be refused for as long
     after a store that forgot: a window as wide as the one behind us would keep honest senders out for minutes.
@@ -35,7 +36,8 @@ class SignedRequestTerms:
     partners: frozenset[str] | None = None
     window_ms: int = DEFAULT_WINDOW_MS
     ahead_ms: int = DEFAULT_AHEAD_MS
-    components: tuple[str, ...] = ()
+    components: tuple[Component, ...] = ()
+    tag: str | None = None
     event: EventTerms | None = None
 
 

@@ -6,11 +6,19 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ott_extauthz.documents.validated import Duration
+from ott_extauthz.model.message_component import component_from
 from ott_extauthz.policy.constraints.document import Place
 from ott_extauthz.policy.document.words import Name, Rule, checked, distinct, is_header_name
 from ott_extauthz.policy.terms import DEFAULT_AHEAD_MS, DEFAULT_WINDOW_MS, EventTerms, SignedRequestTerms
 
 _DAY_MS: Final = 86_400_000
+
+
+def _one_spelling(text: str) -> str:
+    return str(component_from(text))
+
+
+_Component = Annotated[str, AfterValidator(_one_spelling)]
 
 
 def _between(least_ms: int, most_ms: int, told: str) -> Callable[[int], int]:
@@ -55,8 +63,10 @@ class SignedRequestRule(Rule):
     """How long ago the request may have been signed: 1s to 1h."""
     ahead: Annotated[Duration, AfterValidator(_is_ahead)] = DEFAULT_AHEAD_MS
     """How far ahead of our clock the signed instant may lie, at most 5m; a store that forgot refuses for as long."""
-    components: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = None
-    """Components that an HTTP message signature (RFC 9421) must cover, all of these."""
+    components: Annotated[list[_Component], Field(min_length=1), AfterValidator(distinct)] | None = None
+    """Components that an HTTP message signature (RFC 9421) must cover, beside method, target and `content-digest`."""
+    tag: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$")] | None = None
+    """The `tag` that an HTTP message signature must carry: the application that it was made for."""
     event: EventRule | None = None
     """Where the event is named; absent = only the signature is good once (Standard Webhooks: `webhook-id`, for 24h)."""
 
@@ -67,7 +77,8 @@ class SignedRequestRule(Rule):
             partners=None if self.partners is None else frozenset(self.partners),
             window_ms=self.window,
             ahead_ms=self.ahead,
-            components=tuple(self.components or ()),
+            components=tuple(map(component_from, self.components or ())),
+            tag=self.tag,
             event=None
             if event is None
             else EventTerms(

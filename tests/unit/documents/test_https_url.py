@@ -24,7 +24,8 @@ def test_an_https_url_is_one(url: str) -> None:
         "http://issuer.example/jwks", "HTTPS://issuer.example/jwks", "https://", "https:///jwks", "https:/x",
         "https://user@issuer.example/", "https://user:secret@issuer.example/", "https://issuer.example/#x",
         "https://issuer.example\\@evil.example/", "https://issuer.example/a b", "https://issuer.example/\n",
-        "https://issuer.example/é", "https://issuer.example?x", "https://a:999999/", "https://a:65536/", "https://a:0/", "https://-a/",
+        "https://issuer.example/é", "https://issuer.example?x", "https://a:999999/", "https://a:65536/",
+        "https://a:0/", "https://-a/",
         "https://a..", "https://.a", "file:///etc/passwd", "ftp://a/b", "https://a/" + "x" * 2048, "",
     ],
 )  # fmt: skip

@@ -69,7 +69,7 @@ def test_what_a_signed_request_must_be() -> None:
 """).asks.signed
     assert terms is not None
     assert (terms.partners, terms.window_ms, terms.ahead_ms) == (frozenset({"psp"}), 60_000, 5_000)
-    assert terms.components == ("@method",)
+    assert [component.name for component in terms.components] == ["@method"]
     assert terms.event is not None
     assert terms.event.pointer is not None
     assert terms.event.pointer.steps == ("id",)
