@@ -28,6 +28,7 @@ from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.proof_settings import CheckDpop, Dpop
+from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
 from ott_extauthz.store_url import StoreUrl, store_url
 
 PREFIX: Final = "OTT_"
@@ -492,6 +493,8 @@ class Settings(Model):
         url="memory://"
     )
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
+    api_keys: ApiKeys | None = None
+    envoy_payload: EnvoyPayload = EnvoyPayload()
     decryption: FilePath | None = None
     dpop: CheckDpop = CheckDpop()
     partners: FilePath | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ott_extauthz.authn.mandates import DETAILS
+from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
 from ott_extauthz.authn.signed_token import SignedTokenVerifier
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
@@ -23,9 +24,11 @@ class AccessTokenVerifier(SignedTokenVerifier):
 
     kind: ClassVar[TokenKind] = TokenKind.ACCESS
 
-    def verify_mandate(self, text: str, *, audience: str, now_ms: int) -> VerifiedToken | Rejection:
+    def verify_mandate(
+        self, text: str, *, audience: str, now_ms: int, signature: SignatureCheck = signature_fault
+    ) -> VerifiedToken | Rejection:
         """Return an access token that is a mandate, or the first reason why this is none."""
-        token = self.verify(text, audience=audience, now_ms=now_ms)
+        token = self.verify(text, audience=audience, now_ms=now_ms, signature=signature)
         if isinstance(token, Rejection) or is_mandate(token):
             return token
         return Rejection(Reason.MANDATE_MISSING)

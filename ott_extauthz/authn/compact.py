@@ -60,8 +60,11 @@ def unverified_from(text: str) -> UnverifiedToken | Reason:
 @lru_cache(maxsize=512)  # an issuer's header is the same text on every token until its key changes
 def _header_from(part: str) -> JoseHeader | Reason:
     members = header_members(part)
-    if isinstance(members, Reason):
-        return members
+    return members if isinstance(members, Reason) else jose_header_from(members)
+
+
+def jose_header_from(members: dict[str, Any]) -> JoseHeader | Reason:
+    """Return what we read of a JOSE header's members."""
     algorithm, kid, type_ = members.get("alg"), members.get("kid", ""), members.get("typ", "")
     if not (isinstance(algorithm, str) and isinstance(kid, str) and isinstance(type_, str)):
         return Reason.TOKEN_MALFORMED

@@ -15,6 +15,12 @@ class PresentedCredential:
     header: str
 
 
+def is_presented_in(headers: Headers, *, header: str, scheme: str | None) -> bool:
+    """Whether ``header`` brings a credential, good or bad, under ``scheme`` where one is asked for."""
+    values = headers.get(header, ())
+    return any(scheme is None or value.partition(" ")[0].lower() == scheme.lower() for value in values)
+
+
 def presented_in(headers: Headers, *, header: str, scheme: str | None) -> PresentedCredential | Rejection:
     """Return the one credential in ``header``, under ``scheme`` where one is asked for."""
     values = headers.get(header, ())

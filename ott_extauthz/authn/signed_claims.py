@@ -1,8 +1,13 @@
 """Did this issuer sign these claims?  Steps 3 and 4 of :mod:`signed_token`, for tokens of any kind."""
 
+from collections.abc import Callable
+
 from ott_extauthz.authn.compact import UnverifiedToken
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.model.reason import Reason
+
+SignatureCheck = Callable[[UnverifiedToken, TrustedIssuer], Reason | None]
+"""Says why an issuer, one that is trusted, did not sign a token; None where it did."""
 
 
 def signature_fault(token: UnverifiedToken, trusted: TrustedIssuer) -> Reason | None:

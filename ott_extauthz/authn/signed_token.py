@@ -16,7 +16,7 @@ from ott_extauthz.authn.claims import token_from
 from ott_extauthz.authn.compact import unverified_from
 from ott_extauthz.authn.fault import ClaimsError
 from ott_extauthz.authn.keys import TrustedIssuer
-from ott_extauthz.authn.signed_claims import signature_fault
+from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenKind, VerifiedToken
@@ -31,8 +31,10 @@ class SignedTokenVerifier:
     iat_lead_ms: int
     exp_leeway_ms: int
 
-    def verify(self, text: str, *, audience: str, now_ms: int) -> VerifiedToken | Rejection:
-        """Return the token, now believed, or the first reason not to."""
+    def verify(
+        self, text: str, *, audience: str, now_ms: int, signature: SignatureCheck = signature_fault
+    ) -> VerifiedToken | Rejection:
+        """Return the token, now believed, or the first reason not to; ``signature`` judges algorithm, key, step 4."""
         unverified = unverified_from(text)
         if isinstance(unverified, Reason):
             return Rejection(unverified)
@@ -40,7 +42,7 @@ class SignedTokenVerifier:
             return Rejection(Reason.TOKEN_TYPE_REFUSED)
         issuer = unverified.claims.get("iss")
         trusted = self.trust.get(issuer) if isinstance(issuer, str) else None
-        unsigned = Reason.TOKEN_ISSUER_UNKNOWN if trusted is None else signature_fault(unverified, trusted)
+        unsigned = Reason.TOKEN_ISSUER_UNKNOWN if trusted is None else signature(unverified, trusted)
         if unsigned is not None:
             return Rejection(unsigned)
         try:

@@ -124,6 +124,7 @@ def build(
         observer=observer,
         clock=clock,
         expose_reasons=settings.expose_reasons,
+        metadata_namespace=settings.envoy_payload.namespace,
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
     every = settings.reload.every / 1000 or None

@@ -2,8 +2,10 @@
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.verified_payload import EnvoysWord
 from ott_extauthz.bootstrap.proofs import possession_from
 from ott_extauthz.bootstrap.reloading import Sources
+from ott_extauthz.check.credentials.api_keys import ApiKeyCredential
 from ott_extauthz.check.credentials.combining import Credentials
 from ott_extauthz.check.credentials.signed_requests import SignedRequestCredential
 from ott_extauthz.check.credentials.tokens import TokenCredential, Verify
@@ -16,17 +18,22 @@ def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: byte
     """Return every kind of credential, following ``sources``; ``nonce_secret`` is what DPoP nonces are made from."""
     possession = possession_from(settings.dpop, nonce_secret)
 
+    said = settings.envoy_payload
+    word = EnvoysWord(namespace=said.namespace, payload=said.payload, header=said.header)
+
     def token(verify: Verify) -> TokenCredential:
-        return TokenCredential(verify=verify, unseal=sources.unseal, possession=possession)
+        return TokenCredential(verify=verify, unseal=sources.unseal, possession=possession, envoys_word=word)
 
     bounds = settings.clock
     one_time = OneTimeTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
     access = AccessTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
+    warn_before_ms = settings.api_keys.warn_before if settings.api_keys else 0
     return Credentials(
         {
             CredentialKind.ONE_TIME_TOKEN: token(one_time.verify),
             CredentialKind.MANDATE: token(access.verify_mandate),
             CredentialKind.ACCESS_TOKEN: token(access.verify),
+            CredentialKind.API_KEY: ApiKeyCredential(keys=sources.current_api_keys, warn_before_ms=warn_before_ms),
             CredentialKind.SIGNED_REQUEST: SignedRequestCredential(partners=sources.partners_now, verifiers=WEBHOOKS),
         }
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
@@ -20,10 +21,11 @@ from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
-from ott_extauthz.policy.routes import Route
+from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import AsnLookup
 from ott_extauthz.reload.looks import Look, look_at
 from ott_extauthz.settings import Settings, Trust
+from ott_extauthz.stores.api_key_file import load_api_keys
 from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
 from ott_extauthz.stores.encryption_files import load_decryption, private_files
 
@@ -35,6 +37,8 @@ _WITHOUT_DECRYPTION: Final = (
     "asks for encrypted tokens, and none could be opened: ott.yaml has no decryption, read at the start only"
 )
 
+_WITHOUT_API_KEYS: Final = "asks for an API key, and there could be none: ott.yaml has no api_keys"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckInputs:
@@ -45,6 +49,7 @@ class CheckInputs:
     asn_of: AsnLookup | None = None
     shadow_policy: Policy | None = None
     decryption: DecryptionKeys = field(default_factory=dict)
+    api_keys: ApiKeys = field(default_factory=dict)
     looks: dict[tuple[Path, ...], Look] = field(default_factory=dict)
     attach: AttachInputs | None = None
     nonce_secret: bytes | None = field(default=None, repr=False)
@@ -72,13 +77,14 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     asn_of = _asn_lookup(settings, problems)
     decryption = _decryption(settings, problems)
     partners = _partners(settings, problems)
+    api_keys = _api_keys(settings, problems)
     attach = attach_inputs(settings, policy, source, problems)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
-        attach=attach, nonce_secret=secret, partners=partners,
+        attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys,
     )  # fmt: skip
 
 
@@ -134,6 +140,8 @@ def _lacks(route: Route, settings: Settings) -> Iterator[str]:
         yield _WITHOUT_GEOIP
     if settings.decryption is None and route.encrypted:
         yield _WITHOUT_DECRYPTION
+    if settings.api_keys is None and any(asks.credential is CredentialKind.API_KEY for asks in route.parts):
+        yield _WITHOUT_API_KEYS
 
 
 def _asks_for_network(route: Route) -> bool:
@@ -173,6 +181,16 @@ def _partners(settings: Settings, problems: list[Problem]) -> Partners:
     return {}
 
 
+def _api_keys(settings: Settings, problems: list[Problem]) -> ApiKeys:
+    if settings.api_keys is None:
+        return {}
+    try:
+        return load_api_keys(settings.api_keys.file)
+    except DocumentError as error:
+        problems += error.problems
+    return {}
+
+
 def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
     """Read a trusted issuer's key set from its file.
 
@@ -191,6 +209,7 @@ def _changing(settings: Settings) -> list[list[Path]]:
     """Return the files of each thing that may change while we serve."""
     policies = [policy_files(paths) for paths in (settings.policy, settings.shadow_policy) if paths is not None]
     sealed = [private_files(settings.decryption)] if settings.decryption else []
+    api_keys = [[settings.api_keys.file]] if settings.api_keys else []
     in_files = ([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)
     signing = [NamedFiles(settings.partners, files_of_partners).all()] if settings.partners else []
-    return [*policies, *sealed, *signing, *in_files]
+    return [*policies, *sealed, *signing, *api_keys, *in_files]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.partners import Partners
@@ -23,6 +24,7 @@ from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
 from ott_extauthz.settings import Settings
+from ott_extauthz.stores.api_key_file import load_api_keys
 from ott_extauthz.stores.encryption_files import load_decryption, private_files
 from ott_extauthz.wire.followed_key_set import FollowedKeySet
 
@@ -41,6 +43,7 @@ class Sources:
     followed: tuple[FollowedKeySet, ...] = ()
     decryption: Source[DecryptionKeys] | None = None
     partners: Source[Partners] | None = None
+    api_keys: Source[ApiKeys] | None = None
 
     def partners_now(self) -> Partners:
         """Return who signs requests now."""
@@ -51,9 +54,13 @@ class Sources:
         keys = {} if self.decryption is None else self.decryption.current()
         return plain_from(text, keys, is_demanded=is_demanded)
 
+    def current_api_keys(self) -> ApiKeys:
+        """Return the API keys in force."""
+        return {} if self.api_keys is None else self.api_keys.current()
+
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
-        others = [each for each in (self.decryption, self.partners) if each is not None]
+        others = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
         return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets, *others]
 
     def all(self) -> list[Shown]:
@@ -108,5 +115,11 @@ def sources_of(
         named = NamedFiles(settings.partners, files_of_partners).all
         load_partners = partial(read_partners, settings.partners)
         partners = source(Kind.PARTNERS, str(settings.partners), named, inputs.partners, load_partners)
+    api_keys = None
+    if settings.api_keys is not None:
+        file = settings.api_keys.file
+        api_keys = source(
+            Kind.API_KEYS, str(file), partial(list, [file]), inputs.api_keys, partial(load_api_keys, file)
+        )
     in_force = policy(Kind.POLICY, settings.policy, inputs.policy)
-    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption, partners)
+    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption, partners=partners, api_keys=api_keys)

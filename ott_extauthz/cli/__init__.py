@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ott_extauthz import __version__
-from ott_extauthz.cli import clients, config, issuer, keys, policy, serve, show, tokens
+from ott_extauthz.cli import api_keys, clients, config, issuer, keys, policy, serve, show, tokens
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -24,6 +24,7 @@ app.command("serve")(serve.serve)
 app.command("issue")(issuer.issue)
 app.command("mint")(tokens.mint)
 app.command("inspect")(tokens.inspect)
+app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(clients.app, name="clients")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

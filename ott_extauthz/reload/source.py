@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DECRYPTION_KEYS = "decryption keys"
     CLIENTS = "clients"
     PARTNERS = "partners"
+    API_KEYS = "API keys"
 
 
 class Result(StrEnum):

@@ -11,7 +11,7 @@ from ott_extauthz.check.checker import Checker
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.ports import CheckObserver, Clock
-from ott_extauthz.wire.decode import facts_from, request_or_none
+from ott_extauthz.wire.decode import JWT_AUTHN, facts_from, request_or_none
 from ott_extauthz.wire.encode import last_resort, response_from
 from ott_extauthz.wire.peer import PeerCertificates
 
@@ -23,7 +23,7 @@ MAX_BUDGET_SECONDS = 1.0
 class Authorization:
     """Envoy's ``envoy.service.auth.v3.Authorization`` service, on whichever transport it is registered."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name, from the one composition root
         self,
         *,
         checker: Checker,
@@ -31,12 +31,14 @@ class Authorization:
         observer: CheckObserver,
         clock: Clock,
         expose_reasons: bool,
+        metadata_namespace: str = JWT_AUTHN,
     ) -> None:
         self._checker = checker
         self._observer = observer
         self._certificates = certificates
         self._clock = clock
         self._expose_reasons = expose_reasons
+        self._metadata_namespace = metadata_namespace
 
     async def check(
         self, request: CheckRequest | None, context: "grpc.aio.ServicerContext[CheckRequest, CheckResponse]"
@@ -58,7 +60,7 @@ class Authorization:
 
     def _facts(self, request: CheckRequest | None) -> Facts | Malformed:
         try:
-            return facts_from(request, self._certificates)
+            return facts_from(request, self._certificates, self._metadata_namespace)
         except Exception as error:  # noqa: BLE001 - a request that breaks our reading of it is still refused and audited
             self._observer.faulted(type(error).__name__)
             return Malformed(Reason.REQUEST_MALFORMED)

@@ -4,10 +4,12 @@ Read from Envoy's own fields: method, host, path, scheme, peer.  Never read: ``x
 ``x-forwarded-uri`` and their kin (CVE-2023-27487, CVE-2024-45806), ``http.size``, ``x-request-id``.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from google.protobuf.struct_pb2 import Struct, Value
 
 from ott_extauthz.model.body import NO_BODY, Body
 from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer, Thumbprint
@@ -18,6 +20,12 @@ from ott_extauthz.wire.peer import PeerCertificates
 MAX_TARGET_CHARACTERS: Final = 16 * 1024
 PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
 """Set by Envoy itself on a Check whose body it buffered, and never with an empty body: that one is a client's."""
+
+JWT_AUTHN: Final = "envoy.filters.http.jwt_authn"
+"""Where Envoy's `jwt_authn` leaves what it verified, unless a filter of another name does its work."""
+
+MAX_METADATA_BYTES: Final = 64 * 1024
+"""What Envoy verified came in headers, of which it takes 60 KiB."""
 
 
 def request_or_none(raw: bytes) -> CheckRequest | None:
@@ -31,8 +39,10 @@ def request_or_none(raw: bytes) -> CheckRequest | None:
         return None
 
 
-def facts_from(request: CheckRequest | None, certificates: PeerCertificates) -> Facts | Malformed:
-    """Turn a CheckRequest into facts, or say why it is none."""
+def facts_from(
+    request: CheckRequest | None, certificates: PeerCertificates, metadata_namespace: str = JWT_AUTHN
+) -> Facts | Malformed:
+    """Turn a CheckRequest into facts, or say why it is none; of the metadata this one namespace is read."""
     if request is None or not request.attributes.request.HasField("http"):
         return Malformed(Reason.REQUEST_MALFORMED)
     attributes = request.attributes
@@ -54,6 +64,7 @@ def facts_from(request: CheckRequest | None, certificates: PeerCertificates) -> 
         peer=_peer(source, certificates.thumbprint(source.certificate, headers)),
         context_extensions=dict(attributes.context_extensions),
         body=_body(http, headers),
+        metadata=_metadata(attributes, metadata_namespace) if attributes.HasField("metadata_context") else {},
     )
 
 
@@ -64,6 +75,34 @@ def _body(http: AttributeContext.HttpRequest, headers: Headers) -> Body:
     if http.body:
         return Body(http.body.encode(), is_complete, is_binary_safe=http.body.isascii() and "!" not in http.body)
     return NO_BODY
+
+
+def _metadata(attributes: AttributeContext, namespace: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return what filters left in a namespace; nothing where that is more than could come from a request."""
+    found = attributes.metadata_context.filter_metadata
+    if namespace not in found or found[namespace].ByteSize() > MAX_METADATA_BYTES:
+        return {}
+    return {namespace: _members(found[namespace])}
+
+
+def _members(struct: Struct) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in struct.fields.items()}
+
+
+def _plain(value: Value) -> Any:  # noqa: ANN401 - JSON, in which every number is a float
+    text = value.string_value  # most are texts, and asking for the kind costs as much again
+    if text:
+        return text
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return ""
+    if kind == "number_value":
+        return value.number_value
+    if kind == "struct_value":
+        return _members(value.struct_value)
+    if kind == "list_value":
+        return [_plain(each) for each in value.list_value.values]
+    return value.bool_value if kind == "bool_value" else None
 
 
 def _peer(source: AttributeContext.Peer, certificate: Thumbprint | Reason) -> Peer:

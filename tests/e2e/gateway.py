@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 SHIPPED: Final = Path(__file__).parents[2] / "envoy" / "envoy.yaml"
+JWT_AUTHN: Final = SHIPPED.parent / "jwt-authn.yaml"
 FILTER: Final = "envoy.filters.http.ext_authz"
 PER_ROUTE: Final = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
 UPSTREAM_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
@@ -72,6 +73,13 @@ def authz_of(listener: Tree) -> Tree:
     """The ext_authz filter of a listener."""
     found: Tree = hcm_of(listener)["http_filters"][0]["typed_config"]
     return found
+
+
+def jwt_authn() -> tuple[Tree, list[str]]:
+    """The filter `jwt_authn` as shipped, and the namespaces that ext_authz hands on with it."""
+    tree = yaml.safe_load(JWT_AUTHN.read_text(encoding="utf-8"))
+    verifying, asking, _ = hcm_of(tree["static_resources"]["listeners"][0])["http_filters"]
+    return verifying, asking["typed_config"]["metadata_context_namespaces"]
 
 
 def route(prefix: str, *, per_route: Tree | None = None, cluster: str = "service", **action: object) -> Tree:

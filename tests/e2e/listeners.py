@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, named_route, route
+from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, jwt_authn, named_route, route
 
 _UNNORMALISED: Final[Tree] = {
     "normalize_path": False,
@@ -37,6 +37,16 @@ def _websocket(tree: Tree) -> None:
     hcm_of(tree)["upgrade_configs"] = [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]
 
 
+def _verify(tree: Tree) -> None:
+    """Put `jwt_authn` before ext_authz, covering all but one path."""
+    verifying, namespaces = jwt_authn()
+    authz_of(tree)["metadata_context_namespaces"] = namespaces
+    config = verifying["typed_config"]
+    config["providers"]["issuer"]["local_jwks"] = {"filename": "jwks.json"}  # beside Envoy's own configuration
+    config["rules"].insert(0, {"match": {"path": "/v1/verified/uncovered"}})
+    hcm_of(tree)["http_filters"].insert(0, verifying)
+
+
 LISTENERS: Final = (
     Listener("shipped"),
     Listener("bare", hcm=_UNNORMALISED, tls="optional"),
@@ -48,6 +58,7 @@ LISTENERS: Final = (
     Listener("no-peer", authz=NO_PEER),
     Listener("two-filters", change=_second_filter),
     Listener("websocket", change=_websocket),
+    Listener("jwt-authn", change=_verify),
     Listener("shadow", authz={"shadow_mode": True}),
     Listener(
         "routes",

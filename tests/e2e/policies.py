@@ -1,5 +1,6 @@
 """The rig's policy and the configuration of its Check servers."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.e2e.forge import ISSUER
@@ -30,6 +31,11 @@ def _tenant(headers: dict[str, str] | None) -> dict[str, Any]:
     return match if headers is None else match | {"headers": headers}
 
 
+def _of_api_keys() -> Iterator[dict[str, Any]]:
+    match = {"hosts": ["wallet.api"], "methods": ["POST"]}
+    yield {"name": "erp", "match": match | {"path": "/v1/erp"}, "credential": "api_key", "scopes": ["wallet:debit"]}
+
+
 POLICY: Final[dict[str, Any]] = {
     "revision": REVISION,
     "routes": [
@@ -57,6 +63,8 @@ POLICY: Final[dict[str, Any]] = {
         _route("limited", ["POST"], "/v1/limited", constraints={"rate_limit": {"count": 3, "per": "1h"}}),
         _route("budgeted", ["POST"], "/v1/budgeted", amount={"value": "/amount", "currency_is": "EUR"}),
         _route("mandated", ["POST"], "/v1/mandated", credential="mandate"),
+        _route("verified", ["POST"], "/v1/verified/{path}", verified_by="envoy"),
+        *_of_api_keys(),
         _route("in-shadow", ["POST"], "/v1/in-shadow", mode="shadow"),
         _matching("suffix", {"hosts": ["*.shop.example"], "methods": ["POST"], "path": "/v1/basket"}),
         _matching("tenant", _tenant({"x-tenant": "acme"}), scopes=["tenant:acme"]),
@@ -83,6 +91,7 @@ def ott_yaml(name: str, transport: str, store: str, addresses: tuple[str, ...], 
         "store": {"url": store, "timeout": "2s"},
         "trust": [{"issuer": ISSUER, "jwks": "jwks.json", "algorithms": ["EdDSA", "ES256"]}],
         "policy": "policy.yaml",
+        "api_keys": {"file": "api-keys.yaml"},
         "audit": {"path": f"audit-{name}/", "required": True},
         "drain": {"wait": "0ms", "grace": "1s"},
     }

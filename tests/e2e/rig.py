@@ -4,6 +4,7 @@ Started once per (transport, store).  Every case brings its own tokens, and know
 """
 
 import json
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from tests.e2e.forge import Forge, now
 from tests.e2e.gateway import Places, configuration
 from tests.e2e.grpc_upstream import GrpcUpstream
 from tests.e2e.listeners import LISTENERS
-from tests.e2e.servers import CheckServer, Server, answers, fetched, wait_until
+from tests.e2e.servers import SELF, CheckServer, Server, answers, fetched, wait_until
 from tests.e2e.upstream import Delivery, Upstream
 from tests.processes import StoreProcess
 
@@ -72,6 +73,7 @@ class Rig:
     grpc_upstream: GrpcUpstream
     checks: Mapping[str, CheckServer]
     victim_store: StoreProcess | None
+    api_key: str
     ports: dict[str, int] = field(default_factory=dict)
     admin: str = ""
     _ending: ExitStack = field(default_factory=ExitStack)
@@ -160,6 +162,7 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ott-e2e-")))
         identities = _identities(folder / "tls")
         checks = {one.name: one for one in _check_servers(folder, transport, store, _url(victim_store))}
+        api_key = _api_key(folder / "api-keys.yaml")
         rig = Rig(
             folder=folder,
             transport=transport,
@@ -171,6 +174,7 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
             grpc_upstream=stack.enter_context(GrpcUpstream().running()),
             checks=checks,
             victim_store=victim_store,
+            api_key=api_key,
         )
         (folder / "jwks.json").write_text(rig.forge.jwks, encoding="utf-8")
         (folder / "policy.yaml").write_text(json.dumps(policies.POLICY), encoding="utf-8")
@@ -219,6 +223,14 @@ def _identities(folder: Path) -> dict[str, Identity]:
     for name, identity in identities.items():
         identity.write(folder, name)
     return identities
+
+
+def _api_key(path: Path) -> str:
+    """Have a key made as an operator does, one that ends soon."""
+    words = ["api-keys", "create", "--file", str(path), "--client", "rgs", "--expires", "7d"]
+    limits = ["--scope", "wallet:debit", "--cidr", "127.0.0.0/8"]
+    done = subprocess.run([*SELF, *words, *limits], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
 
 
 def _check_servers(folder: Path, transport: str, store: str, victim_store: str) -> Iterator[CheckServer]:

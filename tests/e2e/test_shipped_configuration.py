@@ -26,7 +26,7 @@ GUARDS = [
 PLACEHOLDERS = {"CHECK_PORT": "9001", "UPSTREAM_PORT": "8080"}
 
 
-def _validated(envoy: Path, config: Path, folder: Path) -> str:
+def validated(envoy: Path, config: Path, folder: Path) -> str:
     done = subprocess.run(
         [str(envoy), "--mode", "validate", "-c", str(config)],
         cwd=folder,
@@ -39,7 +39,7 @@ def _validated(envoy: Path, config: Path, folder: Path) -> str:
     return done.stderr
 
 
-def _tls(folder: Path, *servers: str) -> Path:
+def tls_files(folder: Path, *servers: str) -> Path:
     tls = folder / "tls"
     tls.mkdir()
     authority = Authority("validate")
@@ -67,17 +67,17 @@ def _listener(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_shipped_configuration_is_valid_as_it_stands(envoy: Path, tmp_path: Path) -> None:
-    _tls(tmp_path, "server")
-    log = _validated(envoy, SHIPPED, tmp_path)
+    tls_files(tmp_path, "server")
+    log = validated(envoy, SHIPPED, tmp_path)
     assert "eprecat" not in log
 
 
 def test_the_demo_configuration_is_valid(envoy: Path, tmp_path: Path) -> None:
-    tls = _tls(tmp_path, "gateway")
+    tls = tls_files(tmp_path, "gateway")
     filled = Template(DEMO).substitute(PLACEHOLDERS, TLS=tls, ACCESS_LOG=tmp_path / "access.log")
     config = tmp_path / "envoy.yaml"
     config.write_text(filled, encoding="utf-8")
-    assert "eprecat" not in _validated(envoy, config, tmp_path)
+    assert "eprecat" not in validated(envoy, config, tmp_path)
 
 
 def test_demo_yaml_in_the_repository_is_the_packages_own_file() -> None:

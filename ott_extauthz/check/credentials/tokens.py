@@ -4,22 +4,26 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ott_extauthz.authn.binding import binding_fault
-from ott_extauthz.authn.extract import presented_in
+from ott_extauthz.authn.extract import is_presented_in, presented_in
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
+from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
+from ott_extauthz.authn.verified_payload import USUAL_PLACE, EnvoysWord
 from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.policy.routes import Asks, BoundTo
+from ott_extauthz.policy.routes import Asks, BoundTo, VerifiedBy
 
 
 class Verify(Protocol):
     """Believes a token's text, or does not."""
 
-    def __call__(self, text: str, *, audience: str, now_ms: int) -> VerifiedToken | Rejection:
-        """Return the token, or the first reason not to believe it."""
+    def __call__(
+        self, text: str, *, audience: str, now_ms: int, signature: SignatureCheck = signature_fault
+    ) -> VerifiedToken | Rejection:
+        """Return the token, or the first reason not to believe it; ``signature`` says whether it is signed."""
         ...
 
 
@@ -30,11 +34,11 @@ class TokenCredential:
     verify: Verify
     unseal: Unseal = unsealed_without_keys
     possession: Possession = field(default_factory=Possession)
+    envoys_word: EnvoysWord = USUAL_PLACE
 
     def is_presented(self, asks: Asks, facts: Facts) -> bool:
         """Whether the header is there, under the scheme that is asked for."""
-        values = facts.headers.get(asks.header, ())
-        return any(asks.scheme is None or _scheme(value) == asks.scheme.lower() for value in values)
+        return is_presented_in(facts.headers, header=asks.header, scheme=asks.scheme)
 
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection | LookUp:
         """Return the token: found, believed and bound."""
@@ -44,7 +48,7 @@ class TokenCredential:
             return presented
         attempt.credential_presented = True
         attempt.step = Step.VERIFY
-        token = self._believed(presented.text, attempt)
+        token = self._believed(presented.text, asks, facts, attempt)
         if isinstance(token, Rejection):
             return token
         attempt.saw(token)
@@ -67,13 +71,12 @@ class TokenCredential:
             once=shown.once,
         )
 
-    def _believed(self, sealed: str, attempt: Attempt) -> VerifiedToken | Rejection:
+    def _believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> VerifiedToken | Rejection:
         route = attempt.found_route
         text = self.unseal(sealed, route.encrypted)
         if isinstance(text, Rejection):
             return text
-        return self.verify(text, audience=route.audience, now_ms=attempt.now_ms)
-
-
-def _scheme(value: str) -> str:
-    return value.partition(" ")[0].lower()
+        signature: SignatureCheck = signature_fault
+        if asks.verified_by is VerifiedBy.ENVOY:
+            signature = self.envoys_word.on(facts.metadata, asks.issuers)
+        return self.verify(text, audience=route.audience, now_ms=attempt.now_ms, signature=signature)

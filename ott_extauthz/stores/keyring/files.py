@@ -25,8 +25,8 @@ class RingBusyError(KeyFileError):
     """Another process is changing the ring."""
 
 
-def write(path: Path, content: bytes, *, mode: int) -> None:
-    """Replace ``path`` by a file of this content, for good."""
+def write(path: Path, content: bytes, *, mode: int, like: Path | None = None) -> None:
+    """Replace ``path`` by a file of this content, for good; root gives it to the owner of ``like``, or the folder's."""
     descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # born with mode 0600
     temporary = Path(name)
     try:
@@ -34,7 +34,7 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
             file.write(content)
             file.flush()
             if os.geteuid() == 0:
-                owner = path.parent.stat()
+                owner = (like or path.parent).stat()
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)

@@ -1,5 +1,7 @@
 """Every CheckRequest becomes facts or a named refusal; nothing is guessed, nothing raises."""
 
+from typing import Any
+
 import pytest
 from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.settings import ClientCertificate
-from ott_extauthz.wire.decode import facts_from, request_or_none
+from ott_extauthz.wire.decode import JWT_AUTHN, MAX_METADATA_BYTES, facts_from, request_or_none
 from ott_extauthz.wire.peer import PeerCertificates
 from tests.fakes.requests import check_request
 
@@ -145,3 +147,39 @@ def test_no_bytes_raise(raw: bytes) -> None:
 )
 def test_no_header_path_or_host_raises(headers: list[tuple[str, bytes]], path: str, host: str) -> None:
     assert isinstance(decoded(check_request(headers=headers, path=path, host=host)), Facts | Malformed)
+
+
+def _with_metadata(namespace: str, members: dict[str, object]) -> CheckRequest:
+    request = check_request()
+    request.attributes.metadata_context.filter_metadata[namespace].update(members)
+    return request
+
+
+def test_what_a_filter_left_is_read_as_plain_values() -> None:
+    members = {"text": "zoë", "number": 1.5, "none": None, "yes": True, "no": False, "deep": {"list": [1, {"a": []}]}}
+    found = facts(_with_metadata(JWT_AUTHN, members)).metadata
+    assert found == {JWT_AUTHN: members}
+    deep: Any = found[JWT_AUTHN]["deep"]
+    assert type(deep["list"][0]) is float
+    assert found[JWT_AUTHN]["yes"] is True
+
+
+def test_other_namespaces_and_headers_of_that_name_are_not_read() -> None:
+    assert facts(_with_metadata("envoy.lb", {"ott_payload": {"sub": "admin"}})).metadata == {}
+    assert facts(check_request(headers=[(JWT_AUTHN, "{}"), ("ott_payload", "{}")])).metadata == {}
+    extended = check_request(extensions={JWT_AUTHN: "{}"})
+    assert facts(extended).metadata == {}
+    routed = check_request()
+    routed.attributes.route_metadata_context.filter_metadata[JWT_AUTHN].update({"ott_payload": {}})
+    assert facts(routed).metadata == {}, "an operator's word about a route is not a filter's about a request"
+
+
+def test_the_namespace_is_the_operators_choice() -> None:
+    request = _with_metadata("other", {"a": "b"})
+    found = facts_from(request, PEER, "other")
+    assert isinstance(found, Facts)
+    assert found.metadata == {"other": {"a": "b"}}
+
+
+def test_metadata_larger_than_a_request_could_bring_is_not_read() -> None:
+    assert facts(_with_metadata(JWT_AUTHN, {"a": "x" * MAX_METADATA_BYTES})).metadata == {}

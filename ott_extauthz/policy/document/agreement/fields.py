@@ -56,12 +56,20 @@ def _within(route: RouteEntry) -> Iterator[Problem]:
             if name in route.data:
                 yield route.problem((name,), f"a public route asks for no token, so {name} would guard nothing")
         return
+    yield from _of_credentials(route)
+
+
+def _of_credentials(route: RouteEntry) -> Iterator[Problem]:
     kinds = [kind for kind, _, _ in route.credentials()]
     if "audience" not in route.data and not TOKENS.isdisjoint(kinds):
         yield route.problem(("audience",), "required: a token is for one audience")
     if "encrypted" in route.data and TOKENS.isdisjoint(kinds):
         yield route.problem(("encrypted",), "is about tokens, and this route asks for none")
     for kind, path, data in route.credentials():
+        if route.data.get("encrypted") is True and "verified_by" in data:
+            yield route.problem(
+                (*path, "verified_by"), "Envoy cannot read the encrypted tokens that the route asks for"
+            )
         for where, message in chain(credential_problems(kind, data), proof_problems(kind, data)):
             yield route.problem((*path, *where), message)
     for where, message in second_proofs(route.credentials()):
