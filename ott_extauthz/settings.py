@@ -30,6 +30,7 @@ from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.proof_settings import CheckDpop, Dpop
 from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
 from ott_extauthz.store_url import StoreUrl, store_url
+from ott_extauthz.trust_domains import TrustDomain, TrustDomainName
 
 PREFIX: Final = "OTT_"
 TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})
@@ -485,6 +486,7 @@ class Settings(Model):
     """The whole of ``ott.yaml``.  ``decryption`` is a folder with the private keys that open encrypted tokens.
 
     ``partners`` is the file that says who signs requests, and with which keys.
+    With ``trust_domains`` a SPIFFE ID counts only where its own domain's authorities signed it; other domains do not.
     """
 
     listen: Listen = Listen()
@@ -498,6 +500,7 @@ class Settings(Model):
     decryption: FilePath | None = None
     dpop: CheckDpop = CheckDpop()
     partners: FilePath | None = None
+    trust_domains: Annotated[dict[TrustDomainName, TrustDomain], Field(min_length=1)] | None = None
     policy: PolicyPaths | None = None
     shadow_policy: PolicyPaths | None = None
     reload: Reload = Reload()

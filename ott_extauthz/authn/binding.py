@@ -24,6 +24,8 @@ def binding_fault(token: VerifiedToken, peer: Peer, *, needs_certificate: bool, 
         fault = _certificate_fault(bound_to, peer.certificate)
         if fault is not None:
             return fault
+    if needs_workload and not peer.is_proven:
+        return Reason.TRUST_DOMAIN_UNPROVEN
     if needs_workload and not _is_workload(token.subject, peer.principal):
         return Reason.WORKLOAD_MISMATCH
     return None

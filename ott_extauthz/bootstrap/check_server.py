@@ -96,7 +96,7 @@ def build(
     sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     warn_of_shadow(logger, inputs.policy)
-    tokens = None
+    tokens, domains = None, sources.trust_domains
     if inputs.attach is not None:
         tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     checker = Checker(
@@ -120,7 +120,9 @@ def build(
     )
     authorization = Authorization(
         checker=checker,
-        certificates=PeerCertificates(settings.client_certificate),
+        certificates=PeerCertificates(
+            settings.client_certificate, None if domains is None else domains.proves_principal
+        ),
         observer=observer,
         clock=clock,
         expose_reasons=settings.expose_reasons,

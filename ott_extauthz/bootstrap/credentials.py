@@ -6,6 +6,7 @@ from ott_extauthz.authn.verified_payload import EnvoysWord
 from ott_extauthz.bootstrap.proofs import possession_from
 from ott_extauthz.bootstrap.reloading import Sources
 from ott_extauthz.check.credentials.api_keys import ApiKeyCredential
+from ott_extauthz.check.credentials.certificates import CertificateCredential
 from ott_extauthz.check.credentials.combining import Credentials
 from ott_extauthz.check.credentials.signed_requests import SignedRequestCredential
 from ott_extauthz.check.credentials.tokens import TokenCredential, Verify
@@ -24,7 +25,7 @@ def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: byte
     def token(verify: Verify) -> TokenCredential:
         return TokenCredential(verify=verify, unseal=sources.unseal, possession=possession, envoys_word=word)
 
-    bounds = settings.clock
+    bounds, domains = settings.clock, sources.trust_domains
     one_time = OneTimeTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
     access = AccessTokenVerifier(trust=sources.trust, iat_lead_ms=bounds.iat_lead, exp_leeway_ms=bounds.exp_leeway)
     warn_before_ms = settings.api_keys.warn_before if settings.api_keys else 0
@@ -35,5 +36,8 @@ def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: byte
             CredentialKind.ACCESS_TOKEN: token(access.verify),
             CredentialKind.API_KEY: ApiKeyCredential(keys=sources.current_api_keys, warn_before_ms=warn_before_ms),
             CredentialKind.SIGNED_REQUEST: SignedRequestCredential(partners=sources.partners_now, verifiers=WEBHOOKS),
+            CredentialKind.CERTIFICATE: CertificateCredential(
+                max_skew_ms=bounds.max_skew, proves=None if domains is None else domains.proves
+            ),
         }
     )

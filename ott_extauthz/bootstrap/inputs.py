@@ -10,6 +10,7 @@ from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.partners import Partners
+from ott_extauthz.authn.trust_bundle import TrustBundle
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.named_files import NamedFiles
@@ -19,6 +20,7 @@ from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.store_files import store_problems
+from ott_extauthz.bootstrap.trust_bundles import bundle_files, read_bundles
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
@@ -38,6 +40,9 @@ _WITHOUT_DECRYPTION: Final = (
 )
 
 _WITHOUT_API_KEYS: Final = "asks for an API key, and there could be none: ott.yaml has no api_keys"
+_DNS_OF_NO_DOMAIN: Final = (
+    "lists certificates by dns, and with trust_domains (ott.yaml) no such name counts: any authority could sign it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,7 @@ class CheckInputs:
     attach: AttachInputs | None = None
     nonce_secret: bytes | None = field(default=None, repr=False)
     partners: Partners = field(default_factory=dict)
+    trust_bundles: dict[str, TrustBundle] = field(default_factory=dict)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -80,11 +86,12 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     api_keys = _api_keys(settings, problems)
     attach = attach_inputs(settings, policy, source, problems)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
+    trust_bundles = read_bundles(settings, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
-        attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys,
+        attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys, trust_bundles=trust_bundles,
     )  # fmt: skip
 
 
@@ -142,6 +149,8 @@ def _lacks(route: Route, settings: Settings) -> Iterator[str]:
         yield _WITHOUT_DECRYPTION
     if settings.api_keys is None and any(asks.credential is CredentialKind.API_KEY for asks in route.parts):
         yield _WITHOUT_API_KEYS
+    if settings.trust_domains is not None and any(asks.callers and asks.callers.dns_names for asks in route.parts):
+        yield _DNS_OF_NO_DOMAIN
 
 
 def _asks_for_network(route: Route) -> bool:
@@ -212,4 +221,4 @@ def _changing(settings: Settings) -> list[list[Path]]:
     api_keys = [[settings.api_keys.file]] if settings.api_keys else []
     in_files = ([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)
     signing = [NamedFiles(settings.partners, files_of_partners).all()] if settings.partners else []
-    return [*policies, *sealed, *signing, *api_keys, *in_files]
+    return [*policies, *sealed, *signing, *api_keys, *in_files, *bundle_files(settings)]

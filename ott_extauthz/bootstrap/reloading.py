@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.sealed import plain_from
+from ott_extauthz.authn.trust_bundle import TrustBundle
+from ott_extauthz.authn.trust_domains import TrustDomains
 from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer, read_servable_policy
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
 from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
 from ott_extauthz.bootstrap.policy_files import policy_files
+from ott_extauthz.bootstrap.trust_bundles import read_bundle
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import Clock
@@ -30,6 +33,8 @@ from ott_extauthz.wire.followed_key_set import FollowedKeySet
 
 T = TypeVar("T")
 Files = Callable[[], Sequence[Path]]
+
+_END_THEMSELVES: Final = frozenset({Kind.KEY_SET, Kind.DECRYPTION_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Sources:
     decryption: Source[DecryptionKeys] | None = None
     partners: Source[Partners] | None = None
     api_keys: Source[ApiKeys] | None = None
+    trust_bundles: tuple[Source[TrustBundle], ...] = ()
+    trust_domains: TrustDomains | None = None
 
     def partners_now(self) -> Partners:
         """Return who signs requests now."""
@@ -60,8 +67,14 @@ class Sources:
 
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
-        others = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
-        return [self.policy, *([self.shadow_policy] if self.shadow_policy else ()), *self.key_sets, *others]
+        opening = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
+        return [
+            self.policy,
+            *([self.shadow_policy] if self.shadow_policy else ()),
+            *self.key_sets,
+            *opening,
+            *self.trust_bundles,
+        ]
 
     def all(self) -> list[Shown]:
         """Everything that may change, the policy first."""
@@ -83,7 +96,7 @@ def sources_of(
         in_force = InForce(value, inputs.look_of(files()), clock.now_ms())
         return Source(
             kind=kind, name=name, files=files, load=load, now_ms=clock.now_ms, listener=listener,
-            in_force=in_force, ends_itself=kind in (Kind.KEY_SET, Kind.DECRYPTION_KEYS),
+            in_force=in_force, ends_itself=kind in _END_THEMSELVES,
         )  # fmt: skip
 
     def policy(kind: Kind, paths: Sequence[Path], value: Policy) -> Source[Policy]:
@@ -122,4 +135,15 @@ def sources_of(
             Kind.API_KEYS, str(file), partial(list, [file]), inputs.api_keys, partial(load_api_keys, file)
         )
     in_force = policy(Kind.POLICY, settings.policy, inputs.policy)
-    return Sources(in_force, shadow, tuple(key_sets), trust, followed, decryption, partners=partners, api_keys=api_keys)
+    bundles = dict(inputs.trust_bundles)
+    trust_bundles = [
+        source(Kind.TRUST_BUNDLE, name, partial(list, [entry.bundle]), bundles[name], partial(read_bundle, name, entry))
+        for name, entry in (settings.trust_domains or {}).items()
+    ]
+    for each in trust_bundles:
+        each.take = partial(bundles.__setitem__, each.name)
+    return Sources(
+        in_force, shadow, tuple(key_sets), trust, followed, decryption, partners=partners, api_keys=api_keys,
+        trust_bundles=tuple(trust_bundles),
+        trust_domains=None if settings.trust_domains is None else TrustDomains(bundles, clock.now_ms),
+    )  # fmt: skip

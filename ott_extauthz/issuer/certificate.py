@@ -1,14 +1,10 @@
 """Who stands at the token endpoint?  A TLS client certificate, in the words that clients are matched by."""
 
-import re
 from dataclasses import dataclass, replace
-from typing import Final
 
+from ott_extauthz.authn.certificate_names import SPIFFE_ID, claims_spiffe
 from ott_extauthz.authn.claims import MAX_TEXT
 from ott_extauthz.model.facts import Thumbprint
-
-SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)+")
-"""A workload's SPIFFE ID: a trust domain and a path without empty, ``.`` or ``..`` segments (SPIFFE-ID §2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +23,7 @@ class PresentedCertificate:
     @property
     def spiffe_id(self) -> str | None:
         """The workload it names; None for a certificate that is no X.509-SVID."""
-        return self.uris[0] if self.is_sound and self.uris and _claims_spiffe(self.uris[0]) else None
+        return self.uris[0] if self.is_sound and self.uris and claims_spiffe(self.uris[0]) else None
 
     @property
     def nameless(self) -> "PresentedCertificate":
@@ -41,7 +37,7 @@ class PresentedCertificate:
         A SPIFFE ID must be the only URI SAN (X.509-SVID §2): with two, Envoy's ``source.principal`` and our ``sub``
         could be different workloads of one certificate.
         """
-        if not any(_claims_spiffe(uri) for uri in self.uris):
+        if not any(claims_spiffe(uri) for uri in self.uris):
             return True
         return len(self.uris) == 1 and is_spiffe_id(self.uris[0])
 
@@ -49,7 +45,3 @@ class PresentedCertificate:
 def is_spiffe_id(text: str) -> bool:
     """Whether ``text`` is a workload's SPIFFE ID short enough for a claim that the Check server accepts."""
     return len(text) <= MAX_TEXT and SPIFFE_ID.fullmatch(text) is not None
-
-
-def _claims_spiffe(uri: str) -> bool:
-    return uri[:7].lower() == "spiffe:"

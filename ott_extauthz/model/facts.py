@@ -25,7 +25,8 @@ class Peer:
 
     ``certificate`` is a thumbprint under the configured trust rule, or the reason why there is none; a fault of any
     kind is never a certificate.  ``principal`` is what Envoy verified: the first URI SAN, else DNS, else subject.
-    ``der`` is the certificate itself, where it came whole.
+    ``der`` is the certificate itself, where it came whole.  ``is_proven`` is False where trust domains are listed and
+    ``principal`` is not a SPIFFE ID that its own domain signed; then it is a name to write down, and nobody's.
     """
 
     address: str
@@ -33,6 +34,12 @@ class Peer:
     principal: str
     certificate: Thumbprint | Reason
     der: bytes | None = field(default=None, repr=False)
+    is_proven: bool = True
+
+    @property
+    def proven_principal(self) -> str:
+        """The principal, where it counts; else empty, which names nobody."""
+        return self.principal if self.is_proven else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     CERTIFICATE_MISMATCH = "certificate_mismatch"
     WORKLOAD_MISMATCH = "workload_mismatch"
     CERTIFICATE_DENIED = "certificate_denied"
+    CERTIFICATE_EXPIRED = "certificate_expired"
     TRUST_DOMAIN_UNPROVEN = "trust_domain_unproven"
     DPOP_PROOF_MISSING = "dpop_proof_missing"
     DPOP_PROOF_INVALID = "dpop_proof_invalid"
@@ -256,7 +257,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             "The token's `cnf` holds a binding that this route cannot prove; every member must hold.",
         ),
         Reason.CERTIFICATE_MISSING: Meaning(
-            _C.AUTH_FAILED, 401, "The token is bound to a client certificate and Envoy sent none."
+            _C.AUTH_FAILED, 401, "A client certificate is asked for, by the token or the route, and Envoy sent none."
         ),
         Reason.CERTIFICATE_MALFORMED: Meaning(_C.AUTH_FAILED, 401, "The certificate that Envoy sent cannot be read."),
         Reason.CERTIFICATE_HEADER_MALFORMED: Meaning(
@@ -429,6 +430,11 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.API_KEY_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "The API key's time has ended."),
         Reason.CERTIFICATE_DENIED: Meaning(
             _C.CONSTRAINT_DENIED, 403, "The caller's certificate is none of those that the route lets in."
+        ),
+        Reason.CERTIFICATE_EXPIRED: Meaning(
+            _C.TOKEN_EXPIRED,
+            401,
+            "The caller's certificate has ended since its connection began, or does not hold yet; connect anew.",
         ),
         Reason.TRUST_DOMAIN_UNPROVEN: Meaning(
             _C.AUTH_FAILED,

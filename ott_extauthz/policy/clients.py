@@ -58,7 +58,7 @@ class Client:
         """Whether everything by which the entry names its client holds for the caller."""
         return (
             (self.client_id is None or self.client_id == caller.client_id)
-            and (self.spiffe_id is None or self.spiffe_id == caller.peer.principal)
+            and (self.spiffe_id is None or self.spiffe_id == caller.peer.proven_principal)
             and (self.certificates is None or caller.peer.certificate in self.certificates)
         )
 
@@ -89,7 +89,7 @@ class ClientList:
         return next((fault for fault in faults if fault is not None), None)
 
     def _candidates(self, caller: Caller) -> Iterable[Client]:
-        for name in dict.fromkeys((caller.client_id, caller.peer.principal, caller.peer.certificate)):
+        for name in dict.fromkeys((caller.client_id, caller.peer.proven_principal, caller.peer.certificate)):
             yield from self._by_name.get(name, ())
 
 

@@ -102,7 +102,7 @@ def _source(asked: Outgoing, *, needs_asn: bool) -> seen.Source:
 
 
 def _peer(facts: Facts) -> seen.Peer:
-    certificate, principal = facts.peer.certificate, facts.peer.principal
+    certificate, principal = facts.peer.certificate, facts.peer.proven_principal
     spiffe_id = principal if principal.startswith(_SPIFFE) else None
     return seen.Peer(
         spiffe_id=spiffe_id,

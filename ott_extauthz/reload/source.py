@@ -37,6 +37,7 @@ class Kind(StrEnum):
     CLIENTS = "clients"
     PARTNERS = "partners"
     API_KEYS = "API keys"
+    TRUST_BUNDLE = "trust bundle"
 
 
 class Result(StrEnum):

@@ -12,7 +12,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.struct_pb2 import Struct, Value
 
 from ott_extauthz.model.body import NO_BODY, Body
-from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer, Thumbprint
+from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.wire.headers import headers_from
 from ott_extauthz.wire.peer import PeerCertificates
@@ -61,7 +61,7 @@ def facts_from(
         headers=headers,
         stream_id=http.id,
         started_at_us=attributes.request.time.ToMicroseconds(),
-        peer=_peer(source, certificates.thumbprint(source.certificate, headers)),
+        peer=_peer(source, headers, certificates),
         context_extensions=dict(attributes.context_extensions),
         body=_body(http, headers),
         metadata=_metadata(attributes, metadata_namespace) if attributes.HasField("metadata_context") else {},
@@ -105,6 +105,14 @@ def _plain(value: Value) -> Any:  # noqa: ANN401 - JSON, in which every number i
     return value.bool_value if kind == "bool_value" else None
 
 
-def _peer(source: AttributeContext.Peer, certificate: Thumbprint | Reason) -> Peer:
+def _peer(source: AttributeContext.Peer, headers: Headers, certificates: PeerCertificates) -> Peer:
     address = source.address.socket_address
-    return Peer(address=address.address, port=address.port_value, principal=source.principal, certificate=certificate)
+    certificate = certificates.of(source.certificate, headers, principal=source.principal)
+    return Peer(
+        address=address.address,
+        port=address.port_value,
+        principal=source.principal,
+        certificate=certificate.thumbprint,
+        der=certificate.der,
+        is_proven=certificates.believes(source.principal, source.certificate),
+    )

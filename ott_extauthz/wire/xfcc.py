@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
 
 MAX_HEADER_CHARACTERS: Final = 16 * 1024
@@ -58,16 +57,6 @@ class XfccElement:
 
 class _FaultError(Exception):
     """The header is outside the grammar; never leaves this module."""
-
-
-def caller_thumbprint(
-    values: tuple[str, ...], *, trusted_hops: int, hop_identities: frozenset[str], exact_hops: bool = False
-) -> Thumbprint | Reason:
-    """Return the thumbprint of the caller's certificate, or why there is none; see :func:`caller_element`."""
-    element = caller_element(values, trusted_hops=trusted_hops, hop_identities=hop_identities, exact_hops=exact_hops)
-    if isinstance(element, Reason):
-        return element
-    return Reason.CERTIFICATE_MISSING if element.hash is None else Thumbprint(element.hash)
 
 
 def caller_element(

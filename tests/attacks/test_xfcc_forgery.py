@@ -4,7 +4,7 @@ import pytest
 
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.wire.xfcc import caller_thumbprint
+from tests.fakes.xfcc import caller_thumbprint
 
 VICTIM = "ab" * 32
 ATTACKER = "c1" * 32

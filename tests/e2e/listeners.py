@@ -47,6 +47,9 @@ def _verify(tree: Tree) -> None:
     hcm_of(tree)["http_filters"].insert(0, verifying)
 
 
+_WHOLE: Final[Tree] = {"set_current_client_cert_details": {"uri": True, "cert": True}}
+"""A proxy that forwards the caller's certificate itself."""
+
 LISTENERS: Final = (
     Listener("shipped"),
     Listener("bare", hcm=_UNNORMALISED, tls="optional"),
@@ -93,6 +96,7 @@ LISTENERS: Final = (
     Listener("behind", pipe=True),
     Listener("edge-hops", change=lambda tree: _forward(tree, "behind-hops")),
     Listener("behind-hops", pipe=True, hcm={"forward_client_cert_details": "APPEND_FORWARD"}, cluster="hops"),
+    Listener("edge-whole", hcm=_WHOLE, change=lambda tree: _forward(tree, "behind-hops")),
     # ... and what that server says when there is no edge proxy.
     *(
         Listener(f"hops-{mode}", hcm={"forward_client_cert_details": mode}, cluster="hops")

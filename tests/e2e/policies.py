@@ -7,6 +7,7 @@ from tests.e2e.forge import ISSUER
 
 RGS: Final = "spiffe://bank.example/rgs"
 GATEWAY: Final = "spiffe://bank.example/gateway"
+PARTNER: Final = "spiffe://partner.example/psp"
 REVISION: Final = "e2e.7"
 
 _TOKEN: Final[dict[str, Any]] = {
@@ -24,6 +25,11 @@ def _route(name: str, methods: list[str], path: str, **changes: object) -> dict[
 
 def _matching(name: str, match: dict[str, Any], **changes: object) -> dict[str, Any]:
     return {"name": name, "match": match, **_TOKEN, **changes}
+
+
+def _by_certificate(name: str, spiffe_ids: list[str]) -> dict[str, Any]:
+    match = {"hosts": ["wallet.api"], "methods": ["POST"], "path": f"/v1/{name}"}
+    return {"name": name, "match": match, "credential": "certificate", "certificate": {"spiffe_ids": spiffe_ids}}
 
 
 def _tenant(headers: dict[str, str] | None) -> dict[str, Any]:
@@ -66,6 +72,8 @@ POLICY: Final[dict[str, Any]] = {
         _route("verified", ["POST"], "/v1/verified/{path}", verified_by="envoy"),
         *_of_api_keys(),
         _route("in-shadow", ["POST"], "/v1/in-shadow", mode="shadow"),
+        _by_certificate("by-certificate", [RGS, PARTNER]),
+        _by_certificate("by-gateway", [GATEWAY]),
         _matching("suffix", {"hosts": ["*.shop.example"], "methods": ["POST"], "path": "/v1/basket"}),
         _matching("tenant", _tenant({"x-tenant": "acme"}), scopes=["tenant:acme"]),
         _matching("no-tenant", _tenant(None)),

@@ -169,7 +169,7 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
             store=store.partition(":")[0],
             forge=Forge(identities["rgs"].x5t_s256),
             identities=identities,
-            callers={name: Caller(folder / "tls", name) for name in (None, "rgs", "thief", "smuggler")},
+            callers={name: Caller(folder / "tls", name) for name in (None, *identities.keys() - {"server"})},
             upstream=stack.enter_context(Upstream().running()),
             grpc_upstream=stack.enter_context(GrpcUpstream().running()),
             checks=checks,
@@ -209,13 +209,18 @@ def _wait(rig: Rig, servers: list[Server]) -> None:
 
 def _identities(folder: Path) -> dict[str, Identity]:
     folder.mkdir()
-    authority = Authority("e2e")
-    authority.write(folder)
+    authority, partner = Authority("e2e"), Authority("partner")
+    for name, each in (("bank", authority), ("partner", partner)):
+        each.write(folder, name)
+    # Envoy has one list of authorities for all who call.
+    (folder / "ca.pem").write_bytes(authority.certificate_pem + partner.certificate_pem)
     identities = {
         "server": authority.issue("server", server=True, ips=("127.0.0.1",)),
         "rgs": authority.issue("rgs", uri=policies.RGS, organisation='Acme, "Inc"; X=Y'),
         "thief": authority.issue("thief", uri="spiffe://bank.example/thief"),
         "gateway": authority.issue("gateway", uri=policies.GATEWAY),
+        "psp": partner.issue("psp", uri=policies.PARTNER),
+        "forger": partner.issue("rgs", uri=policies.RGS),
     }
     # A name with a comma, signed by a careless authority: Envoy writes it as it is, and it reads as an element.
     smuggled = f"spiffe://bank.example/smuggler,Hash={identities['rgs'].thumbprint.hex()}"
@@ -240,10 +245,11 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str) 
     """
     xfcc = {"source": "xfcc"}
     hops = {"source": "xfcc", "trusted_hops": 1, "hop_identities": [policies.GATEWAY], "exact_hops": True}
+    domains = {f"{name}.example": {"bundle": f"tls/{name}.pem"} for name in ("bank", "partner")}
     kinds: dict[str, dict[str, Any]] = {
         "ott": {"expose_reasons": True},
-        "xfcc": {"expose_reasons": True, "client_certificate": xfcc},
-        "hops": {"expose_reasons": True, "client_certificate": hops},
+        "xfcc": {"expose_reasons": True, "client_certificate": xfcc, "trust_domains": domains},
+        "hops": {"expose_reasons": True, "client_certificate": hops, "trust_domains": domains},
         VICTIM: {"store": victim_store},
     }
     for name, changes in kinds.items():

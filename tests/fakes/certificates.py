@@ -84,11 +84,12 @@ class Authority:
         dns: tuple[str, ...] = (),
         ips: tuple[str, ...] = (),
         organisation: str | None = None,
+        not_before: datetime = NOT_BEFORE,
         not_after: datetime = NOT_AFTER,
         key_identifiers: bool = True,
     ) -> Leaf:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(common_name, organisation), self._name, key.public_key(), not_after)
+        builder = _builder(_name(common_name, organisation), self._name, key.public_key(), not_after, not_before)
         if key_identifiers:
             builder = _identified(builder, key.public_key(), self._key.public_key())
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
@@ -149,7 +150,11 @@ def _identified(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, not_after: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    not_after: datetime,
+    not_before: datetime = NOT_BEFORE,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -157,6 +162,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOT_BEFORE)
+        .not_valid_before(not_before)
         .not_valid_after(not_after)
     )

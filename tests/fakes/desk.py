@@ -113,6 +113,7 @@ class Desk:
         host: str = "wallet.api",
         certificate: Thumbprint | Reason = CALLER,
         principal: str = SUBJECT,
+        der: bytes | None = None,
         extensions: Iterable[tuple[str, str]] = (),
         stream_id: str = "1283361890",
     ) -> Facts:
@@ -120,7 +121,7 @@ class Desk:
         collected: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
             collected[name] = (*collected.get(name, ()), value)
-        peer = Peer(address="10.0.0.7", port=40000, principal=principal, certificate=certificate)
+        peer = Peer(address="10.0.0.7", port=40000, principal=principal, certificate=certificate, der=der)
         return Facts(
             method=method, scheme="https", host=host, path=path, headers=collected, peer=peer,
             stream_id=stream_id, started_at_us=1_795_000_000_000_000,

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.wire.xfcc import XfccElement, caller_thumbprint, elements_from
+from ott_extauthz.wire.xfcc import XfccElement, elements_from
+from tests.fakes.xfcc import caller_thumbprint
 
 VICTIM = "ab" * 32
 REAL = "c1" * 32

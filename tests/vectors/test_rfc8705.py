@@ -19,6 +19,6 @@ FIGURE_5 = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
 
 
 def test_the_thumbprint_of_appendix_a() -> None:
-    thumbprint = PeerCertificates(ClientCertificate()).thumbprint(quote(FIGURE_6, safe=""), {})
+    thumbprint = PeerCertificates(ClientCertificate()).of(quote(FIGURE_6, safe=""), {}).thumbprint
     assert isinstance(thumbprint, bytes)
     assert encoded(thumbprint) == FIGURE_5

@@ -76,3 +76,10 @@ def test_a_route_that_asks_for_both_takes_neither_alone() -> None:
     assert fault(of, needs_certificate=True, needs_workload=True) is None
     assert fault(of, "spiffe://x/y", needs_certificate=True, needs_workload=True) is Reason.WORKLOAD_MISMATCH
     assert fault(of, certificate=THEIRS, needs_workload=True) is Reason.CERTIFICATE_MISMATCH
+
+
+def test_a_workload_whose_trust_domain_did_not_sign_it_is_nobody() -> None:
+    of = token(Confirmation(x5t_s256=OURS))
+    peer = Peer(address="10.0.0.7", port=1, principal=RGS, certificate=OURS, is_proven=False)
+    assert binding_fault(of, peer, needs_certificate=True, needs_workload=True) is Reason.TRUST_DOMAIN_UNPROVEN
+    assert binding_fault(of, peer, needs_certificate=True, needs_workload=False) is None

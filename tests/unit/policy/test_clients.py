@@ -1,5 +1,7 @@
 """The policy's clients: nobody unknown, no entry that widens another, no role that adds to a token."""
 
+from dataclasses import replace
+
 import pytest
 
 from ott_extauthz.model.facts import Peer, Thumbprint
@@ -124,3 +126,10 @@ def test_a_client_known_by_nothing_would_be_everybody() -> None:
         ClientList([Client()])
     with pytest.raises(ValueError, match="named by something"):
         ClientList([Client(certificates=frozenset())])
+
+
+def test_a_workload_that_is_not_proven_is_no_client() -> None:
+    known = Client(spiffe_id="spiffe://bank.example/rgs")
+    by = caller()
+    assert fault(known, by=by) is None
+    assert fault(known, by=replace(by, peer=replace(by.peer, is_proven=False))) is Reason.CLIENT_DENIED

@@ -207,3 +207,11 @@ def test_the_one_mandate_is_seen_whole() -> None:
 def test_what_a_mandate_does_not_have_is_absent() -> None:
     assert situation(asked(mandates({"brand": "A"}))).mandate == seen.Mandate(brand=["A"])
     assert situation(asked(mandates({"region": "EU"}))).mandate == seen.Mandate(region=["EU"])
+
+
+def test_a_workload_that_is_not_proven_has_no_name_in_conditions() -> None:
+    of = called_by("spiffe://bank.example/rgs")
+    peer = replace(of.facts.peer, is_proven=False)
+    found = situation(replace(of, facts=replace(of.facts, peer=peer)))
+    assert found.peer is not None
+    assert (found.peer.spiffe_id, found.peer.trust_domain) == (None, None)

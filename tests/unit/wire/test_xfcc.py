@@ -7,7 +7,8 @@ import pytest
 
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.wire.xfcc import MAX_ELEMENTS, MAX_HEADER_CHARACTERS, XfccElement, caller_thumbprint, elements_from
+from ott_extauthz.wire.xfcc import MAX_ELEMENTS, MAX_HEADER_CHARACTERS, XfccElement, elements_from
+from tests.fakes.xfcc import caller_thumbprint
 
 HASH = "c1ff7f5acff496d3c5e01f1c19de3e0a5071f3426c6c277ae2cf96926ba73db6"
 OTHER = "ab" * 32
