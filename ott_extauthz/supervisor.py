@@ -22,7 +22,9 @@ from typing import Final
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
+from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.signals import on_hangup
+from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.in_force import Report, show_policies
 from ott_extauthz.observe.log import Logger
 from ott_extauthz.observe.metrics import WORKERS_FOLDER, exposition, workers_registry
@@ -165,6 +167,7 @@ def _admin(workers: Sequence[Worker]) -> Admin:
     def metrics() -> tuple[bytes, str]:
         registry = workers_registry()
         show_policies(registry, lambda: [worker.report for worker in workers])
+        show_api_keys(registry, lambda: [worker.report for worker in workers], SystemClock().now_ms)
         return exposition(registry)
 
     return Admin(metrics=metrics, readiness=readiness)

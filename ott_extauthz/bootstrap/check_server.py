@@ -20,6 +20,7 @@ from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.line_file import file_name
@@ -95,6 +96,7 @@ def build(
     reloads = Reloads(logger, metrics)
     sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
+    show_api_keys(metrics.registry, lambda: [report_of(sources.all())], clock.now_ms)
     warn_of_shadow(logger, inputs.policy)
     tokens, domains = None, sources.trust_domains
     if inputs.attach is not None:

@@ -396,7 +396,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.VERIFIED_PAYLOAD_MISSING: Meaning(
             _C.AUTH_FAILED,
             401,
-            "The route has `verified_by: envoy`, and Envoy's `jwt_authn` left no verified payload of a trusted issuer.",
+            "The route has `verified_by: envoy`, and Envoy's `jwt_authn` did not say that it verified this very token.",
         ),
         Reason.SIGNATURE_MALFORMED: Meaning(
             _C.AUTH_FAILED, 401, "The headers that sign the request are missing in part, or break their grammar."

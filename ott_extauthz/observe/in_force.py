@@ -32,10 +32,11 @@ class KeySetReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process has in force: ``lines`` for people."""
+    """What one process has in force: ``lines`` for people, ``api_key_ends_ms`` when each API key ends."""
 
     policies: tuple[PolicyReport, ...] = ()
     key_sets: tuple[KeySetReport, ...] = ()
+    api_key_ends_ms: tuple[int, ...] = ()
     lines: tuple[str, ...] = ()
 
     @property
@@ -49,15 +50,20 @@ def report_of(sources: Iterable[Shown]) -> Report:
     policies: list[PolicyReport] = []
     key_sets: list[KeySetReport] = []
     lines: list[str] = []
+    ends: list[int] = []
     for source in sources:
         now = source.in_force
+        if source.kind is Kind.API_KEYS:
+            ends += [key.expires_at_ms for key in now.value.values()]
         if isinstance(now.value, Policy):
             policies.append(PolicyReport(policy=label(source.kind), revision=now.value.revision, since_ms=now.since_ms))
         if isinstance(source, Remote):
             key_sets.append(KeySetReport(issuer=source.name, confirmed_ms=source.confirmed_ms))
             lines.append(_confirmation(f"{source.kind} of {source.name}", source))
         lines += _lines(source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}", now)
-    return Report(policies=tuple(policies), key_sets=tuple(key_sets), lines=tuple(lines[:MOST_LINES]))
+    return Report(
+        policies=tuple(policies), key_sets=tuple(key_sets), api_key_ends_ms=tuple(ends), lines=tuple(lines[:MOST_LINES])
+    )
 
 
 def label(kind: Kind) -> str:

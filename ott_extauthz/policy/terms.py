@@ -51,10 +51,8 @@ class SignedSpan:
 
 def widest_span(terms: Iterable[SignedRequestTerms]) -> SignedSpan:
     """Return the widest of every route's window, before and after the signed instant."""
-    window_ms, ahead_ms = DEFAULT_WINDOW_MS, DEFAULT_AHEAD_MS
-    for each in terms:
-        window_ms, ahead_ms = max(window_ms, each.window_ms), max(ahead_ms, each.ahead_ms)
-    return SignedSpan(window_ms=window_ms, ahead_ms=ahead_ms)
+    spans = [SignedSpan(window_ms=each.window_ms, ahead_ms=each.ahead_ms) for each in terms] or [SignedSpan()]
+    return SignedSpan(window_ms=max(one.window_ms for one in spans), ahead_ms=max(one.ahead_ms for one in spans))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ott_extauthz.model.reason import REASONS
+from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import MEANINGS
 from ott_extauthz.observe.in_force import show_policies
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
@@ -27,6 +28,7 @@ def metrics() -> str:
     rows = []
     check = Metrics(transport="native").registry
     show_policies(check, lambda: ())
+    show_api_keys(check, lambda: (), lambda: 0)
     for source in (check, IssuerMetrics(lambda: 0).registry):
         for collector in source._collector_to_names:
             for family in collector.collect():

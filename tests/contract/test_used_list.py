@@ -30,6 +30,7 @@ class Subject:
     wait: Callable[[int], Awaitable[None]]
     since_ms: Callable[[], int]
     margin_ms: int
+    clock_is_ours: bool = False
 
     async def mark(self, use: Use) -> SpendOutcome:
         return (await self.used_list.mark_used(dataclasses.replace(use, now_ms=self.now_ms()), timeout=5)).outcome
@@ -58,7 +59,7 @@ def _memory() -> Subject:
         await asyncio.sleep(0)
 
     used_list = MemoryUsedList(clock=clock, iat_lead_ms=IAT_LEAD_MS)
-    return Subject(used_list, clock.now_ms, wait, lambda: since, IAT_LEAD_MS)
+    return Subject(used_list, clock.now_ms, wait, lambda: since, IAT_LEAD_MS, clock_is_ours=True)
 
 
 def _stored(used_list: UsedList, since: Callable[[], int], margin_ms: int) -> Subject:
@@ -145,6 +146,17 @@ async def test_a_token_that_was_used_never_comes_back_once_it_is_forgotten(subje
     await subject.wait(90)
     assert await subject.mark(use) is EXPIRED
     assert await subject.mark(another_attempt(use)) is EXPIRED
+
+
+async def test_a_use_that_is_to_be_kept_for_a_day_or_a_month_is_kept(subject: Subject) -> None:
+    """Events outlive every token: no list may end a use at what a token lives."""
+    for keep_ms in (86_400_000, 31 * 86_400_000):
+        use = subject.use(keep_ms=keep_ms)
+        assert await subject.mark(use) is FIRST
+        assert await subject.mark(another_attempt(use)) is USED
+        at_its_end = dataclasses.replace(another_attempt(use), now_ms=use.keep_until_ms - 1)
+        if subject.clock_is_ours:
+            assert (await subject.used_list.mark_used(at_its_end, timeout=5)).outcome is USED
 
 
 @pytest.mark.parametrize(("after_fence_ms", "expected"), [(-60_000, FENCED), (-1, FENCED), (0, FENCED), (1, FIRST)])

@@ -50,6 +50,13 @@ def _verify(tree: Tree) -> None:
 _WHOLE: Final[Tree] = {"set_current_client_cert_details": {"uri": True, "cert": True}}
 """A proxy that forwards the caller's certificate itself."""
 
+
+def _verify_anywhere(tree: Tree) -> None:
+    """The same, by an operator who does not name the header: Envoy looks where it always does."""
+    _verify(tree)
+    del hcm_of(tree)["http_filters"][0]["typed_config"]["providers"]["issuer"]["from_headers"]
+
+
 LISTENERS: Final = (
     Listener("shipped"),
     Listener("bare", hcm=_UNNORMALISED, tls="optional"),
@@ -62,6 +69,7 @@ LISTENERS: Final = (
     Listener("two-filters", change=_second_filter),
     Listener("websocket", change=_websocket),
     Listener("jwt-authn", change=_verify),
+    Listener("jwt-authn-anywhere", change=_verify_anywhere),
     Listener("shadow", authz={"shadow_mode": True}),
     Listener(
         "routes",

@@ -1,6 +1,8 @@
 """The rig's policy and the configuration of its Check servers."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.forge import ISSUER
@@ -30,6 +32,13 @@ def _matching(name: str, match: dict[str, Any], **changes: object) -> dict[str, 
 def _by_certificate(name: str, spiffe_ids: list[str]) -> dict[str, Any]:
     match = {"hosts": ["wallet.api"], "methods": ["POST"], "path": f"/v1/{name}"}
     return {"name": name, "match": match, "credential": "certificate", "certificate": {"spiffe_ids": spiffe_ids}}
+
+
+def _signed(name: str, **terms: object) -> dict[str, Any]:
+    """A route for webhooks; so little ahead that a fresh used-list vouches for them in a second or two."""
+    match = {"hosts": ["hooks.api"], "methods": ["POST"], "path": f"/v1/{name}"}
+    terms |= {"ahead": "1s", "partners": ["psp", "hook"]}
+    return {"name": name, "match": match, "credential": "signed_request", "signed_request": terms}
 
 
 def _tenant(headers: dict[str, str] | None) -> dict[str, Any]:
@@ -86,9 +95,30 @@ POLICY: Final[dict[str, Any]] = {
             "audience": "ledger.api",
             "scopes": ["ledger:write"],
         },
+        _signed("hooks"),
+        _signed("events", event={"pointer": "/event/id", "on_repeat": 200}),
+        _signed("strict-events", event={"pointer": "/event/id"}),
         {"name": "health", "match": {"methods": ["GET"], "path": "/healthz"}, "credential": "public"},
     ],
 }
+
+
+WEBHOOK_SECRET: Final = b"a-secret-that-psp-and-we-have"
+STANDARD_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PARTNERS: Final[dict[str, Any]] = {
+    "partners": [
+        {"name": "psp", "client_id": "psp", "form": "hmac", "keys": [{"secret_file": "psp.secret"}]},
+        {"name": "hook", "client_id": "hook", "form": "standard_webhooks", "keys": [{"secret_file": "hook.secret"}]},
+    ]
+}
+
+
+def write_partners(folder: Path) -> None:
+    """Write who signs webhooks, and with which secrets."""
+    (folder / "partners.yaml").write_text(json.dumps(PARTNERS), encoding="utf-8")
+    for name, secret in (("psp", WEBHOOK_SECRET), ("hook", STANDARD_SECRET.encode())):
+        (folder / f"{name}.secret").touch(mode=0o600)
+        (folder / f"{name}.secret").write_bytes(secret)
 
 
 def ott_yaml(name: str, transport: str, store: str, addresses: tuple[str, ...], admin: int) -> dict[str, Any]:
@@ -100,6 +130,7 @@ def ott_yaml(name: str, transport: str, store: str, addresses: tuple[str, ...], 
         "trust": [{"issuer": ISSUER, "jwks": "jwks.json", "algorithms": ["EdDSA", "ES256"]}],
         "policy": "policy.yaml",
         "api_keys": {"file": "api-keys.yaml"},
+        "partners": "partners.yaml",
         "audit": {"path": f"audit-{name}/", "required": True},
         "drain": {"wait": "0ms", "grace": "1s"},
     }

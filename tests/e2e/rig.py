@@ -178,6 +178,7 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
         )
         (folder / "jwks.json").write_text(rig.forge.jwks, encoding="utf-8")
         (folder / "policy.yaml").write_text(json.dumps(policies.POLICY), encoding="utf-8")
+        policies.write_partners(folder)
         servers = [stack.enter_context(one.start()) for one in checks.values() if one.name != VICTIM]
         servers.append(stack.enter_context(_envoy(rig, envoy)))
         _wait(rig, servers)

@@ -23,7 +23,7 @@ ENVOYS_OWN = (401, None)
 
 
 def call(rig: Rig, token: str | None, path: str = "debit", **more: Any) -> Answer:
-    return rig.call(listener="jwt-authn", token=token, target=f"/v1/verified/{path}", **more)
+    return rig.call(**({"listener": "jwt-authn"} | more), token=token, target=f"/v1/verified/{path}")
 
 
 @on_memory
@@ -99,6 +99,17 @@ def test_what_envoy_does_not_judge_is_judged_by_us(rig: Rig) -> None:
         answer = call(rig, token)
         assert (answer.reason, answer.deliveries) == (reason, []), reason
     assert call(rig, rig.good(), caller="thief").outcome == (401, "certificate_mismatch")
+
+
+@on_memory
+def test_a_good_token_elsewhere_does_not_verify_the_one_that_we_spend(rig: Rig) -> None:
+    """Envoy looked at the token in `Authorization`; what stands in our header nobody signed."""
+    good = rig.good(scope=None)
+    bearer = [("authorization", f"Bearer {good}")]
+    forger = Forge(rig.forge.x5t_s256)
+    for forged in (forger.token(), forger.token(jti=b64(bytes(16)), sub="admin"), rig.good()):
+        answer = call(rig, forged, headers=bearer, listener="jwt-authn-anywhere")
+        assert (answer.outcome, answer.deliveries) == ((401, "verified_payload_missing"), [])
 
 
 @on_memory

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.e2e.conftest import envoy  # noqa: F401 - a fixture
 from tests.fakes.certificates import Authority, Leaf
 from tests.fakes.clock import SkewedClock
 from tests.fakes.issuing import SetClock

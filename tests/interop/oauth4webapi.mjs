@@ -1,7 +1,7 @@
 // oauth4webapi as its documentation uses it: every answer of the issuer goes through the library's own checks.
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
-import { serve } from './requests.mjs'
+import { called, serve } from './requests.mjs'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
@@ -23,6 +23,13 @@ async function prover(job, client) {
   return { DPoP: oauth.DPoP(client, keys), jwk: await jose.exportJWK(keys.publicKey) }
 }
 
+function retried(ask) {
+  return ask().catch((error) => {
+    if (!oauth.isDPoPNonceError(error)) throw error
+    return ask()
+  })
+}
+
 async function tokenRequest(job, net, request, process) {
   const as = await discovered(job, net)
   const client = { client_id: job.client_id }
@@ -30,14 +37,7 @@ async function tokenRequest(job, net, request, process) {
   const ask = async () =>
     process(as, client, await request(as, client, await authentication(job), { DPoP, [oauth.customFetch]: net.fetch }))
   const tokens = []
-  for (let count = 0; count < (job.count ?? 1); count++) {
-    tokens.push(
-      await ask().catch((error) => {
-        if (!oauth.isDPoPNonceError(error)) throw error
-        return ask()
-      }),
-    )
-  }
+  for (let count = 0; count < (job.count ?? 1); count++) tokens.push(await retried(ask))
   return { tokens, jkt: jwk && (await jose.calculateJwkThumbprint(jwk)) }
 }
 
@@ -62,6 +62,25 @@ await serve({
       (as, client, response) =>
         oauth.processGenericTokenEndpointResponse(as, client, response, { recognizedTokenTypes: { n_a: () => {} } }),
     ),
+
+  async resource(job, net) {
+    const as = await discovered(job, net)
+    const client = { client_id: job.client_id }
+    const { DPoP } = await prover(job, client)
+    const options = { DPoP, [oauth.customFetch]: net.fetch }
+    const authenticated = await authentication(job)
+    const parameters = new URLSearchParams(job.parameters)
+    const { access_token } = await retried(async () =>
+      oauth.processClientCredentialsResponse(
+        as,
+        client,
+        await oauth.clientCredentialsGrantRequest(as, client, authenticated, parameters, options),
+      ),
+    )
+    const call = () =>
+      oauth.protectedResourceRequest(access_token, job.method, new URL(job.url), undefined, undefined, options)
+    return called(job, net, () => retried(call))
+  },
 
   async introspection(job, net) {
     const as = await discovered(job, net)

@@ -1,7 +1,7 @@
 // openid-client as its documentation uses it: discovery and a configuration, then one call for each grant.
 import * as jose from 'jose'
 import * as client from 'openid-client'
-import { serve } from './requests.mjs'
+import { called, serve } from './requests.mjs'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
@@ -16,11 +16,15 @@ async function authentication(job) {
   return client.PrivateKeyJwt({ key, kid: job.jwk.kid })
 }
 
+async function prover(job, config) {
+  const keys = await client.randomDPoPKeyPair(job.dpop, { extractable: true })
+  return { keys, DPoP: client.getDPoPHandle(config, keys) }
+}
+
 async function tokens(job, net, grant) {
   const config = await configured(job, net)
   if (!job.dpop) return { tokens: await repeated(job, () => grant(config, {})) }
-  const keys = await client.randomDPoPKeyPair(job.dpop, { extractable: true })
-  const DPoP = client.getDPoPHandle(config, keys)
+  const { keys, DPoP } = await prover(job, config)
   const jkt = await jose.calculateJwkThumbprint(await jose.exportJWK(keys.publicKey))
   return { tokens: await repeated(job, () => grant(config, { DPoP })), jkt }
 }
@@ -39,6 +43,16 @@ await serve({
 
   token_exchange: (job, net) =>
     tokens(job, net, (config, { DPoP }) => client.genericGrantRequest(config, EXCHANGE, job.parameters, { DPoP })),
+
+  async resource(job, net) {
+    const config = await configured(job, net)
+    const { DPoP } = await prover(job, config)
+    const { access_token } = await client.clientCredentialsGrant(config, job.parameters, { DPoP })
+    const url = new URL(job.url)
+    return called(job, net, () =>
+      client.fetchProtectedResource(config, access_token, url, job.method, undefined, undefined, { DPoP }),
+    )
+  },
 
   introspection: async (job, net) => client.tokenIntrospection(await configured(job, net), job.token),
 })

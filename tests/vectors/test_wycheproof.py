@@ -13,6 +13,7 @@ from ott_extauthz.authn.base64url import decoded
 from ott_extauthz.authn.compact import _header_from, unverified_from
 from ott_extauthz.authn.jwks import KeySetError, keys_from
 from ott_extauthz.authn.keys import Ed25519Key, P256Key, VerificationKey
+from ott_extauthz.authn.partners import SharedSecret
 from ott_extauthz.model.reason import Reason
 from tests.vectors.wycheproof import groups
 
@@ -89,3 +90,15 @@ def test_p256_signatures_in_jose_form_are_judged_as_marked() -> None:
         for case in group["tests"]:
             is_accepted = P256Key(public).verifies("ES256", bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"]))
             assert is_accepted == (case["result"] == "valid"), case
+
+
+def test_macs_are_judged_as_marked() -> None:
+    """A tag that is cut off (to 128 bits) is none: X-Signature and v1 carry the whole of it."""
+    accepted = 0
+    for group in groups("hmac_sha256_test.json"):
+        for case in group["tests"]:
+            key = SharedSecret(secret=bytes.fromhex(case["key"]))
+            is_accepted = key.verifies(bytes.fromhex(case["msg"]), bytes.fromhex(case["tag"]))
+            accepted += is_accepted
+            assert is_accepted == (case["result"] == "valid" and group["tagSize"] == 256), case
+    assert accepted > 0

@@ -49,6 +49,12 @@ def test_a_route_that_asks_for_a_certificate_takes_no_token_without_one() -> Non
     assert fault(token(Confirmation())) is None
 
 
+def test_a_binding_to_a_key_is_for_its_proof_to_show_and_takes_nothing_from_the_others() -> None:
+    assert fault(token(Confirmation(jkt=OURS))) is None
+    assert fault(token(Confirmation(jkt=OURS)), needs_certificate=True) is Reason.TOKEN_UNBOUND
+    assert fault(token(Confirmation(THEIRS, jkt=OURS))) is Reason.CERTIFICATE_MISMATCH
+
+
 def test_a_binding_that_cannot_be_proven_refuses_whatever_else_holds() -> None:
     assert fault(token(Confirmation(OURS, others=("x5u",)))) is Reason.BINDING_UNSUPPORTED
 

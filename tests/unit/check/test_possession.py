@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.policy.routes import Asks, CredentialKind
 from ott_extauthz.stores.memory import MemoryUsedList
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk import Desk
@@ -253,6 +255,19 @@ async def test_a_token_bound_to_key_and_certificate_needs_both() -> None:
     refused(await read(desk, half, proof(desk, half, "/both"), path="/both"), Reason.TOKEN_UNBOUND)
 
 
+def test_the_scheme_dpop_takes_no_unbound_token_even_where_a_route_forgot_to_ask() -> None:
+    desk = desk_of()
+    asks = Asks(credential=CredentialKind.ACCESS_TOKEN, header="authorization", scheme="DPoP")
+    for kind, cnf in ((CredentialKind.ACCESS_TOKEN, {"x5t#S256": X5T}), (CredentialKind.MANDATE, None)):
+        token = desk.verifier.verify(desk.token(cnf=cnf), audience=AUDIENCE, now_ms=desk.clock.now_ms())
+        assert isinstance(token, VerifiedToken)
+        found = Possession().shown(
+            token, "text", asks=replace(asks, credential=kind), facts=desk.facts(path="/x"), now_ms=NOW_MS
+        )
+        assert isinstance(found, Rejection)
+        assert found.reason is Reason.TOKEN_UNBOUND
+
+
 # --- a proof for something else
 
 
@@ -308,6 +323,13 @@ async def test_a_proof_that_does_not_hold_for_this_request_leaves_the_token_unsp
         assert denied.token_state is TokenState.UNSPENT
         assert challenges(denied) == [f'DPoP realm="wallet.api", error="invalid_dpop_proof", algs="{ALGS}"']
     assert used_list.uses == []
+
+
+async def test_a_proof_for_one_method_is_none_for_another() -> None:
+    desk = desk_of()
+    token = access(desk)
+    refused(await read(desk, token, proof(desk, token, "/read/a"), method="GET"), Reason.DPOP_PROOF_INVALID, "htm")
+    assert isinstance(await read(desk, token, proof(desk, token, "/read/a", htm="GET"), method="GET"), Allow)
 
 
 async def test_two_proofs_and_two_in_one_are_none() -> None:

@@ -70,7 +70,7 @@ def _of_credentials(route: RouteEntry) -> Iterator[Problem]:
             yield route.problem(
                 (*path, "verified_by"), "Envoy cannot read the encrypted tokens that the route asks for"
             )
-        for where, message in chain(credential_problems(kind, data), proof_problems(kind, data)):
+        for where, message in chain(credential_problems(kind, data), proof_problems(data)):
             yield route.problem((*path, *where), message)
     for where, message in second_proofs(route.credentials()):
         yield route.problem(where, message)
