@@ -14,14 +14,12 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    PlainValidator,
     Tag,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from ott_extauthz.documents.https_url import HttpsUrl, https_url
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
@@ -31,12 +29,11 @@ from ott_extauthz.proof_settings import CheckDpop, Dpop
 from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
 from ott_extauthz.store_url import StoreUrl, store_url
 from ott_extauthz.trust_domains import TrustDomain, TrustDomainName
+from ott_extauthz.trusted_issuers import SubjectIssuer, Trust
 
 PREFIX: Final = "OTT_"
 TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})
 """Variables of the demo and the tests, not of the service."""
-
-Algorithm = Literal["EdDSA", "ES256", "RS256", "PS256"]
 
 
 def _as_list(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
@@ -203,38 +200,6 @@ class Store(Model):
         return self.url.startswith("memory:")
 
 
-def _key_set_place(value: Any) -> Path | HttpsUrl:  # noqa: ANN401 - whatever stood in the file
-    if not isinstance(value, str) or not value:
-        raise ValueError("the path of a file, or an https URL")
-    return https_url(value) if "://" in value else Path(value)
-
-
-KeySetPlace = Annotated[
-    Path | HttpsUrl,
-    PlainValidator(_key_set_place),
-    WithJsonSchema({"type": "string", "examples": ["keys/jwks.json", "https://issuer.bank.example/jwks"]}),
-]
-"""Where a key set stands: a file, or what an https URL answers."""
-
-
-class Trust(Model):
-    """One issuer whose tokens are accepted, where its keys stand, and the algorithms it may use.
-
-    ``ca`` verifies the server of an https URL, instead of the system's authorities.
-    """
-
-    issuer: Annotated[str, Field(min_length=1)]
-    jwks: KeySetPlace
-    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
-    ca: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _ca_is_used(self) -> "Trust":
-        if self.ca and not isinstance(self.jwks, HttpsUrl):
-            raise ValueError("ca is for a jwks that is an https URL")
-        return self
-
-
 class ClockBounds(Model):
     """How far clocks may differ.  The fence's margin follows from these (docs/single-use.md)."""
 
@@ -328,19 +293,6 @@ class FailureLimit(Model):
         if not 1000 <= value <= 3_600_000:  # noqa: PLR2004 - less limits nothing; longer is a lock-out
             raise ValueError("between 1s and 1h")
         return value
-
-
-class SubjectIssuer(Trust):
-    """A foreign issuer whose users' tokens may be exchanged; ``audience`` is one that every such token has.
-
-    ``token_types`` says as what its tokens may come.  ``limits_scope``: nothing is minted beyond a token's own scope;
-    switch it off for issuers whose scopes mean something else.  ``subject_prefix`` goes before the ``sub``.
-    """
-
-    audience: Annotated[str, Field(min_length=1)]
-    token_types: Annotated[list[Literal["id_token", "access_token", "jwt"]], Field(min_length=1)]
-    limits_scope: bool = True
-    subject_prefix: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,64}$")] = ""
 
 
 class Issuer(Model):

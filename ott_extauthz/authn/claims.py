@@ -5,6 +5,7 @@ A one-time token is held to more than an access token: ``jti`` names a use, and 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ott_extauthz.authn.actors import actor_from
@@ -14,7 +15,7 @@ from ott_extauthz.authn.mandates import narrowing_from
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.token import Confirmation, TokenId, TokenKind, VerifiedToken
 
-__all__ = ["MAX_TEXT", "MIN_JTI_CHARACTERS", "token_from"]
+__all__ = ["MAX_TEXT", "MIN_JTI_CHARACTERS", "confirmation_from", "token_from"]
 
 MIN_JTI_CHARACTERS: Final = 22  # 128 random bits in base64url
 _SHA256_BYTES: Final = 32
@@ -41,7 +42,7 @@ def token_from(claims: dict[str, Any], kind: TokenKind = TokenKind.ONE_TIME) -> 
         issued_at_ms=issued_at_ms,
         expires_at_ms=instant_ms(claims, "exp"),
         not_before_ms=instant_ms(claims, "nbf") if "nbf" in claims else None,
-        confirmation=_confirmation(claims),
+        confirmation=confirmation_from(claims),
         scope=_scope(claims),
         txn=text_from(claims, "txn") if "txn" in claims else None,
         auth_time_ms=instant_ms(claims, "auth_time") if "auth_time" in claims else None,
@@ -75,7 +76,12 @@ def _scope(claims: dict[str, Any]) -> frozenset[str]:
     return frozenset(value.split(" "))
 
 
-def _confirmation(claims: dict[str, Any]) -> Confirmation:
+def confirmation_from(claims: Mapping[str, Any]) -> Confirmation:
+    """Return what the token is bound to.
+
+    Raises:
+        ClaimsError: ``cnf`` is malformed.
+    """
     if "cnf" not in claims:
         return Confirmation()
     members = claims["cnf"]

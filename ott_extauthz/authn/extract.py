@@ -9,10 +9,14 @@ from ott_extauthz.model.rejection import Rejection
 
 @dataclass(frozen=True, slots=True)
 class PresentedCredential:
-    """A credential as it came, and the header it came in (which is removed before the upstream)."""
+    """A credential as it came, and the header it came in (which is removed before the upstream).
+
+    ``headers_to_set`` stand in place of a header that carried other things too.
+    """
 
     text: str = field(repr=False)
     header: str
+    headers_to_set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def is_presented_in(headers: Headers, *, header: str, scheme: str | None) -> bool:

@@ -22,6 +22,9 @@ USUALLY_FRESH_SECONDS: Final = 300.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 """The longest from one failed fetch to the next."""
 
+REDISCOVERED_SECONDS: Final = 3600.0
+"""How long an issuer's word on where its keys are is good; a place that does not answer is asked for anew at once."""
+
 KEPT_SECONDS: Final = 86_400.0
 """How long an issuer may be out of reach before its keys count no more."""
 

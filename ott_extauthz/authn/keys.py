@@ -4,7 +4,7 @@ Ed25519 goes through libsodium (PyNaCl: about half the time of OpenSSL's, and it
 signatures); ES256, RS256 and PS256 through ``cryptography``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -97,3 +97,21 @@ class TrustedIssuer:
     issuer: str
     algorithms: frozenset[str]
     keys: Mapping[str, VerificationKey]
+
+
+class IssuersFor(Mapping[str, TrustedIssuer]):
+    """Those of the trusted issuers whose tokens of one kind count, as they are now."""
+
+    def __init__(self, trust: Mapping[str, TrustedIssuer], names: Collection[str]) -> None:
+        self._trust, self._names = trust, frozenset(names)
+
+    def __getitem__(self, name: str) -> TrustedIssuer:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._trust[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._trust if name in self._names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,10 +1,22 @@
 """Did this issuer sign these claims?  Steps 3 and 4 of :mod:`signed_token`, for tokens of any kind."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ott_extauthz.authn.compact import UnverifiedToken
+from ott_extauthz.authn.followed_keys import Arrival, FollowedKeys
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAwaited(Rejection):
+    """The token's key is not there, and a key set that may have it is on its way: ``arrival`` waits for that."""
+
+    issuer: str
+    arrival: Arrival = field(repr=False)
+
 
 SignatureCheck = Callable[[UnverifiedToken, TrustedIssuer], Reason | None]
 """Says why an issuer, one that is trusted, did not sign a token; None where it did."""
@@ -22,3 +34,17 @@ def signature_fault(token: UnverifiedToken, trusted: TrustedIssuer) -> Reason | 
     if algorithm not in key.algorithms:
         return Reason.TOKEN_ALGORITHM_REFUSED
     return None if key.verifies(algorithm, token.signing_input, token.signature) else Reason.TOKEN_SIGNATURE_INVALID
+
+
+def signature_rejection(
+    token: UnverifiedToken, trusted: TrustedIssuer | None, check: SignatureCheck = signature_fault
+) -> Rejection | None:
+    """Return why nobody trusted has signed the token, and how to wait for its key where that is worth it."""
+    if trusted is None:
+        return Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
+    fault = check(token, trusted)
+    if fault is Reason.TOKEN_KEY_UNKNOWN and isinstance(trusted.keys, FollowedKeys):
+        arrival = trusted.keys.arrival()
+        if arrival is not None:
+            return KeyAwaited(fault, issuer=trusted.issuer, arrival=arrival)
+    return None if fault is None else Rejection(fault)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ott_extauthz.authn.claims import token_from
-from ott_extauthz.authn.compact import unverified_from
+from ott_extauthz.authn.compact import UnverifiedToken, unverified_from
 from ott_extauthz.authn.fault import ClaimsError
 from ott_extauthz.authn.keys import TrustedIssuer
-from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
+from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault, signature_rejection
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenKind, VerifiedToken
@@ -38,13 +38,19 @@ class SignedTokenVerifier:
         unverified = unverified_from(text)
         if isinstance(unverified, Reason):
             return Rejection(unverified)
+        return self.judged(unverified, audience=audience, now_ms=now_ms, signature=signature)
+
+    def judged(
+        self, unverified: UnverifiedToken, *, audience: str, now_ms: int, signature: SignatureCheck = signature_fault
+    ) -> VerifiedToken | Rejection:
+        """Go on from the second step."""
         if unverified.header.type != self.kind:
             return Rejection(Reason.TOKEN_TYPE_REFUSED)
         issuer = unverified.claims.get("iss")
         trusted = self.trust.get(issuer) if isinstance(issuer, str) else None
-        unsigned = Reason.TOKEN_ISSUER_UNKNOWN if trusted is None else signature(unverified, trusted)
+        unsigned = signature_rejection(unverified, trusted, signature)
         if unsigned is not None:
-            return Rejection(unsigned)
+            return unsigned
         try:
             token = token_from(unverified.claims, self.kind)
         except ClaimsError:

@@ -11,6 +11,7 @@ from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.trust_bundle import TrustBundle
+from ott_extauthz.bootstrap.access_tokens import issuer_lacks
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.named_files import NamedFiles
@@ -26,10 +27,11 @@ from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import AsnLookup
 from ott_extauthz.reload.looks import Look, look_at
-from ott_extauthz.settings import Settings, Trust
+from ott_extauthz.settings import Settings
 from ott_extauthz.stores.api_key_file import load_api_keys
 from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
 from ott_extauthz.stores.encryption_files import load_decryption, private_files
+from ott_extauthz.trusted_issuers import IssuerKeys
 
 _WITHOUT_GEOIP: Final = (
     "asks for the caller's network, which no call could meet: ott.yaml has no geoip, read at the start only"
@@ -151,6 +153,7 @@ def _lacks(route: Route, settings: Settings) -> Iterator[str]:
         yield _WITHOUT_API_KEYS
     if settings.trust_domains is not None and any(asks.callers and asks.callers.dns_names for asks in route.parts):
         yield _DNS_OF_NO_DOMAIN
+    yield from issuer_lacks(route, settings.trust)
 
 
 def _asks_for_network(route: Route) -> bool:
@@ -200,7 +203,7 @@ def _api_keys(settings: Settings, problems: list[Problem]) -> ApiKeys:
     return {}
 
 
-def read_issuer(entry: Trust, path: Path) -> TrustedIssuer:
+def read_issuer(entry: IssuerKeys, path: Path) -> TrustedIssuer:
     """Read a trusted issuer's key set from its file.
 
     Raises:

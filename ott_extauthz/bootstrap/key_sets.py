@@ -6,36 +6,38 @@ the old replicas, who have the keys, go on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from ott_extauthz.authn.discovery import WellKnown, metadata_url
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.bootstrap.store_files import authorities_problems
 from ott_extauthz.documents.https_url import HttpsUrl
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import ReloadListener
-from ott_extauthz.settings import Trust
+from ott_extauthz.trusted_issuers import IssuerKeys
+from ott_extauthz.wire.discovered_key_set import DiscoveredKeySet
 from ott_extauthz.wire.followed_key_set import FollowedKeySet
-from ott_extauthz.wire.key_set_http import HttpsKeySet
+from ott_extauthz.wire.key_set_http import HttpsKeySet, KeySetSource
 
 FIRST_TRY_SECONDS: Final = 5.0
 """How long a start waits for the first answers: long enough for an issuer that is there."""
 
 
-def in_file(entry: Trust) -> Path | None:
+def in_file(entry: IssuerKeys) -> Path | None:
     """Return the file of an issuer whose keys stand in one."""
-    return None if isinstance(entry.jwks, HttpsUrl) else entry.jwks
+    return entry.jwks if isinstance(entry.jwks, Path) else None
 
 
-def not_fetched(entry: Trust) -> TrustedIssuer:
+def not_fetched(entry: IssuerKeys) -> TrustedIssuer:
     """Return an issuer without keys, for whoever asks nobody: every token of it is refused."""
     return TrustedIssuer(entry.issuer, frozenset[str](entry.algorithms), {})
 
 
-def key_set_problems(entries: Iterable[Trust], source: str, setting: str = "trust") -> list[Problem]:
+def key_set_problems(entries: Iterable[IssuerKeys], source: str, setting: str = "trust") -> list[Problem]:
     """Return what is wrong with the files that fetching needs, each with the setting that names it."""
     return [
         Problem(source, 0, 0, f"{setting}[{index}].ca", why)
@@ -46,22 +48,31 @@ def key_set_problems(entries: Iterable[Trust], source: str, setting: str = "trus
 
 
 def followed_key_sets(
-    entries: Iterable[Trust], *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
+    entries: Iterable[IssuerKeys], *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
 ) -> tuple[FollowedKeySet, ...]:
     """Return a follower for each issuer whose keys come from a URL; none fetches before :func:`following`."""
     return tuple(
         FollowedKeySet(
             entry.issuer,
             frozenset[str](entry.algorithms),
-            HttpsKeySet(url=entry.jwks, ca=entry.ca),
-            place=entry.jwks,
+            source,
+            place=place,
             clock=clock,
             listener=listener,
             on_fault=on_fault,
         )
         for entry in entries
-        if isinstance(entry.jwks, HttpsUrl)
+        for place, source in _place_and_source(entry, clock)
     )
+
+
+def _place_and_source(entry: IssuerKeys, clock: Clock) -> Iterator[tuple[str, KeySetSource]]:
+    """Yield the URL that is asked, and how; nothing for keys that stand in a file."""
+    if entry.discovery is not None:
+        url = metadata_url(entry.issuer, WellKnown(entry.discovery))
+        yield url, DiscoveredKeySet(issuer=entry.issuer, metadata=url, hosts=entry.jwks_hosts, ca=entry.ca, clock=clock)
+    elif isinstance(entry.jwks, HttpsUrl):
+        yield entry.jwks, HttpsKeySet(url=entry.jwks, ca=entry.ca)
 
 
 @asynccontextmanager

@@ -216,7 +216,7 @@ class Checker:
 def _leaves(ready: Ready) -> Leaves:
     """Return how an authorized request goes on: without the credentials that it came with."""
     carriers = [header for verified in ready.proven for header in verified.carriers]
-    kept = tuple(asks.header for asks in ready.route.parts if asks.keeps_credential)
+    kept = tuple(asks.header for asks in ready.route.parts if asks.keeps_credential and asks.cookie is None)
     return Leaves(
         headers_to_remove=(*carriers, *spoofed(ready.facts)),
         headers_to_keep=kept,

@@ -16,12 +16,12 @@ from typing import Final
 
 from ott_extauthz.check.attaching import Leaving
 from ott_extauthz.check.attempt import Attempt, Leaves
+from ott_extauthz.check.credentials.access_tokens import cookie_carriers, cookies_left
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import AuditTrail, CheckObserver, ShadowRecord
@@ -52,16 +52,19 @@ def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Outcome) -> Allo
     route = attempt.route
     assert route is not None  # noqa: S101 - only a route can be in shadow
     assert isinstance(facts, Facts)  # noqa: S101 - it was routed
-    headers = [asks for asks in route.parts if asks.header]
-    kept = tuple(asks.header for asks in headers if asks.keeps_credential)
-    leaves = Leaves(headers_to_remove=(*(asks.header for asks in headers), *spoofed(facts)), headers_to_keep=kept)
+    headers = [asks for asks in route.parts if asks.header and asks.cookie is None]
+    leaves = Leaves(
+        headers_to_remove=(*(asks.header for asks in headers), *cookie_carriers(route), *spoofed(facts)),
+        headers_to_keep=tuple(asks.header for asks in headers if asks.keeps_credential),
+        headers_to_set=cookies_left(route, facts.headers),
+    )
     return attempt.allow(route, None, leaves, _would_be(attempt, outcome))
 
 
 def _would_be(attempt: Attempt, outcome: Outcome) -> Decision:
     """A request that only the used-list, or the source of tokens, could still have refused counts as an allow."""
     if isinstance(outcome, LookUp):  # a second opinion asks nobody: what the first one did not need is not known
-        return attempt.deny(Rejection(Reason.INTROSPECTION_UNAVAILABLE, detail="not asked for a second opinion"))
+        return attempt.deny(outcome.unasked)
     return outcome if isinstance(outcome, Decision) else attempt.allow(outcome.route, None, Leaves())
 
 

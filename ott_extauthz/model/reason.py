@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CREDENTIAL_DUPLICATED = "credential_duplicated"
     CREDENTIAL_SCHEME_REFUSED = "credential_scheme_refused"
     CREDENTIALS_DISAGREE = "credentials_disagree"
+    CROSS_SITE_REQUEST = "cross_site_request"
     # verify
     TOKEN_TOO_LARGE = "token_too_large"
     TOKEN_MALFORMED = "token_malformed"
@@ -201,6 +202,12 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             "The credential came under another authentication scheme than the route takes, or a token that is bound to "
             "a DPoP key under another one than DPoP.",
         ),
+        Reason.CROSS_SITE_REQUEST: Meaning(
+            _C.CONSTRAINT_DENIED,
+            403,
+            "The token came in a cookie, which browsers send by themselves, and the request does not show that the "
+            "site itself made it (`Sec-Fetch-Site`, `Origin`).",
+        ),
         Reason.TOKEN_TOO_LARGE: Meaning(_C.AUTH_FAILED, 401, "The token is longer than 8 KiB."),
         Reason.TOKEN_MALFORMED: Meaning(
             _C.AUTH_FAILED, 401, "Not a compact JWS: three non-empty base64url parts whose first two are JSON objects."
@@ -211,12 +218,17 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.TOKEN_TYPE_REFUSED: Meaning(
             _C.AUTH_FAILED,
             401,
-            "The JOSE header's `typ` is not that of the route's credential: `ott+jwt`, for a mandate `at+jwt`.",
+            "The JOSE header's `typ` is not that of the route's credential: `ott+jwt`, for a mandate `at+jwt`; or a "
+            "foreign issuer's token may be an ID token.",
         ),
         Reason.TOKEN_ALGORITHM_REFUSED: Meaning(
             _C.AUTH_FAILED, 401, "The algorithm is not allowed for this issuer, or not the one of this key."
         ),
-        Reason.TOKEN_ISSUER_UNKNOWN: Meaning(_C.AUTH_FAILED, 401, "The issuer is not in the trust list."),
+        Reason.TOKEN_ISSUER_UNKNOWN: Meaning(
+            _C.AUTH_FAILED,
+            401,
+            "The issuer is not in the trust list, not for this kind of token, or not one of the route's `issuers`.",
+        ),
         Reason.TOKEN_KEY_UNKNOWN: Meaning(_C.AUTH_FAILED, 401, "The issuer's key set has no key with this `kid`."),
         Reason.TOKEN_SIGNATURE_INVALID: Meaning(_C.AUTH_FAILED, 401, "The signature does not verify."),
         Reason.TOKEN_CLAIMS_INVALID: Meaning(
@@ -228,7 +240,9 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.TOKEN_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "`exp` and the leeway have passed; mint anew."),
         Reason.TOKEN_LIFETIME_TOO_LONG: Meaning(
-            _C.AUTH_FAILED, 401, "`exp` is not after `iat`, or more than 300 s after."
+            _C.AUTH_FAILED,
+            401,
+            "`exp` is not after `iat`, or more than 300 s after (a foreign issuer's: `max_lifetime`).",
         ),
         Reason.MANDATE_MISSING: Meaning(
             _C.AUTH_FAILED, 401, "The access token is no mandate: none of its `authorization_details` has that type."

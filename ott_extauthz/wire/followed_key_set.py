@@ -3,6 +3,7 @@
 - What is in force stays whatever the issuer answers, until it has been out of reach for too long.
 - A set is taken as a whole: a private key in it, an HTML page, an empty set change nothing, and are told.
 - At most one fetch is under way: the task itself makes them, one after the other.
+- Who met an unknown key may wait for the fetch that is under way, or about to begin; for a moment, and not in a crowd.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
-from ott_extauthz.authn.followed_keys import FollowedKeys
+from ott_extauthz.authn.followed_keys import Arrival, FollowedKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.key_set_schedule import KeySetSchedule
 from ott_extauthz.authn.keys import TrustedIssuer
@@ -20,6 +22,12 @@ from ott_extauthz.ports import Clock
 from ott_extauthz.reload.looks import Look
 from ott_extauthz.reload.source import Failure, InForce, Kind, ReloadListener, Result
 from ott_extauthz.wire.key_set_http import Fetched, FetchError, KeySetSource
+
+LONGEST_WAIT_SECONDS: Final = 1.0
+"""Nobody waits longer for a key set: an issuer that is there answers within a fraction of it."""
+
+MOST_WAITING: Final = 64
+"""Whoever comes beyond these is refused at once: a flood of made-up keys must not pile up requests here."""
 
 _NOTHING_YET = Look((), b"", is_ended=True)
 
@@ -46,7 +54,7 @@ class FollowedKeySet:
     ) -> None:
         """``place`` names the source in problems."""
         self.name = name
-        self.keys = FollowedKeys(is_believed=self._is_believed, on_unknown=self.want)
+        self.keys = FollowedKeys(is_believed=self._is_believed, on_unknown=self.want, arrival=self.arrival)
         self.issuer = TrustedIssuer(name, algorithms, self.keys)
         self.in_force: InForce[TrustedIssuer | None] = InForce(None, _NOTHING_YET, clock.now_ms())
         self.confirmed_ms: int | None = None
@@ -55,6 +63,7 @@ class FollowedKeySet:
         self._schedule = KeySetSchedule(due_at=clock.monotonic())
         self._etag: str | None = None
         self._wake, self.tried = asyncio.Event(), asyncio.Event()
+        self._ended, self._is_fetching, self._waiting = asyncio.Event(), False, 0
 
     @property
     def has_loaded(self) -> bool:
@@ -71,6 +80,21 @@ class FollowedKeySet:
         self._schedule.want(self._clock.monotonic())
         self._wake.set()
 
+    def arrival(self) -> Arrival | None:
+        """Return how to wait for the next set; None where none is on its way, or too many wait for it already."""
+        is_coming = self._is_fetching or self._schedule.due_at <= self._clock.monotonic()
+        return self._next if is_coming and self._waiting < MOST_WAITING else None
+
+    async def _next(self, seconds: float) -> None:
+        """Wait for the end of the fetch that is under way, or about to begin."""
+        self._waiting += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, LONGEST_WAIT_SECONDS)):
+                    await self._ended.wait()
+        finally:
+            self._waiting -= 1
+
     async def run(self) -> None:
         """Follow until cancelled; whatever breaks, the next fetch comes."""
         while True:
@@ -80,11 +104,13 @@ class FollowedKeySet:
                 continue
             self._wake.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), delay)
+                async with asyncio.timeout(delay):  # wait_for of Python 3.11 may swallow the cancelling
+                    await self._wake.wait()
 
     async def refresh(self) -> None:
         """Fetch now, and take what came; only the task that follows calls this."""
         self._schedule.asked(self._clock.monotonic())
+        self._is_fetching = True
         try:
             fetched = await self._source.fetch(self._etag)
             await self._take(fetched)
@@ -96,7 +122,10 @@ class FollowedKeySet:
             self._on_fault(type(error).__name__)
             self._refuse(f"cannot be judged: {type(error).__name__}")
         finally:
+            self._is_fetching = False
             self.tried.set()
+            self._ended.set()
+            self._ended = asyncio.Event()
 
     async def _take(self, fetched: Fetched) -> None:
         before, document = self.in_force, fetched.document

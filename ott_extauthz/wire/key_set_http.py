@@ -57,6 +57,7 @@ class HttpsKeySet:
 
     url: HttpsUrl
     ca: Path | None = None
+    most_bytes: int = MAX_BYTES
     timeout_seconds: float = TIMEOUT_SECONDS
 
     async def fetch(self, etag: str | None) -> Fetched:
@@ -78,7 +79,7 @@ class HttpsKeySet:
                 ) as session,
                 session.get(str(self.url), headers=headers, allow_redirects=False) as response,
             ):
-                return await _read(response, has_etag=etag is not None)
+                return await _read(response, most_bytes=self.most_bytes, has_etag=etag is not None)
         except TimeoutError:
             raise FetchError("no answer in time") from None
         except (ClientError, OSError) as error:  # ssl.SSLError is an OSError
@@ -93,7 +94,7 @@ def _context(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
-async def _read(response: ClientResponse, *, has_etag: bool) -> Fetched:
+async def _read(response: ClientResponse, *, most_bytes: int, has_etag: bool) -> Fetched:
     fresh = freshness(response.headers.get("Cache-Control", ""), response.headers.get("Age", ""))
     if response.status == _NOT_MODIFIED and has_etag:
         return Fetched(None, None, fresh)
@@ -106,8 +107,8 @@ async def _read(response: ClientResponse, *, has_etag: bool) -> Fetched:
     document = bytearray()
     async for chunk in response.content.iter_any():
         document += chunk
-        if len(document) > MAX_BYTES:
-            raise FetchError(f"larger than {MAX_BYTES} bytes")
+        if len(document) > most_bytes:
+            raise FetchError(f"larger than {most_bytes} bytes")
     etag = response.headers.get("ETag", "")
     return Fetched(bytes(document), etag if 0 < len(etag) <= _MOST_ETAG and etag.isascii() else None, fresh)
 

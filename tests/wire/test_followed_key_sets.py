@@ -18,10 +18,11 @@ from joserfc.jwk import ECKey
 from ott_extauthz.authn.jwks import MAX_BYTES
 from ott_extauthz.authn.key_set_schedule import FLOOR_SECONDS, KEPT_SECONDS, LONGEST_PAUSE_SECONDS
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.signed_claims import KeyAwaited
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.reload.source import InForce, Result, Shown
-from ott_extauthz.wire.followed_key_set import FollowedKeySet
+from ott_extauthz.wire.followed_key_set import LONGEST_WAIT_SECONDS, MOST_WAITING, FollowedKeySet
 from ott_extauthz.wire.key_set_http import HttpsKeySet
 from tests.fakes.certificates import Authority, Leaf
 from tests.fakes.clock import FakeClock
@@ -53,10 +54,22 @@ class Following:
 
     def judged(self, issuer: FakeIssuer, kid: str | None = None) -> Reason | None:
         """Why a fresh token of this issuer is refused, by a verifier that was given the trust list once."""
+        found = self.rejected(issuer, kid)
+        return None if found is None else found.reason
+
+    def rejected(self, issuer: FakeIssuer, kid: str | None = None) -> Rejection | None:
         verifier = OneTimeTokenVerifier(trust={ISSUER: self.followed.issuer}, iat_lead_ms=500, exp_leeway_ms=2000)
         token = issuer.token(issuer.claims(self.clock.now_ms()), {"kid": kid or issuer.kid})
         found = verifier.verify(token, audience=AUDIENCE, now_ms=self.clock.now_ms())
-        return found.reason if isinstance(found, Rejection) else None
+        return found if isinstance(found, Rejection) else None
+
+    async def waited(self, issuer: FakeIssuer, kid: str | None = None, seconds: float = 30) -> Reason | None:
+        """Why it is refused after a wait for its key, where one is offered."""
+        found = self.rejected(issuer, kid)
+        if isinstance(found, KeyAwaited):
+            await found.arrival(seconds)
+            return self.judged(issuer, kid)
+        return None if found is None else found.reason
 
     def problems(self) -> str:
         failure = self.followed.in_force.failure
@@ -193,6 +206,99 @@ async def test_an_unknown_kid_brings_the_key_that_nobody_announced(tmp_path: Pat
         assert desk.judged(NEW) is Reason.TOKEN_KEY_UNKNOWN
         await until(lambda: desk.judged(NEW) is None)
         assert len(server.requests) == 2
+
+
+async def test_the_first_token_of_an_unannounced_key_is_accepted_within_one_fetch(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        desk.clock.advance(round(FLOOR_SECONDS * 1000))
+        server.document = key_set(OLD, NEW)
+        found = await asyncio.gather(*(desk.waited(NEW) for _ in range(20)))
+        assert found == [None] * 20
+        assert (len(server.requests), server.most_under_way) == (2, 1)
+
+
+async def test_whoever_comes_while_the_fetch_is_under_way_waits_for_that_one(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def held(request: web.Request) -> web.StreamResponse:
+            begun.set()
+            await goes_on.wait()
+            return await server._serve(request)
+
+        server.document, server.answer = key_set(NEW), held
+        desk.clock.advance(round(FLOOR_SECONDS * 1000))
+        waiting = [asyncio.create_task(desk.waited(NEW))]
+        await begun.wait()
+        waiting.append(asyncio.create_task(desk.waited(NEW)))
+        await asyncio.sleep(0)
+        assert desk.judged(OLD) is None, "known keys wait for nothing"
+        goes_on.set()
+        assert await asyncio.gather(*waiting) == [None, None]
+        assert len(server.requests) == 2
+
+
+async def test_within_the_floor_an_unknown_key_is_refused_at_once(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        server.document = key_set(NEW)
+        assert desk.rejected(NEW) == Rejection(Reason.TOKEN_KEY_UNKNOWN)
+        desk.clock.advance(round(FLOOR_SECONDS * 1000) - 1)
+        assert desk.rejected(NEW) == Rejection(Reason.TOKEN_KEY_UNKNOWN)
+        desk.clock.advance(1)
+        assert await desk.waited(NEW) is None
+
+
+async def test_a_flood_of_waiting_requests_is_bounded_and_is_one_fetch_in_five_seconds(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        for second in range(30):
+            desk.clock.advance(1000)
+            kids = [f"bogus-{second}-{number}" for number in range(MOST_WAITING + 50)]
+            tasks = [asyncio.create_task(desk.waited(OLD, kid=kid)) for kid in kids]
+            await asyncio.sleep(0)
+            assert desk.followed._waiting <= MOST_WAITING
+            assert sum(task.done() for task in tasks) >= 50, "who comes too late in a crowd is refused at once"
+            assert set(await asyncio.gather(*tasks)) == {Reason.TOKEN_KEY_UNKNOWN}
+            assert desk.judged(OLD) is None
+        assert len(server.requests) == 1 + 30 // FLOOR_SECONDS
+        assert (server.most_under_way, desk.followed._waiting) == (1, 0)
+
+
+async def test_nobody_waits_longer_than_allowed_for_an_issuer_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        desk.clock.advance(round(FLOOR_SECONDS * 1000))
+        server.answer = trickling
+        async with asyncio.timeout(30):  # the fetch itself would go on until its own time is over
+            assert await desk.waited(NEW, seconds=0) is Reason.TOKEN_KEY_UNKNOWN
+            monkeypatch.setattr("ott_extauthz.wire.followed_key_set.LONGEST_WAIT_SECONDS", 0.01)
+            assert await desk.waited(NEW, seconds=3600) is Reason.TOKEN_KEY_UNKNOWN
+        assert desk.judged(OLD) is None
+        leaving = asyncio.create_task(desk.waited(NEW))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert desk.followed._waiting == 0
+        assert LONGEST_WAIT_SECONDS <= 1
+
+
+async def test_a_set_suddenly_without_the_active_key_takes_it_back_and_gives_it_back(tmp_path: Path) -> None:
+    """A key that is gone may have been stolen: its issuer's word counts at once, and so does its second thought."""
+    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+        await until(lambda: desk.judged(OLD) is None)
+        server.document = key_set(NEW)
+        desk.clock.advance(round(FLOOR_SECONDS * 1000))
+        assert await desk.waited(NEW) is None
+        assert desk.judged(OLD) is Reason.TOKEN_KEY_UNKNOWN
+        server.document = key_set(OLD)
+        desk.clock.advance(round(FLOOR_SECONDS * 1000))
+        assert await desk.waited(OLD) is None
+        assert len(server.requests) == 3
 
 
 def answering(body: bytes, **more: Any) -> Answer:

@@ -2,14 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.once import Once
+from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.routes import Asks
+
+_NOT_ASKED: Final = Rejection(Reason.INTROSPECTION_UNAVAILABLE, detail="not asked for a second opinion")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +35,13 @@ class LookUp:
     """A question that somebody else must answer before the credential can be judged.
 
     ``ask`` is called with the seconds that are left; its answer is put into ``Attempt.answers`` under ``key``, and the
-    steps are gone through again.  It never raises but for cancellation: a failure is an answer, too.
+    steps are gone through again.  It never raises but for cancellation: a failure is an answer, too.  ``unasked`` is
+    the refusal where nobody is asked.
     """
 
     key: bytes = field(repr=False)
     ask: Callable[[float], Awaitable[object]]
+    unasked: Rejection = _NOT_ASKED
 
 
 class Credential(Protocol):

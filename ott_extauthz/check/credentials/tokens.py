@@ -1,20 +1,26 @@
 """Is there a token, does it hold, and is it this caller's?  One-time tokens, mandates and access tokens alike."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from ott_extauthz.authn.binding import binding_fault
-from ott_extauthz.authn.extract import is_presented_in, presented_in
+from ott_extauthz.authn.extract import PresentedCredential, is_presented_in, presented_in
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
-from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
+from ott_extauthz.authn.signed_claims import KeyAwaited, SignatureCheck, signature_fault
 from ott_extauthz.authn.verified_payload import USUAL_PLACE, EnvoysWord
 from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.routes import Asks, BoundTo, VerifiedBy
+
+_KEY_SET: Final = b"key set of "
+"""How the wait for an issuer's key set is named in :attr:`Attempt.answers`."""
+
+Believed = VerifiedToken | Rejection | LookUp
 
 
 class Verify(Protocol):
@@ -43,13 +49,13 @@ class TokenCredential:
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection | LookUp:
         """Return the token: found, believed and bound."""
         attempt.step = Step.CREDENTIAL
-        presented = presented_in(facts.headers, header=asks.header, scheme=asks.scheme)
+        presented = self.presented(asks, facts, attempt)
         if isinstance(presented, Rejection):
             return presented
         attempt.credential_presented = True
         attempt.step = Step.VERIFY
-        token = self._believed(presented.text, asks, facts, attempt)
-        if isinstance(token, Rejection):
+        token = _of_the_issuers(self.believed(presented.text, asks, facts, attempt), asks, attempt)
+        if not isinstance(token, VerifiedToken):
             return token
         attempt.saw(token)
         attempt.step = Step.BIND
@@ -67,11 +73,18 @@ class TokenCredential:
         return Verified(
             token=token,
             carriers=(presented.header, *shown.carriers),
+            headers_to_set=presented.headers_to_set,
             response_headers=shown.response_headers,
             once=shown.once,
         )
 
-    def _believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> VerifiedToken | Rejection:
+    def presented(self, asks: Asks, facts: Facts, attempt: Attempt) -> PresentedCredential | Rejection:
+        """Return the token as it came; ``attempt`` knows what else the route asks for."""
+        del attempt
+        return presented_in(facts.headers, header=asks.header, scheme=asks.scheme)
+
+    def believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
+        """Return the token, opened where it is sealed; ``asks`` says who looks at its signature."""
         route = attempt.found_route
         text = self.unseal(sealed, route.encrypted)
         if isinstance(text, Rejection):
@@ -80,3 +93,21 @@ class TokenCredential:
         if asks.verified_by is VerifiedBy.ENVOY:
             signature = self.envoys_word.on(facts.metadata, asks.issuers)
         return self.verify(text, audience=route.audience, now_ms=attempt.now_ms, signature=signature)
+
+
+def _of_the_issuers(found: Believed, asks: Asks, attempt: Attempt) -> Believed:
+    """Hold what was found to the issuers that are asked for; a key that is on its way is waited for, once."""
+    if isinstance(found, VerifiedToken):
+        is_asked_for = asks.issuers is None or found.id.issuer in asks.issuers
+        return found if is_asked_for else Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
+    if not isinstance(found, KeyAwaited):
+        return found
+    if asks.issuers is not None and found.issuer not in asks.issuers:
+        return Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
+    key = _KEY_SET + found.issuer.encode()
+    return found if key in attempt.answers else LookUp(key=key, ask=found.arrival, unasked=Rejection(found.reason))
+
+
+def scheme_in(value: str) -> str:
+    """Return the authentication scheme of a header's value, in lower case."""
+    return value.partition(" ")[0].lower()
