@@ -23,6 +23,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByRig(config, log)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no case after bytes: they are long, and where a key is made for the test another name in each worker."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def free_port() -> int:
     return processes.free_port()

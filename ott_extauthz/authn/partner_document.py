@@ -79,6 +79,8 @@ class PartnerEntry(_Described):
         for index, key in enumerate(self.keys):
             if wanted is not None and getattr(key, wanted) is None:
                 raise ValueError(f"keys[{index}]: the form {self.form} takes {wanted}")
+            if self.form is SignatureForm.HTTP_SIGNATURES and key.kid is None:
+                raise ValueError(f"keys[{index}]: kid: an HTTP message signature finds its key by it (keyid)")
         names = Counter(key.kid for key in self.keys if key.kid is not None)
         twice = [kid for kid, count in names.items() if count > 1]
         if twice:

@@ -10,6 +10,7 @@ from ott_extauthz.check.credentials.access_tokens import AccessTokenCredential
 from ott_extauthz.check.credentials.api_keys import ApiKeyCredential
 from ott_extauthz.check.credentials.certificates import CertificateCredential
 from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.http_signatures import HTTP_SIGNATURES
 from ott_extauthz.check.credentials.signed_requests import SignedRequestCredential
 from ott_extauthz.check.credentials.tokens import TokenCredential, Verify
 from ott_extauthz.check.credentials.webhooks import WEBHOOKS
@@ -47,7 +48,9 @@ def credentials_from(settings: Settings, sources: Sources, *, nonce_secret: byte
                 verify=access.verify, unseal=sources.unseal, possession=possession, envoys_word=word
             ),
             CredentialKind.API_KEY: ApiKeyCredential(keys=sources.current_api_keys, warn_before_ms=warn_before_ms),
-            CredentialKind.SIGNED_REQUEST: SignedRequestCredential(partners=sources.partners_now, verifiers=WEBHOOKS),
+            CredentialKind.SIGNED_REQUEST: SignedRequestCredential(
+                partners=sources.partners_now, verifiers={**WEBHOOKS, **HTTP_SIGNATURES}
+            ),
             CredentialKind.CERTIFICATE: CertificateCredential(
                 max_skew_ms=bounds.max_skew, proves=None if domains is None else domains.proves
             ),

@@ -60,6 +60,8 @@ def _of_its_partners(terms: SignedRequestTerms, entries: list[PartnerEntry]) -> 
             yield f"signed_request.event.header: the form {entry.form} of {entry.name} does not sign {header}"
         if terms.components and entry.form is not SignatureForm.HTTP_SIGNATURES:
             yield f"signed_request.components: the form {entry.form} of {entry.name} has none"
+        if terms.tag is not None and entry.form is not SignatureForm.HTTP_SIGNATURES:
+            yield f"signed_request.tag: the form {entry.form} of {entry.name} has none"
     keys = Counter[SignatureForm]()
     for entry in entries:
         keys[entry.form] += len(entry.keys)

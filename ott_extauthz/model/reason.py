@@ -364,8 +364,8 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.STORE_EPOCH: Meaning(
             _C.TOKEN_EXPIRED,
             401,
-            "The token, or the mandate whose budget it draws on, is older than the moment since which the used-list is "
-            "known to be whole; mint anew.",
+            "The token, its DPoP proof or the mandate whose budget it draws on is older than the moment since which "
+            "the used-list is known to be whole; mint anew.",
         ),
         Reason.STORE_CLOCK: Meaning(
             _C.UNAVAILABLE, 503, "The used-list's clock and ours differ by more than `clock.max_skew`."

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from ott_extauthz.authn.mandates import narrowing_from
+from ott_extauthz.authn.partner_document import partner_entries
 from ott_extauthz.cli import app
 from ott_extauthz.documents.located import read_yaml
 from ott_extauthz.issuer.clients import clients_from
@@ -55,6 +56,8 @@ def test_every_yaml_block_loads(document: Path, text: str, tmp_path: Path) -> No
     if "cases" in keys:
         suite, _ = suite_from(text, document.name)
         assert suite.cases
+    elif keys == {"partners"}:
+        assert partner_entries(text, document.name)
     elif "authentication:" in text:
         clients_from(text, document.name)
     elif keys <= PolicyDocument.model_fields.keys():

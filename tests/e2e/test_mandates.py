@@ -163,7 +163,7 @@ def test_who_acts_is_our_word_alone(rig: Rig) -> None:
         ({"typ": "ott+jwt"}, "token_type_refused"),
         ({"authorization_details": None}, "mandate_missing"),
         ({"cnf": None}, "token_unbound"),
-        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, "token_unbound"),
+        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, "credential_scheme_refused"),
         ({"aud": ["wallet.api", "bank.api"]}, "token_claims_invalid"),
         ({"exp": 1}, "token_lifetime_too_long"),
         ({"act": {"client_id": "jackpot"}}, "token_claims_invalid"),

@@ -34,7 +34,7 @@ class Claims:
     keyid: str
     algorithm: KeyAlgorithm
     created: int
-    nonce: str = field(repr=False)
+    nonce: str | None = field(repr=False)
     expires: int | None = None
     tag: str | None = None
 

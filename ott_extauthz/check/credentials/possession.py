@@ -1,5 +1,6 @@
-"""Does the caller hold the key that the token is bound to?  DPoP proofs at a protected resource (RFC 9449 §4.3, §7).
+"""Is the token this caller's?  Its certificate and workload, and its DPoP key by a proof (RFC 9449 §4.3, §7).
 
+- Certificate and workload are looked at first: they cost nothing (:mod:`ott_extauthz.authn.binding`).
 - A token with ``cnf.jkt`` needs a proof on every route, whatever the route asks for: it never works as a bearer token
   (§7.2), so it stands under the scheme DPoP, or where there is no scheme at all.
 - A token without it is refused where the route is bound to DPoP, or where it comes under the scheme DPoP.
@@ -15,6 +16,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.dpop import DpopProof, DpopVerifier, ProofFault
 from ott_extauthz.model.facts import Facts, Thumbprint
 from ott_extauthz.model.framing import framed
@@ -33,7 +35,7 @@ _PURPOSE: Final = "dpop proof"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a proof that holds leaves behind, in the words of ``Verified``; nothing where there was none to show."""
+    """What possession leaves behind, in the words of ``Verified``; nothing where there was no proof to show."""
 
     carriers: tuple[str, ...] = ()
     response_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -45,7 +47,7 @@ _NOTHING: Final = Shown()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Possession:
-    """Judges proofs; ``scheme`` is the one that clients know us by, None the one that Envoy names."""
+    """Judges whose a token is; ``scheme`` is the one that clients know us by, None the one that Envoy names."""
 
     verifier: DpopVerifier = field(default_factory=DpopVerifier)
     scheme: str | None = "https"
@@ -54,13 +56,27 @@ class Possession:
         self, token: VerifiedToken, presented: str, *, asks: Asks, facts: Facts, now_ms: int
     ) -> Shown | Rejection:
         """Return what the caller shows for ``token``, which was ``presented`` as this very text, or what refuses."""
-        is_dpop = asks.scheme is not None and asks.scheme.lower() == _SCHEME
         bound_to = token.confirmation.jkt
+        fault = _scheme_fault(asks, bound_to) or binding_fault(
+            token,
+            facts.peer,
+            needs_certificate=BoundTo.CERTIFICATE in asks.bound_to,
+            needs_workload=BoundTo.WORKLOAD in asks.bound_to,
+        )
+        if fault is not None:
+            return Rejection(fault)
         if bound_to is None:
-            is_asked = is_dpop or BoundTo.DPOP in asks.bound_to
-            return Rejection(Reason.TOKEN_UNBOUND, detail="cnf.jkt") if is_asked else _NOTHING
-        if asks.scheme is not None and not is_dpop:
-            return Rejection(Reason.CREDENTIAL_SCHEME_REFUSED, detail="cnf.jkt")
+            return _NOTHING
+        proof = self._proof(presented, bound_to, facts, now_ms)
+        if isinstance(proof, Rejection):
+            return proof
+        return Shown(
+            carriers=() if asks.keeps_credential else (PROOF_HEADER,),  # whoever judges the token anew needs it, too
+            response_headers=self._next_nonce(proof, now_ms),
+            once=() if token.is_for_one_use else (self._once(proof, bound_to),),
+        )
+
+    def _proof(self, presented: str, jkt: Thumbprint, facts: Facts, now_ms: int) -> DpopProof | Rejection:
         values = facts.headers.get(PROOF_HEADER, ())
         if not values:
             return Rejection(Reason.DPOP_PROOF_MISSING)
@@ -68,13 +84,7 @@ class Possession:
         proof = self.verifier.verify(values, method=facts.method, target=target, now_ms=now_ms, token=presented)
         if isinstance(proof, ProofFault):
             return self._refusal(proof, now_ms)
-        if not hmac.compare_digest(proof.jkt, bound_to):
-            return Rejection(Reason.DPOP_KEY_MISMATCH)
-        return Shown(
-            carriers=() if asks.keeps_credential else (PROOF_HEADER,),  # whoever judges the token anew needs it, too
-            response_headers=self._next_nonce(proof, now_ms),
-            once=() if token.is_for_one_use else (self._once(proof, bound_to),),
-        )
+        return proof if hmac.compare_digest(proof.jkt, jkt) else Rejection(Reason.DPOP_KEY_MISMATCH)
 
     def _refusal(self, fault: ProofFault, now_ms: int) -> Rejection:
         nonces = self.verifier.nonces
@@ -94,3 +104,10 @@ class Possession:
             acceptable_from_ms=proof.issued_at_ms - self.verifier.lead_ms,
             acceptable_until_ms=proof.acceptable_until_ms,
         )
+
+
+def _scheme_fault(asks: Asks, jkt: Thumbprint | None) -> Reason | None:
+    is_dpop = asks.scheme is not None and asks.scheme.lower() == _SCHEME
+    if jkt is None:
+        return Reason.TOKEN_UNBOUND if is_dpop or BoundTo.DPOP in asks.bound_to else None
+    return None if is_dpop or asks.scheme is None else Reason.CREDENTIAL_SCHEME_REFUSED

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import PresentedCredential, is_presented_in, presented_in
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.authn.signed_claims import KeyAwaited, SignatureCheck, signature_fault
@@ -15,7 +14,7 @@ from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.policy.routes import Asks, BoundTo, VerifiedBy
+from ott_extauthz.policy.routes import Asks, VerifiedBy
 
 _KEY_SET: Final = b"key set of "
 """How the wait for an issuer's key set is named in :attr:`Attempt.answers`."""
@@ -59,14 +58,6 @@ class TokenCredential:
             return token
         attempt.saw(token)
         attempt.step = Step.BIND
-        fault = binding_fault(
-            token,
-            facts.peer,
-            needs_certificate=BoundTo.CERTIFICATE in asks.bound_to,
-            needs_workload=BoundTo.WORKLOAD in asks.bound_to,
-        )
-        if fault is not None:
-            return Rejection(fault)
         shown = self.possession.shown(token, presented.text, asks=asks, facts=facts, now_ms=attempt.now_ms)
         if isinstance(shown, Rejection):
             return shown

@@ -79,7 +79,7 @@ async def test_a_mandate_passes_many_times_and_asks_no_store_where_nothing_is_ch
     [
         ({"authorization_details": None}, {}, Reason.MANDATE_MISSING),
         ({"cnf": None}, {}, Reason.TOKEN_UNBOUND),
-        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, {}, Reason.TOKEN_UNBOUND),
+        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, {}, Reason.CREDENTIAL_SCHEME_REFUSED),
         ({}, {"certificate": b"\xff" * 32}, Reason.CERTIFICATE_MISMATCH),
         ({"scope": "wallet:read"}, {}, Reason.SCOPE_MISSING),
         ({"aud": "bank.api"}, {}, Reason.TOKEN_AUDIENCE_MISMATCH),

@@ -71,6 +71,13 @@ routes:
     audience: wallet.api
     bound_to: [dpop]
     from: {keep: true}
+  - name: filtered-twice
+    match: {hosts: [wallet.api], methods: [POST], path: /filtered}
+    credential: access_token
+    audience: wallet.api
+    bound_to: [dpop]
+    reservation: true
+    from: {keep: true}
 """
 PROVER, THIEF, RSA = Prover(), Prover(), Prover("RS256")
 X5T = encoded(THUMBPRINT)
@@ -190,20 +197,18 @@ async def test_a_token_bound_to_a_key_never_works_as_a_bearer_token(scheme: str)
             token = access(desk, cnf)
             for sent in ((), (proof(desk, token, path),)):
                 decision = await read(desk, token, *sent, path=path, scheme=scheme)
-                assert isinstance(decision, Deny)
-                is_certified = path == "/read/a" or "x5t#S256" in cnf
-                assert decision.reason is (Reason.CREDENTIAL_SCHEME_REFUSED if is_certified else Reason.TOKEN_UNBOUND)
+                refused(decision, Reason.CREDENTIAL_SCHEME_REFUSED)
                 assert challenges(decision)[0].startswith(f'{accepted} realm="wallet.api", error="invalid_token"')
 
 
 async def test_where_both_schemes_are_taken_a_downgrade_is_told_of_both() -> None:
     desk = desk_of()
-    token = access(desk, {"jkt": encoded(PROVER.jkt), "x5t#S256": X5T})
-    decision = await read(desk, token, path="/either", scheme="Bearer")
-    assert challenges(refused(decision, Reason.CREDENTIAL_SCHEME_REFUSED, "cnf.jkt")) == [
-        'Bearer realm="wallet.api", error="invalid_token"',
-        f'DPoP realm="wallet.api", algs="{ALGS}"',
-    ]
+    for cnf in ({"jkt": encoded(PROVER.jkt)}, {"jkt": encoded(PROVER.jkt), "x5t#S256": X5T}):
+        decision = await read(desk, access(desk, cnf), path="/either", scheme="Bearer")
+        assert challenges(refused(decision, Reason.CREDENTIAL_SCHEME_REFUSED)) == [
+            'Bearer realm="wallet.api", error="invalid_token"',
+            f'DPoP realm="wallet.api", algs="{ALGS}"',
+        ]
     nothing = await desk.ask(desk.facts(path="/either"))
     assert challenges(nothing) == [f'DPoP realm="wallet.api", algs="{ALGS}"', 'Bearer realm="wallet.api"']
 
@@ -213,19 +218,17 @@ async def test_each_scheme_works_for_its_own_tokens_where_both_are_taken() -> No
     proven, certified = access(desk), access(desk, {"x5t#S256": X5T})
     assert isinstance(await read(desk, proven, proof(desk, proven, "/either"), path="/either"), Allow)
     assert isinstance(await read(desk, certified, path="/either", scheme="Bearer"), Allow)
-    refused(
-        await read(desk, certified, proof(desk, certified, "/either"), path="/either"), Reason.TOKEN_UNBOUND, "cnf.jkt"
-    )
+    refused(await read(desk, certified, proof(desk, certified, "/either"), path="/either"), Reason.TOKEN_UNBOUND)
 
 
 async def test_a_token_that_is_bound_to_no_key_is_none_for_a_route_that_asks_for_one() -> None:
     desk = desk_of()
     for cnf in ({"x5t#S256": X5T}, None):
         token = access(desk, cnf) if cnf else desk.issuer.token(desk.issuer.claims(cnf=None), {"typ": "at+jwt"})
-        refused(await read(desk, token, proof(desk, token, "/read/a")), Reason.TOKEN_UNBOUND, "cnf.jkt")
+        refused(await read(desk, token, proof(desk, token, "/read/a")), Reason.TOKEN_UNBOUND)
     token = desk.token()
     sent = under(desk, token, "/pay", proof(desk, token, "/pay"), scheme=None)
-    refused(await desk.ask(sent), Reason.TOKEN_UNBOUND, "cnf.jkt")
+    refused(await desk.ask(sent), Reason.TOKEN_UNBOUND)
 
 
 async def test_a_token_bound_to_a_key_needs_its_proof_on_a_route_that_asks_for_no_binding() -> None:
@@ -420,6 +423,15 @@ async def test_a_proof_that_one_worker_took_is_used_for_all_of_them() -> None:
     sent = proof(first, token, "/read/a")
     assert isinstance(await read(first, token, sent), Allow)
     refused(await read(second, token, sent), Reason.DPOP_PROOF_REPLAYED)
+
+
+async def test_a_second_filter_that_asks_about_the_same_request_is_no_replay_and_another_request_is() -> None:
+    desk = desk_of()
+    token = access(desk)
+    sent = proof(desk, token, "/filtered")
+    for _ in range(2):
+        assert isinstance(await read(desk, token, sent, path="/filtered"), Allow)
+    refused(await read(desk, token, sent, path="/filtered", stream_id="7"), Reason.DPOP_PROOF_REPLAYED)
 
 
 async def test_a_one_time_token_and_its_proof_are_used_up_together() -> None:
