@@ -27,6 +27,7 @@ from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.proof_settings import CheckDpop, Dpop
 from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
+from ott_extauthz.signing_settings import SigningKeys
 from ott_extauthz.store_url import StoreUrl, store_url
 from ott_extauthz.trust_domains import TrustDomain, TrustDomainName
 from ott_extauthz.trusted_issuers import SubjectIssuer, Trust
@@ -391,8 +392,10 @@ class AttachIssuer(Model):
     binding: Literal["certificate", "workload"] = "certificate"
 
 
-class Attach(Model):
+class Attach(SigningKeys):
     """Whose tokens attaching routes put on requests, and where they come from: the issuer, or keys of our own.
+
+    ``signing_keys`` are those that sign requests; where that is all, neither ``issuer`` nor ``client_id`` is needed.
 
     Minted here with the keys of ``issuer``, they are bound to ``certificate``, the one that Envoy presents, or to the
     workload ``spiffe_id``; what may stand in them is what ``issuer.clients`` grants ``client_id``.
@@ -403,13 +406,22 @@ class Attach(Model):
     certificate: FilePath | None = None
     spiffe_id: Annotated[str, Field(pattern=r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$")] | None = None
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there is somewhere to get tokens from."""
+        return self.issuer is not None or self.client_id is not None
+
     @model_validator(mode="after")
     def _is_one_source(self) -> "Attach":
-        if (self.issuer is None) == (self.client_id is None):
-            raise ValueError("exactly one of issuer (asked over gRPC) and client_id (minted here)")
+        if self.issuer is not None and self.client_id is not None:
+            raise ValueError("at most one of issuer (asked over gRPC) and client_id (minted here)")
+        if not self.has_tokens and not self.signing_keys:
+            raise ValueError("one of issuer (tokens asked for), client_id (minted here) and signing_keys")
         bound = [name for name in (self.certificate, self.spiffe_id) if name is not None]
         if self.issuer is not None and bound:
             raise ValueError("with issuer the tokens are bound to attach.issuer.certificate; leave the others out")
+        if not self.has_tokens and bound:
+            raise ValueError("certificate and spiffe_id are what tokens are bound to; they go with client_id")
         if self.client_id is not None and len(bound) != 1:
             raise ValueError("exactly one of certificate (that Envoy presents) and spiffe_id (the workload's)")
         return self

@@ -1,14 +1,16 @@
-"""Where do the tokens of attaching routes come from?  The source that ``attach`` names, behind a pool."""
+"""Where do tokens and signatures of attaching routes come from?  What ``attach`` names; tokens are behind a pool."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ott_extauthz.authn.outgoing.signing_keys import SigningKey
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.rings import keep_running, ring_settings, rings_from
 from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
+from ott_extauthz.bootstrap.signing_keys import read_signing_keys
 from ott_extauthz.client.identity import Identity, IdentityError, IdentityFiles
 from ott_extauthz.client.issuer import GrpcTokenSource
 from ott_extauthz.client.pool import TokenPool
@@ -127,22 +129,25 @@ class AttachInputs:
 
     settings: Attach
     own: OwnKeys | None = field(default=None, repr=False)
+    signing_keys: Mapping[str, SigningKey] = field(default_factory=dict, repr=False)
 
 
 def attach_inputs(
     settings: Settings, policy: Policy | None, source: str, problems: list[Problem]
 ) -> AttachInputs | None:
     """Read what attaching starts from; what keeps it from starting is added to ``problems``."""
-    if settings.attach is None:
-        attaching = _attaching(policy)
-        if attaching:
-            message = f"required: the route {attaching[0]} attaches tokens, and there is nowhere to get them from"
-            problems.append(Problem(source, 0, 0, "attach", message))
+    attach = settings.attach
+    attaching = _attaching_tokens(policy)
+    if attaching and (attach is None or not attach.has_tokens):
+        message = f"required: the route {attaching[0]} attaches tokens, and there is nowhere to get them from"
+        problems.append(Problem(source, 0, 0, "attach" if attach is None else "attach.issuer", message))
+    if attach is None:
         return None
     before = len(problems)
-    problems += _certificate_problems(settings.attach)
-    own = _own_keys(settings.attach.client_id, settings, source, problems)
-    return None if len(problems) > before else AttachInputs(settings=settings.attach, own=own)
+    problems += _certificate_problems(attach)
+    own = _own_keys(attach.client_id, settings, source, problems)
+    keys = read_signing_keys(attach.signing_keys, problems)
+    return None if len(problems) > before else AttachInputs(settings=attach, own=own, signing_keys=keys)
 
 
 def asks_for_tokens(policy: Policy | None) -> bool:
@@ -150,8 +155,12 @@ def asks_for_tokens(policy: Policy | None) -> bool:
     return policy is None or any(asks.credential in _VERIFIED for route in policy.table.routes for asks in route.parts)
 
 
-def new_tokens(inputs: AttachInputs, issuer: Issuer | None, *, clock: Clock, entropy: Entropy) -> WorkloadTokens:
-    """Return the workload's tokens; nothing is minted or asked yet."""
+def new_tokens(
+    inputs: AttachInputs | None, issuer: Issuer | None, *, clock: Clock, entropy: Entropy
+) -> WorkloadTokens | None:
+    """Return the workload's tokens, None where it has no source of them; nothing is minted or asked yet."""
+    if inputs is None or not inputs.settings.has_tokens:
+        return None
     attach = inputs.settings
     if attach.issuer is not None:
         asked = attach.issuer
@@ -191,9 +200,9 @@ def _workload(attach: Attach, certificate: OwnCertificate | None, client_id: str
     return now
 
 
-def _attaching(policy: Policy | None) -> list[str]:
+def _attaching_tokens(policy: Policy | None) -> list[str]:
     routes = () if policy is None else policy.table.routes
-    return [route.name for route in routes if route.credential is CredentialKind.ATTACHED]
+    return [route.name for route in routes if route.attachment is not None]
 
 
 def _certificate_problems(attach: Attach) -> list[Problem]:

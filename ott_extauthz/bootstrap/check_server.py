@@ -19,6 +19,7 @@ from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.shadow import SecondPolicy
+from ott_extauthz.check.signing_out import Signing
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
@@ -98,9 +99,8 @@ def build(
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     show_api_keys(metrics.registry, lambda: [report_of(sources.all())], clock.now_ms)
     warn_of_shadow(logger, inputs.policy)
-    tokens, domains = None, sources.trust_domains
-    if inputs.attach is not None:
-        tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
+    domains = sources.trust_domains
+    tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     checker = Checker(
         policy=sources.policy.current,
         credentials=credentials_from(settings, sources, nonce_secret=inputs.nonce_secret),
@@ -118,7 +118,7 @@ def build(
         region=settings.region,
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),
-        attaching=None if tokens is None else Attaching(tokens=tokens, clock=clock),
+        attaching=_attaching(tokens, sources, clock),
     )
     authorization = Authorization(
         checker=checker,
@@ -137,6 +137,11 @@ def build(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
         sources=sources, reloads=reloads, reloader=reloader, tokens=tokens,
     )  # fmt: skip
+
+
+def _attaching(tokens: WorkloadTokens | None, sources: Sources, clock: Clock) -> Attaching:
+    signatures = Signing(key_named=sources.signing_key, entropy=secrets.token_bytes)
+    return Attaching(clock=clock, tokens=tokens, signatures=signatures)
 
 
 def _second(sources: Sources, audit: AuditFile | NoAudit, observer: Listeners) -> SecondPolicy | None:

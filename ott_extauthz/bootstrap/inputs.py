@@ -20,6 +20,7 @@ from ott_extauthz.bootstrap.partner_lacks import known_partners, partner_lacks
 from ott_extauthz.bootstrap.policy_files import policy_files, read_policy
 from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
+from ott_extauthz.bootstrap.signing_keys import signing_lacks
 from ott_extauthz.bootstrap.store_files import store_problems
 from ott_extauthz.bootstrap.trust_bundles import bundle_files, read_bundles
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -154,6 +155,7 @@ def _lacks(route: Route, settings: Settings) -> Iterator[str]:
     if settings.trust_domains is not None and any(asks.callers and asks.callers.dns_names for asks in route.parts):
         yield _DNS_OF_NO_DOMAIN
     yield from issuer_lacks(route, settings.trust)
+    yield from signing_lacks(route, settings)
 
 
 def _asks_for_network(route: Route) -> bool:
@@ -223,5 +225,6 @@ def _changing(settings: Settings) -> list[list[Path]]:
     sealed = [private_files(settings.decryption)] if settings.decryption else []
     api_keys = [[settings.api_keys.file]] if settings.api_keys else []
     in_files = ([path] for entry in settings.trust or () if (path := in_file(entry)) is not None)
-    signing = [NamedFiles(settings.partners, files_of_partners).all()] if settings.partners else []
-    return [*policies, *sealed, *signing, *api_keys, *in_files, *bundle_files(settings)]
+    partners = [NamedFiles(settings.partners, files_of_partners).all()] if settings.partners else []
+    signing = ([entry.file] for entry in (settings.attach.signing_keys if settings.attach else ()))
+    return [*policies, *sealed, *partners, *signing, *api_keys, *in_files, *bundle_files(settings)]

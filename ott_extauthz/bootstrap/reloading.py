@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.outgoing.signing_keys import SigningKey
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.sealed import plain_from
 from ott_extauthz.authn.trust_bundle import TrustBundle
@@ -21,6 +22,7 @@ from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
 from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
 from ott_extauthz.bootstrap.policy_files import policy_files
+from ott_extauthz.bootstrap.signing_keys import read_signing_key
 from ott_extauthz.bootstrap.trust_bundles import read_bundle
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.document import Policy
@@ -47,6 +49,7 @@ class Sources:
     trust: dict[str, TrustedIssuer]
     followed: tuple[FollowedKeySet, ...] = ()
     decryption: Source[DecryptionKeys] | None = None
+    signing_keys: tuple[Source[SigningKey], ...] = ()
     partners: Source[Partners] | None = None
     api_keys: Source[ApiKeys] | None = None
     trust_bundles: tuple[Source[TrustBundle], ...] = ()
@@ -65,16 +68,15 @@ class Sources:
         """Return the API keys in force."""
         return {} if self.api_keys is None else self.api_keys.current()
 
+    def signing_key(self, name: str) -> SigningKey | None:
+        """Return the key of this name in force."""
+        return next((each.current() for each in self.signing_keys if each.name == name), None)
+
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
-        opening = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
-        return [
-            self.policy,
-            *([self.shadow_policy] if self.shadow_policy else ()),
-            *self.key_sets,
-            *opening,
-            *self.trust_bundles,
-        ]
+        policies = [self.policy, *([self.shadow_policy] if self.shadow_policy else ())]
+        others = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
+        return [*policies, *self.key_sets, *others, *self.trust_bundles, *self.signing_keys]
 
     def all(self) -> list[Shown]:
         """Everything that may change, the policy first."""
@@ -123,6 +125,14 @@ def sources_of(
         folder = settings.decryption
         files, load = partial(private_files, folder), partial(load_decryption, folder)
         decryption = source(Kind.DECRYPTION_KEYS, str(folder), files, inputs.decryption, load)
+    attach = inputs.attach
+    signing_keys = [] if attach is None else [
+        source(
+            Kind.SIGNING_KEY, entry.name, partial(list, [entry.file]), attach.signing_keys[entry.name],
+            partial(read_signing_key, entry),
+        )
+        for entry in attach.settings.signing_keys
+    ]  # fmt: skip
     partners = None
     if settings.partners is not None:
         named = NamedFiles(settings.partners, files_of_partners).all
@@ -144,6 +154,6 @@ def sources_of(
         each.take = partial(bundles.__setitem__, each.name)
     return Sources(
         in_force, shadow, tuple(key_sets), trust, followed, decryption, partners=partners, api_keys=api_keys,
-        trust_bundles=tuple(trust_bundles),
+        trust_bundles=tuple(trust_bundles), signing_keys=tuple(signing_keys),
         trust_domains=None if settings.trust_domains is None else TrustDomains(bundles, clock.now_ms),
     )  # fmt: skip

@@ -1,13 +1,14 @@
-"""May this request leave, and with which token?  The steps of a route that attaches, after the route is found.
+"""May this request leave, and with what?  The steps of a route that attaches, after the route is found.
 
-  1. direction    Envoy says that the request leaves; one that came in never gets a token of ours
+  1. direction    Envoy says that the request leaves; one that came in never gets a token or a signature of ours
   2. conditions   the route's own, over the request alone
-  3. request      what the token names of it: method, path, digest of a body that Envoy says is whole
-  4. token        fresh, for this workload, within what is left of the deadline
-  5. allow        with the token's header set, and everything in our family that the workload sent removed
+  3. request      what the token names of it, or the signature covers: of a body only one that Envoy says is whole
+  4. attach       a token, fresh, for this workload, within what is left of the deadline; or a signature
+                  (:mod:`ott_extauthz.check.signing_out`)
+  5. allow        with its headers set; everything in our family that the workload sent, and its signatures, removed
 
 Whose workload it is, is not asked of the request: one server stands beside one workload, and its source of tokens was
-configured for that one.  Nothing is spent here, and a request that gets no token does not leave.
+configured for that one.  Nothing is spent here, and a request that gets nothing attached does not leave.
 """
 
 import asyncio
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from ott_extauthz.authn.compact import unverified_from
+from ott_extauthz.check.signing_out import LeavingSigned, Signatures, sent_signatures, signed_leaving_from
 from ott_extauthz.check.single_use import MINIMUM_BUDGET_SECONDS
-from ott_extauthz.model.decision import AttachedToken
-from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.decision import Attached, AttachedToken
+from ott_extauthz.model.facts import Facts, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import TokenId, public_token_id
@@ -61,16 +63,18 @@ class Leaving:
     wanted: TokenWanted
 
 
-def leaving_from(route: Route, outgoing: Outgoing) -> Leaving | Rejection:
-    """Go as far as one can without a token: steps 1 to 3."""
+def leaving_from(route: Route, outgoing: Outgoing) -> Leaving | LeavingSigned | Rejection:
+    """Go as far as one can without a token or a key: steps 1 to 3."""
     # Without it a caller from outside who writes another service's name into Host would pass an attaching route.
     if outgoing.facts.context_extensions.get(DIRECTION_EXTENSION) != OUTBOUND:
         return Rejection(Reason.NOT_OUTBOUND)
     refused = unheld_outgoing(route.name, route.rules, outgoing)
     if refused is not None:
         return refused
+    if route.signing is not None:
+        return signed_leaving_from(route, route.signing, outgoing)
     attachment = route.attachment
-    assert attachment is not None  # noqa: S101 - an attaching route has one
+    assert attachment is not None  # noqa: S101 - an attaching route that does not sign has one
     wanted = _wanted(attachment, outgoing, may_be_unseen=route.limits.allow_unbuffered_empty)
     if isinstance(wanted, Rejection):
         return wanted
@@ -95,28 +99,46 @@ def _wanted(attachment: Attachment, outgoing: Outgoing, *, may_be_unseen: bool) 
     )
 
 
+def unwanted(leaving: Leaving | LeavingSigned) -> tuple[str, ...]:
+    """Return what the workload sent that must not leave: our own family, and signatures where we sign."""
+    of_signatures = sent_signatures(leaving.facts) if isinstance(leaving, LeavingSigned) else ()
+    return (*spoofed(leaving.facts), *of_signatures)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attaching:
-    """Takes tokens for requests that leave, within what is left of the caller's deadline."""
+    """Takes tokens for requests that leave, within what is left of the caller's deadline, or has them signed."""
 
-    tokens: Tokens
     clock: Clock
+    tokens: Tokens | None = None
+    signatures: Signatures | None = None
 
-    async def attach(self, leaving: Leaving, *, deadline: float) -> AttachedToken | Rejection:
-        """Return the token that goes along; ``deadline`` is an instant of the monotonic clock, in seconds."""
+    async def attach(self, leaving: Leaving | LeavingSigned, *, deadline: float) -> Attached | Rejection:
+        """Return what goes along; ``deadline`` is an instant of the monotonic clock, in seconds."""
         left = deadline - self.clock.monotonic() - ANSWER_SECONDS
         if left < MINIMUM_BUDGET_SECONDS:
             return Rejection(Reason.DEADLINE_TOO_NEAR)
+        attached = self._signed(leaving) if isinstance(leaving, LeavingSigned) else await self._token(leaving, left)
+        if self.clock.monotonic() >= deadline:  # Envoy has given up, and nobody will send this
+            return Rejection(Reason.DEADLINE_TOO_NEAR)
+        return attached
+
+    def _signed(self, leaving: LeavingSigned) -> Attached | Rejection:
+        if self.signatures is None:
+            return Rejection(Reason.SIGNING_KEY_UNAVAILABLE, detail="ott.yaml has no attach.signing_keys")
+        return self.signatures.sign(leaving)
+
+    async def _token(self, leaving: Leaving, seconds: float) -> AttachedToken | Rejection:
+        if self.tokens is None:
+            return Rejection(Reason.TOKEN_SOURCE_REFUSED, detail="ott.yaml has no attach.issuer and no client_id")
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(seconds):
                 token = await self.tokens.take(leaving.wanted)
         except TimeoutError:
             return Rejection(Reason.TOKEN_SOURCE_UNAVAILABLE, detail="no token in time")
         except TokenSourceError as error:
             reason = Reason.TOKEN_SOURCE_REFUSED if error.is_lasting else Reason.TOKEN_SOURCE_UNAVAILABLE
             return Rejection(reason, detail=str(error)[:_DETAIL_CHARACTERS])
-        if self.clock.monotonic() >= deadline:  # Envoy has given up, and nobody will send this token
-            return Rejection(Reason.DEADLINE_TOO_NEAR)
         return _attached(token, leaving.attachment)
 
 

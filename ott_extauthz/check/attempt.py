@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ott_extauthz.check.challenge import challenges_for
-from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny, SpentToken
+from ott_extauthz.model.decision import Allow, Attached, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
 from ott_extauthz.model.token import VerifiedToken
@@ -105,8 +105,8 @@ class Attempt:
         """Refuse because of a fault of ours at an unknown place: once the spend has begun, the token may be gone."""
         return self.deny(Rejection(reason, TokenState.UNKNOWN if self.step is Step.SPEND else TokenState.UNSPENT))
 
-    def let_leave(self, route: Route, attached: AttachedToken, headers_to_remove: tuple[str, ...]) -> Allow:
-        """Let a request leave with a token."""
+    def let_leave(self, route: Route, attached: Attached, headers_to_remove: tuple[str, ...]) -> Allow:
+        """Let a request leave with a token or a signature."""
         return Allow(
             decision_id=self.decision_id,
             route=route.name,

@@ -22,11 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, repeat
 
-from ott_extauthz.check.attaching import Attaching, Leaving, leaving_from
+from ott_extauthz.check.attaching import Attaching, Leaving, leaving_from, unwanted
 from ott_extauthz.check.attempt import Attempt, Leaves, Step
 from ott_extauthz.check.credentials.combining import Credentials, Proven
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.shadow import Outcome, SecondPolicy, in_shadow, let_on
+from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.check.spending import Ready, spendings
 from ott_extauthz.model.decision import Allow, Decision, Deny
@@ -98,7 +99,7 @@ class Checker:
             return let_on(facts, attempt, ready)
         if isinstance(ready, Decision):
             return ready
-        if isinstance(ready, Leaving):
+        if isinstance(ready, Leaving | LeavingSigned):
             return await self._sent_off(ready, attempt, deadline)
         attempt.step = Step.SPEND
         attempts = spendings(ready, attempt.decision_id, self.entropy)
@@ -114,14 +115,14 @@ class Checker:
         left = deadline - self.clock.monotonic() - LOOK_UP_RESERVE_SECONDS
         attempt.answers[question.key] = await question.ask(max(left, 0.0))
 
-    async def _sent_off(self, leaving: Leaving, attempt: Attempt, deadline: float) -> Decision:
+    async def _sent_off(self, leaving: Leaving | LeavingSigned, attempt: Attempt, deadline: float) -> Decision:
         if self.attaching is None:
             return attempt.deny(Rejection(Reason.TOKEN_SOURCE_REFUSED, detail="ott.yaml has no attach"))
         attached = await self.attaching.attach(leaving, deadline=deadline)
         if isinstance(attached, Rejection):
             return attempt.deny(attached)
         attempt.step = Step.ALLOW
-        return attempt.let_leave(leaving.route, attached, spoofed(leaving.facts))
+        return attempt.let_leave(leaving.route, attached, unwanted(leaving))
 
     def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Outcome:
         try:

@@ -18,6 +18,7 @@ from ott_extauthz.check.attaching import Leaving
 from ott_extauthz.check.attempt import Attempt, Leaves
 from ott_extauthz.check.credentials.access_tokens import cookie_carriers, cookies_left
 from ott_extauthz.check.credentials.credential import LookUp
+from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
@@ -30,7 +31,7 @@ MODE_EXTENSION: Final = "ott.mode"
 MOST_WAITING: Final = 1000
 """Second opinions that may wait at a time; in an overload they are left out, and counted, before any answer suffers."""
 
-Outcome = Decision | Ready | Leaving | LookUp
+Outcome = Decision | Ready | Leaving | LeavingSigned | LookUp
 """How far a request comes without changing anything."""
 
 Authorize = Callable[[Facts | Malformed, Attempt], Outcome]

@@ -3,14 +3,15 @@
 import json
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from ott_extauthz.authn.api_key_document import KeyEntry, instant_from, instant_text
+from ott_extauthz.authn.api_key_entry import KeyEntry, instant_from, instant_text
 from ott_extauthz.authn.api_key_form import NewKey, new_key
 from ott_extauthz.bootstrap.clock import SystemClock
+from ott_extauthz.cli.api_key_rows import cell, row_of
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.documents.validated import Duration
@@ -65,14 +66,14 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, *, file: _FileOption = None, as
     if not place.path.exists():
         fail(f"{place.path}: is not there; `ott-extauthz api-keys create` makes it")
     try:
-        rows = [_row(entry, now_ms) for entry in place.entries()]
+        rows = [row_of(entry, now_ms) for entry in place.entries()]
     except DocumentError as error:
         fail(error)
     if as_json:
         typer.echo(json.dumps(rows))
         return
     for row in rows:
-        typer.echo("  ".join(_cell(value) for value in row.values()))
+        typer.echo("  ".join(cell(value) for value in row.values()))
 
 
 @app.command("expire")
@@ -122,38 +123,10 @@ def _entry(made: NewKey, client: str, now_ms: int, until_ms: int, said: dict[str
         **{name: value for name, value in said.items() if value},
     }
     try:
-        entry = KeyEntry.model_validate(fields)
+        return KeyEntry.model_validate(fields)
     except ValidationError as error:
-        _usage((".".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
-    problems = list(entry.problems())
-    if problems:
-        _usage(problems)
-    return entry
-
-
-def _usage(problems: Any) -> NoReturn:  # noqa: ANN401 - pairs of a field and what is wrong
-    told = [f"{name}: {message.removeprefix('Value error, ')}" for name, message in problems]
-    raise typer.BadParameter("; ".join(told))
-
-
-def _row(entry: KeyEntry, now_ms: int) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "client_id": entry.client_id,
-        "state": "expired" if now_ms >= instant_from(entry.expires) else "valid",
-        "expires": entry.expires,
-        "scopes": entry.scopes,
-        "cidr": entry.cidr,
-        "brands": entry.brands,
-        "certificate": entry.certificate,
-        "created": entry.created,
-        "note": entry.note,
-    }
-
-
-def _cell(value: str | list[str] | None) -> str:
-    text = ",".join(value) if isinstance(value, list) else value or ""
-    return text if text.isprintable() and text else "-"
+        told = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    raise typer.BadParameter("; ".join(told).replace("Value error, ", ""))
 
 
 def _span(text: str, option: str) -> int:

@@ -41,6 +41,23 @@ class AttachedToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedSignature:
+    """What signs the request that goes out: the headers, and which key made them, by its name in ``ott.yaml``.
+
+    ``form`` is how it signs; ``keyid`` is what the signature calls the key, None where its form has no word for it.
+    """
+
+    key: str
+    form: str
+    keyid: str | None
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+Attached = AttachedToken | AttachedSignature
+"""What an attaching route puts on a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
     """The request may go on.  ``spent`` is None only on a public or attaching route, or where nothing is enforced.
 
@@ -48,7 +65,7 @@ class Allow:
     ``headers_to_keep`` are the spent credential's, where the route leaves it to a second filter; they win over removal.
     ``headers_to_set`` replace what the client sent (a cookie header without the spent one), ``response_headers`` go
     back to the client with the upstream's answer.
-    ``attached`` is the token that an attaching route puts on the request; nobody's identity goes with it.
+    ``attached`` is what an attaching route puts on the request; nobody's identity goes with it.
     ``would_be`` is what a route in shadow would have answered; the request goes on whatever it says, and
     nobody's identity goes with it, for nothing was spent.
     """
@@ -62,7 +79,7 @@ class Allow:
     headers_to_keep: tuple[str, ...] = ()
     headers_to_set: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     response_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    attached: AttachedToken | None = None
+    attached: Attached | None = None
     would_be: "Decision | None" = None
 
 

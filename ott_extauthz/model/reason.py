@@ -130,6 +130,8 @@ class Reason(StrEnum):
     NOT_OUTBOUND = "not_outbound"
     TOKEN_SOURCE_UNAVAILABLE = "token_source_unavailable"
     TOKEN_SOURCE_REFUSED = "token_source_refused"
+    REQUEST_NOT_SIGNABLE = "request_not_signable"
+    SIGNING_KEY_UNAVAILABLE = "signing_key_unavailable"
     # around
     CHECK_CANCELLED = "check_cancelled"
     AUDIT_UNAVAILABLE = "audit_unavailable"
@@ -390,6 +392,14 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.TOKEN_SOURCE_REFUSED: Meaning(
             _C.UNAVAILABLE, 503, "This workload gets no such token to attach, however often it asks; nothing left."
+        ),
+        Reason.REQUEST_NOT_SIGNABLE: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The route signs a part of the request that is absent, comes twice, or would not arrive as it is.",
+        ),
+        Reason.SIGNING_KEY_UNAVAILABLE: Meaning(
+            _C.UNAVAILABLE, 503, "The route signs with a key that this server does not have; nothing left."
         ),
         Reason.CHECK_CANCELLED: Meaning(
             _C.UNAVAILABLE, 503, "Envoy gave up waiting or the client left; written to the audit, answered to nobody."

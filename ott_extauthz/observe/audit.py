@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.model.decision import Allow, Decision, Deny
+from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import FirstSpender
@@ -52,6 +52,9 @@ MEANINGS: Final = MappingProxyType(
         "first_route": "On a replay: the route it was spent on.",
         "first_peer_certificate": "On a replay: SHA-256 of the certificate of whoever spent it.",
         "attached": "`true` where a token was put on an outgoing request; `audience` and `token_id` are its own.",
+        "signing_key": "The key of `attach.signing_keys` that signed an outgoing request.",
+        "signature_form": "How it signed: `hmac`, `eddsa`, `standard_webhooks` or `http_signatures`.",
+        "signature_keyid": "What the signature calls the key, where its form has a word for it.",
         "token_state": "`unspent`, `spent`, `unknown`; null where no token took part. A mandate is never spent.",
         "shadow_outcome": "What a route in shadow, or the shadow policy, would have answered: `allow` or `deny`.",
         "shadow_reason": "Why it would have refused.",
@@ -138,13 +141,22 @@ def line_from(record: CheckRecord) -> dict[str, Any]:
     if isinstance(decision, Allow) and decision.would_be is not None:
         line |= shadow_fields(decision.would_be)
     if isinstance(decision, Allow) and decision.attached is not None:
-        attached = decision.attached
-        line |= {"attached": True, "audience": attached.audience, "token_id": attached.public_id}
+        line |= _attached(decision.attached)
     if isinstance(facts, Facts):
         line |= _caller(facts)
     if token is not None:
         line |= _token(token)
     return line
+
+
+def _attached(attached: Attached) -> dict[str, Any]:
+    if isinstance(attached, AttachedToken):
+        return {"attached": True, "audience": attached.audience, "token_id": attached.public_id}
+    return {
+        "signing_key": attached.key,
+        "signature_form": attached.form,
+        "signature_keyid": attached.keyid,
+    }
 
 
 def shadow_line_from(record: ShadowRecord) -> dict[str, Any]:

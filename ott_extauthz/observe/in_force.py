@@ -60,7 +60,8 @@ def report_of(sources: Iterable[Shown]) -> Report:
         if isinstance(source, Remote):
             key_sets.append(KeySetReport(issuer=source.name, confirmed_ms=source.confirmed_ms))
             lines.append(_confirmation(f"{source.kind} of {source.name}", source))
-        lines += _lines(source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}", now)
+        name = source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}"
+        lines += _lines(name, now, "" if source.kind.is_secret else f", sha256 {now.fingerprint}")
     return Report(
         policies=tuple(policies), key_sets=tuple(key_sets), api_key_ends_ms=tuple(ends), lines=tuple(lines[:MOST_LINES])
     )
@@ -93,11 +94,11 @@ def _confirmation(name: str, source: Remote) -> str:
     return told if source.is_believed else f"{told}; too long ago, so that every token of it is refused"
 
 
-def _lines(name: str, now: InForce[Any]) -> Iterator[str]:
+def _lines(name: str, now: InForce[Any], digest: str) -> Iterator[str]:
     if isinstance(now.value, Policy):
         yield f"{name}: revision {now.value.revision}, {len(now.value.table.routes)} routes"
     if now.value is not None:
-        yield f"{name}: in force since {_instant(now.since_ms)}, sha256 {now.fingerprint}"
+        yield f"{name}: in force since {_instant(now.since_ms)}{digest}"
     if now.failure is not None:
         problems = now.failure.problems
         yield f"{name}: a change was refused at {_instant(now.failure.at_ms)}, {len(problems)} problems"

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ott_extauthz import __version__
-from ott_extauthz.model.decision import Allow, Decision, Deny
+from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
 from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
 
 WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -34,6 +34,9 @@ class Metrics:
         )
         self._attached = Counter(
             "ott_tokens_attached", "Requests that left with a token.", ["route", "audience"], registry=registry
+        )
+        self._signed = Counter(
+            "ott_requests_signed", "Requests that left with a signature.", ["route", "key"], registry=registry
         )
         self._replays = Counter("ott_replays", "Second uses of a token.", ["route"], registry=registry)
         self._shadows = Counter(
@@ -71,13 +74,19 @@ class Metrics:
             self._checks.labels(route, "allow", ALLOWED).inc()
             self._seconds.labels(route, "allow").observe(record.seconds)
             if decision.attached is not None:
-                self._attached.labels(route, decision.attached.audience).inc()
+                self._count_attached(route, decision.attached)
             if decision.would_be is not None:
                 self._shadow("route", decision.would_be)
             return
         self._checks.labels(route, "deny", decision.meaning.code).inc()
         self._seconds.labels(route, "deny").observe(record.seconds)
         self._denials.labels(route, decision.reason).inc()
+
+    def _count_attached(self, route: str, attached: Attached) -> None:
+        if isinstance(attached, AttachedToken):
+            self._attached.labels(route, attached.audience).inc()
+        else:
+            self._signed.labels(route, attached.key).inc()
 
     def replayed(self, record: CheckRecord) -> None:
         """Count a second use."""

@@ -23,7 +23,9 @@ class Reloads:
     def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         """Log, count, and tell whoever shows what is in force."""
         now = source.in_force
-        logger = self._logger.bind(what=source.kind, name=source.name, sha256=now.fingerprint)
+        logger = self._logger.bind(what=source.kind, name=source.name)
+        if not source.kind.is_secret:
+            logger = logger.bind(sha256=now.fingerprint)
         if isinstance(now.value, Policy):
             logger = logger.bind(revision=now.value.revision)
             self._metrics.policy_reloaded(label(source.kind), result)

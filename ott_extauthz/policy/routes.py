@@ -7,7 +7,7 @@ from ott_extauthz.policy.conditions import ANY_HEADERS, Conditions
 from ott_extauthz.policy.limits import NO_LIMITS, Bound, Limits
 from ott_extauthz.policy.rules import NO_RULES, Rules
 from ott_extauthz.policy.template import Template
-from ott_extauthz.policy.terms import CertificateTerms, SignedRequestTerms
+from ott_extauthz.policy.terms import CertificateTerms, SignedRequestTerms, SigningTerms
 
 
 class CredentialKind(StrEnum):
@@ -22,7 +22,7 @@ class CredentialKind(StrEnum):
     ALL_OF = "all_of"  # several, each of which must hold
     ANY_OF = "any_of"  # one of several: the one that the request brings
     PUBLIC = "public"
-    ATTACHED = "attached"  # nothing is asked of the local workload: a token is put on the request
+    ATTACHED = "attached"  # nothing is asked of the local workload: a token or a signature is put on the request
 
 
 class BoundTo(StrEnum):
@@ -81,8 +81,8 @@ class Route:
     """What a request must bring.  On a public route nothing but the name means anything.
 
     ``parts`` are the credentials: one, or those of an ALL_OF or ANY_OF in the order of the policy; the first names the
-    caller where all of them are asked for.  An attaching route has no part but an ``attachment``, its conditions, and
-    whether a body nobody buffered counts as empty.
+    caller where all of them are asked for.  An attaching route has no part but an ``attachment`` or ``signing``,
+    its conditions, and whether a body nobody buffered counts as empty.
 
     ``reservation``: a repeated Check of the very same request is one spend.  ``encrypted``: a token that others could
     have read is refused.  ``clients`` None: any client.  ``scopes`` has those of the roles.
@@ -103,6 +103,7 @@ class Route:
     rules: Rules = NO_RULES
     shadow: bool = False
     attachment: Attachment | None = None
+    signing: SigningTerms | None = None
 
     @property
     def asks(self) -> Asks:

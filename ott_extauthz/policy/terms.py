@@ -10,6 +10,7 @@ from ott_extauthz.policy.pointer import Pointer
 
 DEFAULT_WINDOW_MS: Final = 300_000
 DEFAULT_AHEAD_MS: Final = 30_000
+CONTENT_DIGEST: Final = "content-digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,32 @@ class SignedRequestTerms:
     components: tuple[Component, ...] = ()
     tag: str | None = None
     event: EventTerms | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningTerms:
+    """How a request that leaves is signed: with which key of the server's, which knows its form; None: the form's way.
+
+    ``components`` are covered in this order, ``expires_ms`` is how long the signature holds, ``tag`` names the
+    application (RFC 9421); ``keep_id``: the id that the workload gave its own message stays (Standard Webhooks).
+    """
+
+    key: str
+    components: tuple[Component, ...] | None = None
+    expires_ms: int | None = None
+    tag: str | None = None
+    keep_id: bool = False
+
+    @property
+    def covers_body(self) -> bool:
+        """Whether the body is signed: in every form, unless the components leave its digest out."""
+        return self.components is None or CONTENT_DIGEST in (each.name for each in self.components)
+
+    @property
+    def signed_headers(self) -> tuple[str, ...]:
+        """The headers that are signed and that the workload must have sent."""
+        names = (each.name for each in self.components or ())
+        return tuple(name for name in names if not name.startswith("@") and name != CONTENT_DIGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,8 @@ class TokenCase(Model):
 class Expectation(Model):
     """What must come of it; what is left out is not looked at.  ``headers`` are set for the upstream, or answered.
 
-    ``attach`` is the audience whose token must be put on the request; no token is minted in a rehearsal.
+    ``attach`` is the audience whose token must be put on the request, ``sign`` the key that must sign
+    it; no token is minted and nothing is signed in a rehearsal.
 
     A route in shadow lets everything on, so that ``would_be`` is what it is held to: a reason, a code, or OK, which it
     is where it is left out.
@@ -134,15 +135,16 @@ class Expectation(Model):
     step: Annotated[str, _one_of("step", Step)] | None = None
     detail: str | None = None
     attach: str | None = None
+    sign: str | None = None
     would_be: Annotated[str, _one_of("reason or code", [ALLOWED, *Code, *Reason])] | None = None
     headers: dict[str, str] = Field(default={})
     removes: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _expects_something(self) -> "Expectation":
-        if all(each is None for each in (self.code, self.reason, self.status, self.would_be, self.attach)):
+        if all(each is None for each in (self.code, self.reason, self.status, self.would_be, self.attach, self.sign)):
             raise ValueError(
-                "one of code, reason, status, attach, would_be is needed: a case that expects nothing cannot fail"
+                "one of code, reason, status, attach, sign, would_be is needed: a case that expects nothing cannot fail"
             )
         if self.code == ALLOWED and self.reason is not None:
             raise ValueError("an allow has no reason")

@@ -138,7 +138,8 @@ def _judged(  # noqa: PLR0913 - both sides of the comparison, and what was found
 def _attached(line: Mapping[str, Any], was: str, before: Route, after: Route, differing: list[str]) -> Change | None:
     """Say what an attaching route does to a recorded request; the audit does not hold which way it went."""
     if before.credential is not CredentialKind.ATTACHED:
-        return _told(line, was, "a token is attached", certain=False, because=f"{after.name} attaches tokens now")
+        because = f"{after.name} {'attaches tokens' if after.signing is None else 'signs'} now"
+        return _told(line, was, _outlook(after), certain=False, because=because)
     is_certain = was == "allowed" and set(differing) <= _OF_THE_TOKEN
     now = "another token" if is_certain else "unknown"
     return _told(line, was, now, certain=is_certain, because=f"{after.name} differs in {', '.join(differing)}")
@@ -169,6 +170,8 @@ def _refusal(line: Mapping[str, Any], route: Route) -> str | None:
 
 
 def _outlook(route: Route) -> str:
+    if route.signing is not None:
+        return "it is signed"
     return _OUTLOOKS[route.credential]
 
 

@@ -10,7 +10,7 @@ from ott_extauthz.policy.rules import Rules
 _NOT_ABOUT_ACCESS: Final = frozenset({"name", "keeps_credential", "reservation"})
 _KEYS: Final = {
     "max_auth_age_ms": "max_auth_age", "header": "from", "scheme": "from", "cookie": "from", "shadow": "mode",
-    "signed": "signed_request", "callers": "certificate",
+    "signed": "signed_request", "callers": "certificate", "signing": "sign",
 }  # fmt: skip
 """The policy's key for a field that has another name."""
 

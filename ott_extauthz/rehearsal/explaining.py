@@ -13,10 +13,11 @@ from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.check.attaching import DIRECTION_EXTENSION
 from ott_extauthz.check.attempt import Step
-from ott_extauthz.model.decision import Allow, Deny
+from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Deny
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.policy.terms import SigningTerms
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
 from ott_extauthz.rehearsal.stand_ins import place_of
@@ -56,7 +57,7 @@ def explained(rehearsed: Rehearsed) -> Explanation:
         return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=steps)
     text, would_be = f"route {decision.route} lets it through", decision.would_be
     if decision.attached is not None:
-        text = f"route {decision.route} lets it leave with a fresh token for {decision.attached.audience}"
+        text = f"route {decision.route} lets it leave {_with(decision.attached)}"
     if would_be is None:
         return Explanation(outcome="allow", reason=None, text=text, steps=steps)
     if isinstance(would_be, Allow):
@@ -64,6 +65,12 @@ def explained(rehearsed: Rehearsed) -> Explanation:
         return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be="allow")
     text += f", for it is in shadow; enforced it would refuse ({would_be.reason}): {would_be.meaning.text}"
     return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be=would_be.reason)
+
+
+def _with(attached: Attached) -> str:
+    if isinstance(attached, AttachedToken):
+        return f"with a fresh token for {attached.audience}"
+    return f"signed with the key {attached.key}"
 
 
 def _seen(step: Step, rehearsed: Rehearsed) -> StepSeen:
@@ -211,17 +218,33 @@ def _spend(rehearsed: Rehearsed) -> dict[str, Any]:
 
 
 def _attach(rehearsed: Rehearsed) -> dict[str, Any]:
-    """Tell what would be asked for; the token itself is made by whom the server asks."""
+    """Tell what would be asked for, or signed; token and signature are made by the server, with what it has."""
     route, facts = _found(rehearsed)
-    wanted, outgoing = route.attachment, rehearsed.outgoing
-    assert wanted is not None  # noqa: S101 - an attaching route has one
+    outgoing = rehearsed.outgoing
+    direction = {DIRECTION_EXTENSION: facts.context_extensions.get(DIRECTION_EXTENSION, "not said")}
+    conditions = {} if outgoing is None else dict(outgoing_conditions(route, outgoing))
+    return direction | (_token(route) if route.signing is None else _signature(route.signing)) | conditions
+
+
+def _token(route: Route) -> dict[str, Any]:
+    wanted = route.attachment
+    assert wanted is not None  # noqa: S101 - an attaching route that does not sign has one
     return {
-        DIRECTION_EXTENSION: facts.context_extensions.get(DIRECTION_EXTENSION, "not said"),
         "token for audience": wanted.audience,
         "with the scopes": "all that are granted" if wanted.scope is None else sorted(wanted.scope),
         "for this request's": sorted(wanted.bound_to_request) or None,
         "put into": wanted.header if wanted.scheme is None else f"{wanted.header}: {wanted.scheme} …",
-    } | ({} if outgoing is None else dict(outgoing_conditions(route, outgoing)))
+    }
+
+
+def _signature(signing: SigningTerms) -> dict[str, Any]:
+    components = None if signing.components is None else " ".join(map(str, signing.components))
+    return {
+        "signed with the key": signing.key,
+        "components": components or "those of the key's form",
+        "body": "signed" if signing.covers_body else "not signed",
+        "webhook-id": "the workload's own, where it sends one" if signing.keep_id else None,
+    }
 
 
 def _allow(rehearsed: Rehearsed) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _ABOUT: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.VERIFY: ("issuer", "subject", "client_id", "audience", "token_id", "txn"),
     Step.BIND: ("peer_certificate",),
     Step.AUTHORIZE: ("scope", "detail"),
-    Step.ATTACH: ("attached",),
+    Step.ATTACH: ("attached", "signing_key", "signature_form", "signature_keyid"),
     Step.SPEND: ("token_state", "first_at", "first_decision_id", "first_route", "first_peer_certificate"),
 }
 
@@ -46,6 +46,8 @@ def _route_now(line: Mapping[str, Any], policy: Policy) -> list[str]:
     same = "" if policy.revision == line.get("policy_revision") else " (another one than decided)"
     if route is None:
         return [f"revision {policy.revision}{same} has no route of that name"]
+    if route.signing is not None:
+        return [f"route {route.name} of revision {policy.revision}{same} signs with the key {route.signing.key}"]
     if route.attachment is not None:
         scope = route.attachment.scope
         return [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ott_extauthz.model.decision import Allow, Decision
+from ott_extauthz.model.decision import Allow, AttachedSignature, AttachedToken, Decision
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Code
 from ott_extauthz.rehearsal.cases import ALLOWED, Case, Expectation
@@ -45,6 +45,7 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
         "route": decision.route,
         "step": rehearsed.attempt.step,
         "attach": _attached(decision),
+        "sign": _signed(decision),
         "detail": None if denied is None else denied.detail,
     }
     for name, value in seen.items():
@@ -59,7 +60,12 @@ def _compared(expect: Expectation, rehearsed: Rehearsed) -> Iterator[Difference]
 
 def _attached(decision: Decision) -> str | None:
     attached = decision.attached if isinstance(decision, Allow) else None
-    return None if attached is None else attached.audience
+    return attached.audience if isinstance(attached, AttachedToken) else None
+
+
+def _signed(decision: Decision) -> str | None:
+    attached = decision.attached if isinstance(decision, Allow) else None
+    return attached.key if isinstance(attached, AttachedSignature) else None
 
 
 def _would_be(expected: str | None, seen: Decision | None) -> str | None:

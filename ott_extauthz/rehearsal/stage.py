@@ -16,9 +16,10 @@ from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.credentials.combining import Credentials
 from ott_extauthz.check.credentials.tokens import TokenCredential
+from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.model.body import NO_BODY, Body
-from ott_extauthz.model.decision import Decision
+from ott_extauthz.model.decision import AttachedSignature, Decision
 from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
@@ -108,6 +109,14 @@ class NoMint:
         if self.state != "ready":
             raise TokenSourceError("the case says so", is_lasting=self.state == "refused")
         return MintedToken(STAND_IN, 0, 0)
+
+
+class NoSignature:
+    """Stands where requests would be signed; forms and keys are of the server, and no case has them."""
+
+    def sign(self, leaving: LeavingSigned) -> AttachedSignature:
+        """Say which key would sign, and sign nothing."""
+        return AttachedSignature(key=leaving.signing.key, form="", keyid=None, headers=())
 
 
 _TOLD: Final = {
@@ -203,7 +212,7 @@ def checker_at(at_ms: int, around: Surroundings, used_list: UsedList, trust: Map
         entropy=lambda size: next(count).to_bytes(size, "big"),
         region=around.region,
         asn_of=around.asn_of,
-        attaching=Attaching(tokens=around.tokens, clock=clock),
+        attaching=Attaching(tokens=around.tokens, signatures=NoSignature(), clock=clock),
     )
 
 

@@ -38,6 +38,12 @@ class Kind(StrEnum):
     PARTNERS = "partners"
     API_KEYS = "API keys"
     TRUST_BUNDLE = "trust bundle"
+    SIGNING_KEY = "signing key"
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what it holds could be guessed from its digest, which is then shown to nobody."""
+        return self in (Kind.SIGNING_KEY, Kind.PARTNERS)
 
 
 class Result(StrEnum):

@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ott_extauthz.authn.api_key_document import (
-    KeyEntry,
-    KeyFile,
-    instant_from,
-    instant_text,
-    key_file_from,
-    key_file_text,
-)
-from ott_extauthz.authn.api_keys import ApiKeys, api_keys_of
+from ott_extauthz.authn.api_key_document import KeyFile, key_file_from, key_file_text
+from ott_extauthz.authn.api_key_entry import KeyEntry, instant_from, instant_text
+from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.stores.keyring.files import alone_in, unfinished, write
 
@@ -103,7 +97,7 @@ def load_api_keys(path: Path) -> ApiKeys:
     file = _read(path)
     if path.stat().st_mode & _WRITABLE_BY_OTHERS:
         raise DocumentError([Problem(str(path), 0, 0, "", "everybody may write it, and so make keys; chmod o-w")])
-    return api_keys_of(file.compiled().values())
+    return file.compiled()
 
 
 def _read(path: Path) -> KeyFile:

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.rpc.code_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE
 from google.rpc.status_pb2 import Status
 
-from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny
+from ott_extauthz.model.decision import Allow, Attached, AttachedSignature, AttachedToken, Decision, Deny
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.wire.header_values import identity_value, stripped_value
 
@@ -53,7 +53,7 @@ def answer_headers(response: CheckResponse) -> tuple[dict[str, str], set[str]]:
 
 
 def _allowed(decision: Allow) -> CheckResponse:
-    to_set = _identity_headers(decision) if decision.attached is None else _attached_header(decision.attached)
+    to_set = _identity_headers(decision) if decision.attached is None else _attached_headers(decision.attached)
     to_set |= dict(decision.headers_to_set)
     to_remove = {CREDENTIAL_HEADER, *IDENTITY_HEADERS, *decision.headers_to_remove} - to_set.keys()
     to_remove.difference_update(decision.headers_to_keep)
@@ -68,8 +68,10 @@ def _allowed(decision: Allow) -> CheckResponse:
     )
 
 
-def _attached_header(attached: AttachedToken) -> dict[str, str]:
-    """Return the token's header and nothing else: who decided what here is not the receiver's business."""
+def _attached_headers(attached: Attached) -> dict[str, str]:
+    """Return what is attached and nothing else: who decided what here is not the receiver's business."""
+    if isinstance(attached, AttachedSignature):
+        return dict(attached.headers)
     return {attached.header: attached.header_value}
 
 
@@ -158,14 +160,25 @@ def _metadata(decision: Decision, reason: str) -> Struct:
         if token.actor is not None:
             fields["actor"].string_value = token.actor
     if isinstance(decision, Allow) and decision.attached is not None:
-        fields["attached_audience"].string_value = decision.attached.audience
-        if decision.attached.certificate is not None:
-            fields["attached_certificate"].string_value = decision.attached.certificate
-        if decision.attached.public_id is not None:
-            fields["token_id"].string_value = decision.attached.public_id
+        _add_attached(metadata, decision.attached)
     if isinstance(decision, Allow) and decision.would_be is not None:
         _add_shadow(metadata, decision.would_be)
     return metadata
+
+
+def _add_attached(metadata: Struct, attached: Attached) -> None:
+    fields = metadata.fields
+    if isinstance(attached, AttachedToken):
+        fields["attached_audience"].string_value = attached.audience
+        if attached.certificate is not None:
+            fields["attached_certificate"].string_value = attached.certificate
+        if attached.public_id is not None:
+            fields["token_id"].string_value = attached.public_id
+        return
+    fields["signing_key"].string_value = attached.key
+    fields["signature_form"].string_value = attached.form
+    if attached.keyid is not None:
+        fields["signature_keyid"].string_value = attached.keyid
 
 
 def _add_shadow(metadata: Struct, would_be: Decision) -> None:

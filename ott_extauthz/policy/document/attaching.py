@@ -1,4 +1,4 @@
-"""What does a route's author write about tokens that are put on requests?  The models, and what goes with them.
+"""What does a route's author write about what is put on requests: a token, or a signature?
 
 A route either checks (``credential``) or attaches (``attach``).  An attaching route is about a request that leaves: it
 asks its local workload for nothing, so whatever would guard a call in a checking route would guard nothing here.
@@ -7,13 +7,20 @@ asks its local workload for nothing, so whatever would guard a call in a checkin
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from ott_extauthz.policy.document.words import CredentialHeader, Rule, Scheme
 from ott_extauthz.policy.limits import Bound
 from ott_extauthz.policy.routes import Attachment
 
-AttachedKind = Literal["one_time_token"]
+
+def _one_of_them(value: object) -> object:
+    if isinstance(value, list):
+        raise ValueError("a route attaches one thing: a token or a signature, never both")  # noqa: TRY004 - bad value
+    return value
+
+
+AttachedKind = Annotated[Literal["one_time_token", "signed_request"], BeforeValidator(_one_of_them)]
 
 FOR_CHECKS_ONLY: Final = (
     "bound_to", "unbound", "clients", "roles", "max_auth_age", "from", "brand", "amount", "constraints", "mode",

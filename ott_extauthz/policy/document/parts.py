@@ -13,6 +13,7 @@ from ott_extauthz.policy.document.credential import CHECKED_KINDS
 from ott_extauthz.policy.document.match import MatchRule
 from ott_extauthz.policy.document.whole import PolicyDocument
 from ott_extauthz.policy.routes import Match
+from ott_extauthz.policy.terms import CONTENT_DIGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,18 @@ class RouteEntry(Entry):
     def is_attaching(self) -> bool:
         """Whether it is for requests that leave, and asks for nothing either."""
         return "attach" in self.data
+
+    @property
+    def is_signing(self) -> bool:
+        """Whether what it puts on requests is a signature."""
+        return self.data.get("attach") == "signed_request"
+
+    @property
+    def signs_body(self) -> bool:
+        """Whether the signature is over the body: unless the components that it names leave its digest out."""
+        sign = self.data.get("sign")
+        components = sign.get("components") if isinstance(sign, dict) else None
+        return not isinstance(components, list) or any(CONTENT_DIGEST in str(each) for each in components)
 
     def credentials(self) -> list[tuple[str, Path, dict[str, Any]]]:
         """Return each credential that it asks for: its kind, its place within the route, and its keys."""

@@ -10,6 +10,7 @@ from ott_extauthz.policy.document.attaching import AttachedKind, ToRule, attachm
 from ott_extauthz.policy.document.conditional import ConditionalRoute
 from ott_extauthz.policy.document.credential import CheckedKind, CredentialKeys, CredentialRule
 from ott_extauthz.policy.document.match import MatchRule
+from ott_extauthz.policy.document.signing import SignRule
 from ott_extauthz.policy.document.words import Name, Token, distinct, positive
 from ott_extauthz.policy.limits import Limits
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
@@ -41,7 +42,7 @@ class RouteRule(CredentialKeys, ConditionalRoute):
     any_of: Several | None = None
     """Instead of `credential`: what a request must carry, exactly one of these."""
     attach: AttachedKind | None = None
-    """Instead of `credential`, for requests that leave: the token that is put on them."""
+    """Instead of `credential`, for requests that leave: what is put on them, a token or a signature."""
     audience: Token | None = None
     """The audience that the token must name, or with `attach` will."""
     clients: Annotated[list[Token], Field(min_length=1), AfterValidator(distinct)] | None = None
@@ -60,6 +61,8 @@ class RouteRule(CredentialKeys, ConditionalRoute):
     """`shadow`: decide, write down what would have been answered, spend nothing, and let the request on."""
     to: ToRule = ToRule()
     """With `attach`: where the token is put; by default alone in the header `x-ott`."""
+    sign: SignRule | None = None
+    """With `attach: signed_request`: the key, and what it signs."""
 
     @model_validator(mode="after")
     def _conditions_can_be_asked_before_there_is_a_token(self) -> "RouteRule":
@@ -103,7 +106,10 @@ class RouteRule(CredentialKeys, ConditionalRoute):
         return Route(
             name=self.name,
             credential=CredentialKind.ATTACHED,
-            attachment=attachment_from(self.audience, self.scopes, self.bound_to_request, self.to),
+            attachment=None
+            if self.sign is not None
+            else attachment_from(self.audience, self.scopes, self.bound_to_request, self.to),
+            signing=None if self.sign is None else self.sign.compiled(),
             limits=Limits(allow_unbuffered_empty=self.allow_unbuffered_empty),
             rules=self.rules(),
         )

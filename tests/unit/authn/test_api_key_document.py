@@ -4,7 +4,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from ott_extauthz.authn.api_key_document import instant_from, instant_text, key_file_from, key_file_text
+from ott_extauthz.authn.api_key_document import key_file_from, key_file_text
+from ott_extauthz.authn.api_key_entry import instant_from, instant_text
 from ott_extauthz.documents.problems import DocumentError
 from tests.fakes.api_keys import made
 
@@ -96,6 +97,12 @@ def test_an_id_or_a_hash_that_stands_twice_is_a_problem() -> None:
         ("keys[1].sha256", "stands twice"),
     ]
     assert [field for _, field, _ in problems(GOOD + second.replace(KEY.id, OTHER.id))] == ["keys[1].sha256"]
+
+
+def test_a_repetition_is_told_beside_what_else_is_wrong() -> None:
+    second = GOOD.partition("\n")[2].replace("client_id: rgs", "client_id: 7")
+    fields = {field for _, field, _ in problems(GOOD + second)}
+    assert fields == {"keys[1].id", "keys[1].sha256", "keys[1].client_id"}
 
 
 def test_half_of_a_file_and_an_empty_one_are_no_files() -> None:

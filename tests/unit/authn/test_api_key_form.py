@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ott_extauthz.authn.api_key_form import digest_of, id_in, new_key
+from ott_extauthz.authn.api_key_form import _checksum, digest_of, id_in, new_key
 from tests.fakes.api_keys import made
 
 KEY = made().text
@@ -74,6 +74,12 @@ def test_a_prefix_that_no_scanner_could_tell_is_refused(prefix: str) -> None:
 )
 def test_what_is_cut_off_changed_or_of_another_form_is_no_key(text: str) -> None:
     assert id_in(text) is None
+
+
+@pytest.mark.parametrize("more", ["x", "\n", " ", ",acme_" + KEY[7:], "0" * 1000])
+def test_a_longer_text_is_no_key_even_if_its_checksum_fits(more: str) -> None:
+    assert id_in(KEY[:-6] + _checksum(KEY[:-6])) == made().id
+    assert id_in(KEY + more + _checksum(KEY + more)) is None
 
 
 @given(st.integers(0, len(KEY) - 1), st.characters(codec="ascii"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ott_extauthz.authn.api_key_document import KeyEntry, instant_text
+from ott_extauthz.authn.api_key_entry import KeyEntry, instant_text
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.bootstrap.reloading import Sources, sources_of

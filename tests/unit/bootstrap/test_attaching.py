@@ -70,7 +70,7 @@ def test_a_route_that_attaches_needs_somewhere_to_get_tokens_from(folder: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("attach: {}\n", "exactly one of issuer (asked over gRPC) and client_id (minted here)"),
+        ("attach: {}\n", "one of issuer (tokens asked for), client_id (minted here) and signing_keys"),
         ("attach: {client_id: a, spiffe_id: 'spiffe://b/a'}\n", "needs issuer: its url, keys and clients"),
         (ISSUER + "attach: {client_id: a}\n", "exactly one of certificate (that Envoy presents) and spiffe_id"),
         (
@@ -168,6 +168,7 @@ async def test_a_sealed_audience_gets_no_token_that_everything_on_the_way_can_re
     inputs = check_inputs(settings, "ott.yaml").attach
     assert inputs is not None
     tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
+    assert tokens is not None
     token = await tokens.take(TokenWanted(audience="a"))
     await tokens.aclose()
     assert token.text.count(".") == 4
@@ -186,6 +187,7 @@ async def test_a_ring_that_fails_beside_the_workload_is_told(folder: Path, capsy
     inputs = check_inputs(settings, "ott.yaml").attach
     assert inputs is not None
     tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
+    assert tokens is not None
     (folder / "keys" / "ring.json").write_text("{")
     tokens.start(on_fault=lambda _: None)
     told = ""

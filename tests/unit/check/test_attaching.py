@@ -7,7 +7,7 @@ import pytest
 
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.model.body import Body
-from ott_extauthz.model.decision import Allow, Decision, Deny
+from ott_extauthz.model.decision import Allow, AttachedToken, Decision, Deny
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.observe.audit import line_from
 from ott_extauthz.ports import MintedToken, TokenSourceError, TokenWanted
@@ -81,6 +81,12 @@ def allowed(decision: Decision) -> Allow:
     return decision
 
 
+def token(decision: Decision) -> AttachedToken:
+    attached = allowed(decision).attached
+    assert isinstance(attached, AttachedToken)
+    return attached
+
+
 def reason(decision: Decision) -> Reason:
     assert isinstance(decision, Deny)
     return decision.reason
@@ -88,16 +94,14 @@ def reason(decision: Decision) -> Reason:
 
 async def test_a_request_leaves_with_the_token_that_its_route_asks_for() -> None:
     desk = AttachingDesk("token-1")
-    attached = allowed(await desk.sent()).attached
-    assert attached is not None
+    attached = token(await desk.sent())
     assert (attached.header, attached.header_value, attached.audience) == ("x-ott", "token-1", "wallet.api")
     assert desk.source.wanted == [TokenWanted(audience="wallet.api", scope=frozenset({"wallet:debit"}))]
     assert desk.observer.spends == 0
 
 
 async def test_a_scheme_stands_before_the_token() -> None:
-    attached = allowed(await AttachingDesk("t").sent(host="ledger.api", path="/v1/entries")).attached
-    assert attached is not None
+    attached = token(await AttachingDesk("t").sent(host="ledger.api", path="/v1/entries"))
     assert (attached.header, attached.header_value) == ("authorization", "Bearer t")
 
 
@@ -208,22 +212,21 @@ async def test_a_server_without_a_source_refuses() -> None:
 
 async def test_the_audit_names_the_token_and_never_shows_it() -> None:
     desk = AttachingDesk()
-    token = desk.token()
-    desk.source.answers.append(token)
+    text = desk.token()
+    desk.source.answers.append(text)
     decision = allowed(await desk.sent())
     [record] = desk.audit.records
     line = line_from(record)
     assert (line["attached"], line["audience"], line["token_state"]) == (True, "wallet.api", None)
     checked = Desk()
-    spent = allowed(await checked.ask(checked.facts(("x-ott", token)))).spent
+    spent = allowed(await checked.ask(checked.facts(("x-ott", text)))).spent
     assert spent is not None
     assert line["token_id"] == spent.token.public_id
     for written in (repr(record), repr(decision), str(line)):
-        assert token not in written
-        assert token.rsplit(".", 1)[1] not in written
+        assert text not in written
+        assert text.rsplit(".", 1)[1] not in written
 
 
 async def test_an_encrypted_token_has_no_name_that_we_could_read() -> None:
-    attached = allowed(await AttachingDesk("a.b.c.d.e").sent()).attached
-    assert attached is not None
+    attached = token(await AttachingDesk("a.b.c.d.e").sent())
     assert attached.public_id is None

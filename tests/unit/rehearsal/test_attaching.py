@@ -145,3 +145,72 @@ def test_the_audits_line_is_told_with_what_the_route_attaches() -> None:
     text = told(line, _policy(POLICY))
     assert "route to-wallet of revision r1 attaches a token" in text
     assert "scopes: wallet:debit" in text
+
+
+SIGNING = POLICY.replace("    attach: one_time_token\n", "    attach: signed_request\n    sign: {key: to-wallet}\n")
+for _key in ("audience: wallet.api", 'scopes: ["wallet:debit"]', "bound_to_request: [method, body]"):
+    SIGNING = SIGNING.replace(f"    {_key}\n", "")
+SIGNED_CASES = """
+policy: policy.yaml
+defaults:
+  request:
+    method: POST
+    host: wallet.api
+    path: /v1/wallets/7/debit
+    json: {amount: 5}
+    extensions: {ott.direction: outbound}
+cases:
+  - name: signed
+    request: {headers: {x-signature: forged}}
+    expect: {sign: to-wallet, step: allow, removes: [x-signature, x-ott]}
+  - name: half a body
+    request: {buffered: partial}
+    expect: {reason: body_incomplete}
+  - name: came in
+    request: {extensions: {}}
+    expect: {reason: not_outbound, step: attach}
+  - name: another key
+    expect: {sign: to-ledger}
+  - name: no token
+    expect: {attach: wallet.api}
+"""
+
+
+def signed_verdicts() -> dict[str, Verdict]:
+    suite, _ = suite_from(SIGNED_CASES, "cases.yaml")
+    policy = policy_from(SIGNING, "policy.yaml")
+    return {case.name: verdict(case, asyncio.run(rehearse(case, suite, policy))) for case in suite.cases}
+
+
+def test_cases_say_which_key_signs_and_what_keeps_a_request_from_leaving() -> None:
+    failed = {name: found.differences for name, found in signed_verdicts().items() if found.differences}
+    assert {name: [(one.what, one.seen) for one in found] for name, found in failed.items()} == {
+        "another key": [("sign", "to-wallet")],
+        "no token": [("attach", None)],
+    }
+
+
+def test_an_explanation_says_what_would_be_signed_and_with_which_key() -> None:
+    text = as_text(explained(signed_verdicts()["signed"].rehearsed))
+    for said in (
+        "signed with the key: to-wallet", "components: those of the key's form", "body: signed",
+        "lets it leave signed with the key to-wallet",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "audience" not in text
+
+
+def test_a_comparison_sees_a_route_sign() -> None:
+    [found] = _compared(CHECKING, SIGNING).changes
+    assert (found.now, found.certain, found.because) == ("it is signed", False, "to-wallet signs now")
+    [found] = _compared(SIGNING, SIGNING.replace("{key: to-wallet}", "{key: other}")).changes
+    assert (found.now, found.because) == ("unknown", "to-wallet differs in sign")
+    [found] = _compared(POLICY, SIGNING).changes
+    assert "to-wallet differs in attach, sign" in found.because
+
+
+def test_the_audits_line_is_told_with_the_key_that_signs() -> None:
+    line = {"decision_id": "d", "outcome": "allow", "route": "to-wallet", "signing_key": "to-wallet"}
+    text = told(line, _policy(SIGNING))
+    assert "signing_key: to-wallet" in text
+    assert "signs with the key to-wallet" in text

@@ -17,6 +17,7 @@ from ott_extauthz.policy.document.agreement.proofs import proof_problems, second
 from ott_extauthz.policy.document.attaching import FOR_CHECKS_ONLY
 from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.document.parts import Part, RouteEntry
+from ott_extauthz.policy.document.signing import FOR_TOKENS_ONLY as FOR_ATTACHED_TOKENS_ONLY
 
 FOR_TOKENS_ONLY: Final = (
     "audience", "bound_to", "unbound", "clients", "roles", "scopes", "max_auth_age", "from",
@@ -86,6 +87,8 @@ def _of_its_kind(route: RouteEntry) -> Iterator[Problem]:
         yield route.problem((said[1],), f"stands instead of {said[0]}, never beside it")
     if not route.is_attaching and "to" in route.data:
         yield route.problem(("to",), "says where an attached token is put; this route attaches none")
+    if not route.is_signing and "sign" in route.data:
+        yield route.problem(("sign",), "says how a request that leaves is signed; this route has no such attach")
     if said and said[0] != "credential":
         yield from _of_a_combination(route, said[0])
 
@@ -109,5 +112,17 @@ def _of_attaching_route(route: RouteEntry) -> Iterator[Problem]:
     for name in FOR_CHECKS_ONLY:
         if name in route.data:
             yield route.problem((name,), f"an attaching route asks its workload for no token, so {name} guards nothing")
-    if "audience" not in route.data:
+    if route.is_signing:
+        yield from _of_signing_route(route)
+    elif "audience" not in route.data:
         yield route.problem(("audience",), "required: a token is for one audience")
+
+
+def _of_signing_route(route: RouteEntry) -> Iterator[Problem]:
+    for name, why in FOR_ATTACHED_TOKENS_ONLY.items():
+        if name in route.data:
+            yield route.problem((name,), f"belongs to attached tokens: {why}")
+    if "sign" not in route.data:
+        yield route.problem(("sign",), "required: the key that signs")
+    if "allow_unbuffered_empty" in route.data and not route.signs_body:
+        yield route.problem(("allow_unbuffered_empty",), "is about the body, which this route does not sign")
