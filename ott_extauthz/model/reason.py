@@ -385,7 +385,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.NOT_OUTBOUND: Meaning(
             _C.ROUTE_UNKNOWN,
             403,
-            "The route attaches tokens, and Envoy did not say that this request leaves (`ott.direction: outbound`).",
+            "The route attaches or signs, and Envoy did not say that this request leaves (`ott.direction: outbound`).",
         ),
         Reason.TOKEN_SOURCE_UNAVAILABLE: Meaning(
             _C.UNAVAILABLE, 503, "No token to attach could be had in time; the request did not leave."

@@ -38,9 +38,9 @@ class DiscoveredKeySet:
         try:
             # An ETag of another place would say nothing here.
             fetched = await HttpsKeySet(url=place, ca=self._ca).fetch(etag if place == self._answered else None)
-        except FetchError:
+        except FetchError as error:
             self._due_at = self._clock.monotonic()
-            raise
+            raise FetchError(f"jwks_uri: {error}") from None
         self._answered = place
         return fetched
 

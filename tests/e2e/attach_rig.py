@@ -5,15 +5,18 @@ App A is a plain HTTP client, app B the recording upstream; neither knows of tok
 
 import copy
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.demo.ports import free_ports
@@ -45,6 +48,21 @@ CLIENTS: Tree = {
         }
     ]
 }
+SIGNED = {"hmac": "/v1/hooks/hmac", "standard": "/v1/hooks/standard", "http": "/v1/hooks/http"}
+HTTP_KEY = ed25519.Ed25519PrivateKey.generate()
+"""What server ``s`` signs with where it makes HTTP message signatures."""
+
+_SIGNING_KEYS = [
+    {"name": "hmac", "form": "hmac", "secret_file": "hmac.secret"},
+    {"name": "standard", "form": "standard_webhooks", "secret_file": "standard.secret"},
+    {"name": "http", "form": "http_signatures", "key_file": "http.pem", "keyid": "app-a"},
+]
+PARTNERS: Tree = {
+    "partners": [
+        {"name": name, "client_id": "app-a", "form": form, "keys": [{"secret_file": f"{name}.secret"}]}
+        for name, form in (("hmac", "hmac"), ("standard", "standard_webhooks"))
+    ]
+}
 _PATHS = {"debit": "/v1/wallets/{wallet}/debit", "bound": "/v1/wallets/{wallet}/bound", "workload": "/v1/workload"}
 
 
@@ -55,18 +73,51 @@ def _checking() -> Tree:
         "bound": {"bound_to_request": ["method", "path", "body"]},
         "workload": {"bound_to": ["workload"]},
     }
+    routes = [
+        {"name": name, "match": {"hosts": ["wallet.api"], "methods": ["POST"], "path": _PATHS[name]}, **token, **change}
+        for name, change in changes.items()
+    ]
+    return {"revision": "b", "routes": [*routes, *_hooks()]}
+
+
+def _hooks() -> Iterator[Tree]:
+    """Webhooks, so little ahead that a fresh used-list vouches for them soon; the last is for the test to verify."""
+    for name in ("hmac", "standard"):
+        match = {"hosts": ["wallet.api"], "methods": ["POST"], "path": SIGNED[name]}
+        terms = {"partners": [name], "ahead": "1s"}
+        yield {"name": name, "match": match, "credential": "signed_request", "signed_request": terms}
+    yield {"name": "http", "match": {"methods": ["POST"], "path": SIGNED["http"]}, "credential": "public"}
+
+
+def _signing() -> Tree:
     return {
-        "revision": "b",
+        "revision": "s",
         "routes": [
             {
                 "name": name,
-                "match": {"hosts": ["wallet.api"], "methods": ["POST"], "path": _PATHS[name]},
-                **token,
-                **change,
+                "match": {"hosts": ["wallet.api"], "methods": ["POST"], "path": path},
+                "attach": "signed_request",
+                "sign": {"key": name},
             }
-            for name, change in changes.items()
+            for name, path in SIGNED.items()
         ],
     }
+
+
+def _write_secrets(folder: Path) -> None:
+    standard = f"whsec_{b64encode(token_bytes(32)).decode()}\n".encode()
+    for name, raw in {"hmac.secret": f"{token_hex(32)}\n".encode(), "standard.secret": standard}.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_bytes(raw)
+    write_http_key(folder, HTTP_KEY)
+
+
+def write_http_key(folder: Path, key: ed25519.Ed25519PrivateKey) -> None:
+    """Move a key into place that server ``s`` signs with from then on."""
+    fresh = folder / "fresh.pem"
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    fresh.replace(folder / "http.pem")
 
 
 def _attaching() -> Tree:
@@ -182,8 +233,8 @@ def started_attach_rig(envoy: Path, *, app_b: int | None = None) -> Iterator[Att
             ways.append(("issued-workload", workload))
             return all(rig.call(target, listener=name).status == 200 for name, target in ways)
 
-        wait_until(lambda: all(one.is_ready() for one in checks.values()), told)
-        wait_until(lets_through, told)
+        wait_until(lambda: all(one.is_ready() for one in checks.values()), told, 60)
+        wait_until(lets_through, told, 60)
         yield rig
 
 
@@ -201,12 +252,17 @@ def _identities(folder: Path) -> Authority:
 
 def _inputs(folder: Path) -> None:
     init_keys(folder / "keys", now_ms=int(now() * 1000))
-    for name, tree in {"clients": CLIENTS, "policy-a": _attaching(), "policy-b": _checking()}.items():
+    _write_secrets(folder)
+    trees = {
+        "clients": CLIENTS, "policy-a": _attaching(), "policy-b": _checking(), "policy-s": _signing(),
+        "partners": PARTNERS,
+    }  # fmt: skip
+    for name, tree in trees.items():
         (folder / f"{name}.yaml").write_text(json.dumps(tree), encoding="utf-8")
 
 
 def _servers(folder: Path) -> Iterator[CheckServer]:
-    """``a`` mints for the certificate, ``w`` for the workload itself; ``g`` and ``h`` ask the issuer; ``b`` checks."""
+    """``a`` mints for a certificate, ``w`` for the workload; ``g``, ``h`` ask the issuer; ``s`` signs, ``b`` checks."""
     issuer = {"url": ISSUER, "keys": "keys", "clients": "clients.yaml"}
     trust = [{"issuer": ISSUER, "jwks": "keys/jwks.json", "algorithms": ["EdDSA"]}]
     asked = _issuer(folder)
@@ -219,7 +275,8 @@ def _servers(folder: Path) -> Iterator[CheckServer]:
         "w": {"policy": "policy-a.yaml", "issuer": issuer, "attach": {"client_id": "app-a", "spiffe_id": APP_A}},
         "g": {"policy": "policy-a.yaml", "attach": {"issuer": asked | _identity("workload")}},
         "h": {"policy": "policy-a.yaml", "attach": {"issuer": asked | _identity("asker") | {"binding": "workload"}}},
-        "b": {"policy": "policy-b.yaml", "trust": trust},
+        "s": {"policy": "policy-s.yaml", "attach": {"signing_keys": _SIGNING_KEYS}, "reload": {"every": "100ms"}},
+        "b": {"policy": "policy-b.yaml", "trust": trust, "partners": "partners.yaml"},
     }
     for name, tree in kinds.items():
         address, [admin] = f"unix://{folder}/{name}.check.sock", free_ports(1)
@@ -317,6 +374,15 @@ def _issued_workload(listener: Tree) -> None:
     authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-h"
 
 
+def _signed(listener: Tree) -> None:
+    authz_of(listener)["grpc_service"]["envoy_grpc"]["cluster_name"] = "ott-s"
+
+
+def _signed_naive(listener: Tree) -> None:
+    _signed(listener)
+    _naive(listener)
+
+
 def _one_pool(listener: Tree) -> None:
     filters = hcm_of(listener)["http_filters"]
     _route(listener)["cluster"] = "one-pool"  # connections of its own, opened with the certificate of the moment
@@ -335,13 +401,15 @@ def _bare_to_bare(listener: Tree) -> None:
     _bare(listener)
 
 
-_CHECK_CLUSTERS = {"a": "ott", "w": "ott-w", "g": "ott-g", "h": "ott-h"}
+_CHECK_CLUSTERS = {"a": "ott", "w": "ott-w", "g": "ott-g", "h": "ott-h", "s": "ott-s"}
 _CHANGES = {
     "egress": lambda _: None,
     "egress-workload": _workload,
     "issued": _issued,
     "issued-in-time": _issued,
     "issued-workload": _issued_workload,
+    "signed": _signed,
+    "signed-naive": _signed_naive,
     "one-pool": _one_pool,
     "bare": _bare_to_bare,
     "naive-retries": _naive,

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from ott_extauthz.authn.partners import KeyAlgorithm
 from tests.e2e.forge import ISSUER
+from tests.fakes.signed_requests import pem
 
 RGS: Final = "spiffe://bank.example/rgs"
 GATEWAY: Final = "spiffe://bank.example/gateway"
@@ -37,7 +39,7 @@ def _by_certificate(name: str, spiffe_ids: list[str]) -> dict[str, Any]:
 def _signed(name: str, **terms: object) -> dict[str, Any]:
     """A route for webhooks; so little ahead that a fresh used-list vouches for them in a second or two."""
     match = {"hosts": ["hooks.api"], "methods": ["POST"], "path": f"/v1/{name}"}
-    terms |= {"ahead": "1s", "partners": ["psp", "hook"]}
+    terms = {"ahead": "1s", "partners": ["psp", "hook"]} | terms
     return {"name": name, "match": match, "credential": "signed_request", "signed_request": terms}
 
 
@@ -98,6 +100,8 @@ POLICY: Final[dict[str, Any]] = {
         _signed("hooks"),
         _signed("events", event={"pointer": "/event/id", "on_repeat": 200}),
         _signed("strict-events", event={"pointer": "/event/id"}),
+        _signed("messages", partners=["acme"], components=["content-type"]),
+        _signed("empty-messages", partners=["acme"]) | {"allow_unbuffered_empty": True},
         {"name": "health", "match": {"methods": ["GET"], "path": "/healthz"}, "credential": "public"},
     ],
 }
@@ -105,10 +109,17 @@ POLICY: Final[dict[str, Any]] = {
 
 WEBHOOK_SECRET: Final = b"a-secret-that-psp-and-we-have"
 STANDARD_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+_PUBLIC: Final = (KeyAlgorithm.ED25519, KeyAlgorithm.ECDSA_P256_SHA256, KeyAlgorithm.RSA_PSS_SHA512)
 PARTNERS: Final[dict[str, Any]] = {
     "partners": [
         {"name": "psp", "client_id": "psp", "form": "hmac", "keys": [{"secret_file": "psp.secret"}]},
         {"name": "hook", "client_id": "hook", "form": "standard_webhooks", "keys": [{"secret_file": "hook.secret"}]},
+        {
+            "name": "acme",
+            "client_id": "acme",
+            "form": "http_signatures",
+            "keys": [{"kid": each.value, "public_key_file": f"{each}.pem"} for each in _PUBLIC],
+        },
     ]
 }
 
@@ -119,6 +130,8 @@ def write_partners(folder: Path) -> None:
     for name, secret in (("psp", WEBHOOK_SECRET), ("hook", STANDARD_SECRET.encode())):
         (folder / f"{name}.secret").touch(mode=0o600)
         (folder / f"{name}.secret").write_bytes(secret)
+    for algorithm in _PUBLIC:
+        (folder / f"{algorithm}.pem").write_bytes(pem(algorithm))
 
 
 def ott_yaml(name: str, transport: str, store: str, addresses: tuple[str, ...], admin: int) -> dict[str, Any]:

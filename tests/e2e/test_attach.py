@@ -5,8 +5,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from http_message_signatures import (
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    VerifyResult,
+    algorithms,
+)
 
-from tests.e2e.attach_rig import APP_A, DEBIT, AttachRig, started_attach_rig
+from tests.e2e.attach_rig import (
+    APP_A,
+    DEBIT,
+    HTTP_KEY,
+    SIGNED,
+    AttachRig,
+    started_attach_rig,
+    write_http_key,
+)
+from tests.e2e.rig import Answer
 from tests.e2e.servers import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-attach")]
@@ -204,3 +222,91 @@ def test_a_token_bound_to_the_workload_outlives_the_certificate(attach: AttachRi
     attach.rotate()
     calls = [attach.call("/v1/workload", listener=listener).outcome for _ in range(5)]
     assert set(calls) == {(200, None)}
+
+
+def _until_let_in(attach: AttachRig, name: str) -> Answer:
+    """A fresh used-list refuses what could have been sent, signed a little ahead, before it was there."""
+    answers: list[Answer] = []
+
+    def is_let_in() -> bool:
+        answers.append(attach.call(SIGNED[name], listener="signed", body=b'{"paid": "5"}\xff'))
+        return answers[-1].status == 200
+
+    wait_until(is_let_in, lambda: f"{name} is not let in: {answers[-1].outcome}")
+    return answers[-1]
+
+
+@pytest.mark.parametrize("name", ["hmac", "standard"])
+def test_what_one_envoy_has_signed_the_other_verifies(attach: AttachRig, name: str) -> None:
+    delivery = _until_let_in(attach, name).delivery
+    assert delivery.all("x-ott-client") == ["app-a"]
+    assert delivery.body == b'{"paid": "5"}\xff'
+    assert delivery.names.isdisjoint({"x-signature", "webhook-signature"})
+    sent = next(line for line in attach.audit("s", "signing_key") if line["signing_key"] == name)
+    assert (sent["outcome"], sent["signature_form"]) == ("allow", {"hmac": "hmac"}.get(name, "standard_webhooks"))
+
+
+def test_a_signature_that_the_workload_forges_is_replaced(attach: AttachRig) -> None:
+    _until_let_in(attach, "hmac")
+    forged = [("x-signature", "sha256=Zm9yZ2Vk"), ("x-nonce", "0123456789abcdef"), ("webhook-signature", "v1,Zm9yZ2Vk")]
+    delivery = attach.call(SIGNED["hmac"], listener="signed", headers=forged).delivery
+    assert delivery.header("x-nonce") != "0123456789abcdef"
+    assert "webhook-signature" not in delivery.names
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"), [("hmac", (401, "signature_replayed")), ("standard", (409, "event_repeated"))]
+)
+def test_a_copy_of_a_signed_request_is_delivered_once(attach: AttachRig, name: str, outcome: tuple[int, str]) -> None:
+    """What a retry behind the filter sends: the very same signature again."""
+    _until_let_in(attach, name)
+    answer = attach.call(SIGNED[name], listener="signed-naive", headers=[("x-answer", "503,200")])
+    assert answer.outcome == outcome
+    assert len(answer.deliveries) == 1
+
+
+def test_what_is_not_whole_is_not_signed(attach: AttachRig) -> None:
+    answer = attach.call(SIGNED["hmac"], listener="signed", body=b"")
+    assert (answer.outcome, answer.deliveries) == ((400, "body_incomplete"), [])
+    assert attach.call(SIGNED["hmac"], listener="signed", body=b"x" * 70_000).status == 413
+
+
+class _AppA(HTTPSignatureKeyResolver):
+    def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
+        self._key = key
+
+    def resolve_public_key(self, key_id: str) -> ed25519.Ed25519PublicKey:
+        assert key_id == "app-a"
+        return self._key.public_key()
+
+
+def _verified(attach: AttachRig, key: ed25519.Ed25519PrivateKey) -> VerifyResult:
+    """Call, and have a foreign program verify what arrives behind both Envoys."""
+    target = SIGNED["http"] + "?b=2&a=%20"
+    delivery = attach.call(target, listener="signed", headers=[("signature", "forged=:AAAA:")], body=b"{}").delivery
+    assert delivery.target == target
+    headers = {name: delivery.header(name) or "" for name in ("signature", "signature-input", "content-digest")}
+    message = requests.Request("POST", f"https://wallet.api{target}", headers=headers, data=delivery.body).prepare()
+    [found] = HTTPMessageVerifier(signature_algorithm=algorithms.ED25519, key_resolver=_AppA(key)).verify(message)
+    return found
+
+
+def test_an_http_message_signature_holds_for_what_arrives(attach: AttachRig) -> None:
+    found = _verified(attach, HTTP_KEY)
+    assert found.parameters["keyid"] == "app-a"
+    assert set(found.covered_components) >= {'"@authority"', '"@path"', '"@query"', '"content-digest"'}
+
+
+def test_a_new_key_signs_without_a_restart(attach: AttachRig) -> None:
+    def has_turned_to(key: ed25519.Ed25519PrivateKey) -> bool:
+        try:
+            return bool(_verified(attach, key).parameters)
+        except InvalidSignature:
+            return False
+
+    new = ed25519.Ed25519PrivateKey.generate()
+    with pytest.raises(InvalidSignature):
+        _verified(attach, new)
+    for key in (new, HTTP_KEY):
+        write_http_key(attach.folder, key)
+        wait_until(lambda key=key: has_turned_to(key), lambda: "the new key never signs")  # type: ignore[misc]

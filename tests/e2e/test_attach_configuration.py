@@ -16,6 +16,7 @@ from tests.e2e.gateway import SHIPPED, Tree, authz_of, hcm_of
 
 pytestmark = pytest.mark.e2e
 BOTH = [pytest.param(path, id=path.name) for path in (ATTACH, RETRIES)]
+ALLOWED = "x-(ott(-.*)?|signature|timestamp|nonce)|authorization|webhook-.*|signature.*|content-digest"
 LEFT_OUT = ("include_peer_certificate", "include_tls_session")
 """What a listener needs whose callers have certificates."""
 
@@ -51,7 +52,7 @@ def test_the_filter_is_the_checking_ones_but_for_callers_certificates(path: Path
     attaching = authz_of(_attaching(path))
     for name in LEFT_OUT:
         checking.pop(name)
-    checking["decoder_header_mutation_rules"]["allow_expression"]["regex"] = "x-ott(-.*)?|authorization"
+    checking["decoder_header_mutation_rules"]["allow_expression"]["regex"] = ALLOWED
     assert attaching == checking
 
 

@@ -89,7 +89,7 @@ async def test_keys_that_moved_are_found_anew_and_never_by_the_old_places_etag(i
 async def test_a_place_that_does_not_answer_is_asked_for_anew_at_the_next_fetch(idp: Idp) -> None:
     await idp.source.fetch(None)
     idp.pages["/keys"] = web.Response(status=503)
-    assert "answered 503" in await idp.why()
+    assert await idp.why() == "jwks_uri: answered 503"
     idp.metadata["jwks_uri"] = idp.metadata["jwks_uri"] + "-2"
     assert (await idp.source.fetch(None)).document == FakeIssuer().jwks()
     assert idp.asked == [page_of(idp), "/keys", "/keys", page_of(idp), "/keys-2"]

@@ -270,7 +270,10 @@ async def test_a_flood_of_waiting_requests_is_bounded_and_is_one_fetch_in_five_s
 async def test_nobody_waits_longer_than_allowed_for_an_issuer_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with key_set_server(tmp_path, key_set(OLD)) as server, running(desk := following(server, tmp_path)):
+    async with (
+        key_set_server(tmp_path, key_set(OLD)) as server,
+        running(desk := following(server, tmp_path, timeout_seconds=60)),
+    ):
         await until(lambda: desk.judged(OLD) is None)
         desk.clock.advance(round(FLOOR_SECONDS * 1000))
         server.answer = trickling
@@ -285,6 +288,23 @@ async def test_nobody_waits_longer_than_allowed_for_an_issuer_that_hangs(
         await asyncio.gather(leaving, return_exceptions=True)
         assert desk.followed._waiting == 0
         assert LONGEST_WAIT_SECONDS <= 1
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_whoever_follows_leaves_even_while_a_key_is_wanted(tmp_path: Path, turns: int) -> None:
+    """A waiter of Python 3.11 that is woken and cancelled at once forgets the cancelling: a server would never end."""
+    async with key_set_server(tmp_path, key_set(OLD)) as server:
+        desk = following(server, tmp_path)
+        task = asyncio.create_task(desk.followed.run())
+        await until(lambda: desk.judged(OLD) is None)
+        await asyncio.sleep(0.01)  # it waits for the next time
+        desk.followed.want()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=30)
+        task.cancel()
+        assert done == {task}
 
 
 async def test_a_set_suddenly_without_the_active_key_takes_it_back_and_gives_it_back(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_a_plain_token_passes_only_where_the_operator_said_so(typ: str | None) -
     token = believed(text, PLAIN)
     assert (token.client_id, sorted(token.scope)) == ("lobby", ["wallet:read"])
     assert refused(text) is Reason.TOKEN_TYPE_REFUSED
+    assert refused(IDP_FAKE.access_token(type_=typ)) is Reason.TOKEN_TYPE_REFUSED, "whatever else it says"
 
 
 def test_a_plain_token_without_a_name_is_named_by_its_content() -> None:

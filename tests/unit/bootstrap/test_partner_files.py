@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ott_extauthz.authn.padded_base64 import encoded
 from ott_extauthz.authn.partners import SharedSecret, SignatureForm
@@ -88,6 +90,20 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, PSP)
     (tmp_path / "b.secret").chmod(0o644)
     assert [one.endswith("chmod o-rwx") and "b.secret" in one for one in problems(path)] == [True]
+
+
+def test_a_key_of_another_algorithm_and_a_file_without_end_are_refused(tmp_path: Path) -> None:
+    point = ec.generate_private_key(ec.SECP256R1()).public_key()
+    path = written(
+        tmp_path,
+        {"name": "lab", "client_id": "lab", "form": "eddsa", "keys": [{"public_key_file": "p256.pem"}]},
+        {"name": "b", "client_id": "b", "form": "eddsa", "keys": [{"public_key_file": "huge.pem"}]},
+        p256_pem=point.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        huge_pem=PUBLIC + "\n" * 16_384,
+    )
+    told = problems(path)
+    assert "a key for ecdsa-p256-sha256, with which the form eddsa does not sign" in told[1]
+    assert "larger than 16384 bytes" in told[0]
 
 
 @pytest.mark.parametrize("other", ["a.secret", "c.secret"])

@@ -10,6 +10,7 @@ from ott_extauthz.authn.jwks import keys_from
 from ott_extauthz.authn.keys import TrustedIssuer, VerificationKey
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.access_tokens import AccessTokenCredential, Opaque
+from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.credentials.tokens import Believed
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.reason import Reason
@@ -67,6 +68,12 @@ routes:
     {UNBOUND}
     from: {{cookie: {SID}}}
     mode: shadow
+  - name: encrypted
+    match: {{hosts: [wallet.api], path: /encrypted}}
+    credential: access_token
+    audience: wallet.api
+    {UNBOUND}
+    encrypted: true
   - name: either
     match: {{hosts: [wallet.api], path: /either}}
     audience: wallet.api
@@ -322,6 +329,8 @@ async def test_only_what_is_no_jose_goes_to_those_who_introspect() -> None:
     assert reason_of(await ask(desk, bearer("a.b.c.d.e"))) is Reason.TOKEN_MALFORMED
     assert reason_of(await ask(desk_of(), bearer("a-b_c~"))) is Reason.TOKEN_MALFORMED
     assert opaque.asked == ["a-b_c~", "a.b"]
+    assert reason_of(await ask(desk, bearer("a-b_c~"), path="/encrypted")) is Reason.TOKEN_NOT_ENCRYPTED
+    assert len(opaque.asked) == 2
 
 
 # --- a key that is on its way
@@ -376,3 +385,11 @@ async def test_nobody_waits_for_an_issuer_that_the_route_does_not_take() -> None
     coming = Coming()
     found = await ask(coming.desk(), bearer(IDP_FAKE.access_token()), path="/others")
     assert (reason_of(found), coming.waited) == (Reason.TOKEN_ISSUER_UNKNOWN, [])
+
+
+async def test_a_second_opinion_asks_for_no_key_and_says_what_it_found() -> None:
+    desk = Coming().desk()
+    attempt = desk.checker.begin()
+    outcome = desk.checker._authorized(desk.facts(bearer(IDP_FAKE.access_token()), path="/read"), attempt)
+    assert isinstance(outcome, LookUp)
+    assert outcome.unasked == Rejection(Reason.TOKEN_KEY_UNKNOWN)

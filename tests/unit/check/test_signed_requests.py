@@ -375,6 +375,8 @@ async def test_a_body_that_nobody_buffered_is_empty_only_where_the_route_says_so
     empty = desk.signed(body=b"")
     assert await desk.refused(empty, body=NO_BODY) is Reason.BODY_INCOMPLETE
     assert await desk.refused(desk.signed(), "/silent", body=NO_BODY) is Reason.SIGNATURE_INVALID
+    part = Body(BODY, is_complete=False)  # its beginning: of that the route's word says nothing
+    assert await desk.refused(desk.signed(), "/silent", body=part) is Reason.BODY_INCOMPLETE
     await desk.let_in(empty, "/silent", body=NO_BODY)
 
 
