@@ -23,6 +23,7 @@ from pydantic import (
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
+from ott_extauthz.introspection_settings import Introspection
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.proof_settings import CheckDpop, Dpop
@@ -451,6 +452,7 @@ class Settings(Model):
 
     ``partners`` is the file that says who signs requests, and with which keys.
     With ``trust_domains`` a SPIFFE ID counts only where its own domain's authorities signed it; other domains do not.
+    ``introspection`` are the issuers that are asked about their access tokens.
     """
 
     listen: Listen = Listen()
@@ -461,6 +463,7 @@ class Settings(Model):
     trust: Annotated[list[Trust], Field(min_length=1)] | None = None
     api_keys: ApiKeys | None = None
     envoy_payload: EnvoyPayload = EnvoyPayload()
+    introspection: list[Introspection] = Field(default=[])
     decryption: FilePath | None = None
     dpop: CheckDpop = CheckDpop()
     partners: FilePath | None = None
@@ -498,6 +501,13 @@ class Settings(Model):
     def _issuers_differ(cls, value: list[Trust] | None) -> list[Trust] | None:
         names = [trust.issuer for trust in value or ()]
         if len(set(names)) != len(names):
+            raise ValueError("an issuer stands twice")
+        return value
+
+    @field_validator("introspection")
+    @classmethod
+    def _asked_issuers_differ(cls, value: list[Introspection]) -> list[Introspection]:
+        if len({entry.issuer for entry in value}) != len(value):
             raise ValueError("an issuer stands twice")
         return value
 

@@ -8,7 +8,7 @@ from ott_extauthz.authn.foreign_tokens import AccessTokens, ForeignTokenVerifier
 from ott_extauthz.authn.keys import IssuersFor, TrustedIssuer
 from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.settings import ClockBounds, Settings
 from ott_extauthz.trusted_issuers import AccessTokens as AccessTokenSettings
 from ott_extauthz.trusted_issuers import Trust
 
@@ -34,17 +34,17 @@ def access_tokens(
     )
 
 
-def issuer_lacks(route: Route, entries: Iterable[Trust] | None) -> Iterator[str]:
-    """Yield what a route asks of issuers that no entry of ``trust`` could give."""
-    trusted = list(entries or ())
+def issuer_lacks(route: Route, settings: Settings) -> Iterator[str]:
+    """Yield what a route asks of issuers that no entry of ``trust`` or ``introspection`` could give."""
+    trusted, asked = list(settings.trust or ()), {entry.issuer for entry in settings.introspection}
     for asks in route.parts:
         if asks.credential in TOKENS:
-            yield from _lacks_of(asks, trusted)
+            yield from _lacks_of(asks, trusted, asked if asks.credential is CredentialKind.ACCESS_TOKEN else set())
 
 
-def _lacks_of(asks: Asks, trusted: list[Trust]) -> Iterator[str]:
+def _lacks_of(asks: Asks, trusted: list[Trust], asked: set[str]) -> Iterator[str]:
     counted = [entry for entry in trusted if asks.credential in entry.kinds]
-    for name in sorted(asks.issuers or ()):
+    for name in sorted((asks.issuers or frozenset()) - asked):
         if name not in {entry.issuer for entry in counted}:
             yield f"issuers: no entry of trust has {name!r} for {asks.credential}, read at the start only"
     if asks.issuers is None and len(counted) > 1 and any(entry.access_tokens for entry in counted):

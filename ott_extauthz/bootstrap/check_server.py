@@ -12,6 +12,7 @@ from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
+from ott_extauthz.bootstrap.introspection import Introspectors, new_introspectors
 from ott_extauthz.bootstrap.key_sets import following
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
@@ -24,6 +25,7 @@ from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
+from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.line_file import file_name
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, Logger, tell_store
@@ -53,6 +55,7 @@ class CheckApp:
     sources: Sources
     reloads: Reloads
     reloader: Reloader
+    introspectors: Introspectors
     tokens: WorkloadTokens | None = None
 
     def report(self) -> Report:
@@ -87,7 +90,8 @@ def build(
 
     Raises:
         ListenError: the address cannot be listened on.
-        OSError: the audit file cannot be opened.
+        OSError: the audit file cannot be opened, or a file of ``introspection`` not be used any more.
+        ValueError: such a file holds something else by now.
     """
     clock, bounds = clock or SystemClock(), settings.clock
     metrics = Metrics(transport=settings.listen.chosen_transport)
@@ -101,9 +105,13 @@ def build(
     warn_of_shadow(logger, inputs.policy)
     domains = sources.trust_domains
     tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
+    introspectors = new_introspectors(
+        settings.introspection, bounds, clock=clock, entropy=secrets.token_bytes,
+        observer=IntrospectionMetrics(metrics.registry, on_fault=metrics.faulted),
+    )  # fmt: skip
     checker = Checker(
         policy=sources.policy.current,
-        credentials=credentials_from(settings, sources, nonce_secret=inputs.nonce_secret),
+        credentials=credentials_from(settings, sources, introspectors, nonce_secret=inputs.nonce_secret),
         single_use=SingleUse(
             used_list=used_list,
             clock=clock,
@@ -135,7 +143,8 @@ def build(
     reloader = Reloader(sources.in_files(), every=every, on_fault=metrics.faulted)
     return CheckApp(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
-        sources=sources, reloads=reloads, reloader=reloader, tokens=tokens,
+        sources=sources, reloads=reloads, reloader=reloader, introspectors=introspectors,
+        tokens=tokens,
     )  # fmt: skip
 
 
@@ -173,6 +182,7 @@ async def serve(
         stack.enter_context(on_hangup(app.ask))  # first: while the store is looked for, it would end us
         stack.callback(app.audit.close)
         stack.push_async_callback(app.used_list.close)
+        stack.push_async_callback(app.introspectors.aclose)
         await app.used_list.start()
         if app.tokens is not None:
             app.tokens.start(on_fault=app.metrics.faulted)

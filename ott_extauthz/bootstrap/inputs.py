@@ -13,6 +13,7 @@ from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.trust_bundle import TrustBundle
 from ott_extauthz.bootstrap.access_tokens import issuer_lacks
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
+from ott_extauthz.bootstrap.introspection import are_all_asked_about, introspection_lacks, introspection_problems
 from ott_extauthz.bootstrap.key_sets import in_file, key_set_problems, not_fetched
 from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
@@ -79,7 +80,8 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     looks = {tuple(paths): look_at(paths) for paths in _changing(settings)}
     policy = _policy(settings, source, problems)
     shadow_policy = _read(settings.shadow_policy, settings, problems) if settings.shadow_policy else None
-    trust = _trust(settings, source, problems, is_needed=asks_for_tokens(policy))
+    trust = _trust(settings, source, problems, is_needed=_needs_keys(policy, settings))
+    problems += introspection_problems(settings.introspection, source)
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
     problems += store_problems(settings.store, source)
@@ -96,6 +98,10 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
         attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys, trust_bundles=trust_bundles,
     )  # fmt: skip
+
+
+def _needs_keys(policy: Policy | None, settings: Settings) -> bool:
+    return asks_for_tokens(policy) and not (policy and are_all_asked_about(policy.table.routes, settings))
 
 
 def _policy(settings: Settings, source: str, problems: list[Problem]) -> Policy | None:
@@ -154,8 +160,9 @@ def _lacks(route: Route, settings: Settings) -> Iterator[str]:
         yield _WITHOUT_API_KEYS
     if settings.trust_domains is not None and any(asks.callers and asks.callers.dns_names for asks in route.parts):
         yield _DNS_OF_NO_DOMAIN
-    yield from issuer_lacks(route, settings.trust)
+    yield from issuer_lacks(route, settings)
     yield from signing_lacks(route, settings)
+    yield from introspection_lacks(route, settings)
 
 
 def _asks_for_network(route: Route) -> bool:

@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from ott_extauthz.authn.jwks import MAX_BYTES
 from ott_extauthz.authn.key_set_schedule import freshness
 from ott_extauthz.documents.https_url import HttpsUrl
+from ott_extauthz.wire.verified_tls import client_context, why_unreached
 
 TIMEOUT_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 5.0
@@ -69,7 +69,7 @@ class HttpsKeySet:
         headers = _ACCEPT if etag is None else _ACCEPT | {"If-None-Match": etag}
         timeout = ClientTimeout(total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS)
         try:
-            context = await asyncio.to_thread(_context, self.ca)
+            context = await asyncio.to_thread(client_context, self.ca)
             async with (
                 ClientSession(
                     connector=TCPConnector(ssl=context, force_close=True),
@@ -83,15 +83,7 @@ class HttpsKeySet:
         except TimeoutError:
             raise FetchError("no answer in time") from None
         except (ClientError, OSError) as error:  # ssl.SSLError is an OSError
-            raise FetchError(f"cannot be fetched: {_why(error)}") from None
-
-
-def _context(ca: Path | None) -> ssl.SSLContext:
-    """Verify as the stores' connections do: RFC 5280 on every Python, and an authority need not be self-signed."""
-    context = ssl.create_default_context(cafile=ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
+            raise FetchError(f"cannot be fetched: {why_unreached(error)}") from None
 
 
 async def _read(response: ClientResponse, *, most_bytes: int, has_etag: bool) -> Fetched:
@@ -111,8 +103,3 @@ async def _read(response: ClientResponse, *, most_bytes: int, has_etag: bool) ->
             raise FetchError(f"larger than {most_bytes} bytes")
     etag = response.headers.get("ETag", "")
     return Fetched(bytes(document), etag if 0 < len(etag) <= _MOST_ETAG and etag.isascii() else None, fresh)
-
-
-def _why(error: Exception) -> str:
-    reason = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    return getattr(reason, "verify_message", None) or getattr(reason, "strerror", None) or type(reason).__name__

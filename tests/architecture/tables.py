@@ -8,6 +8,7 @@ from ott_extauthz.model.reason import REASONS
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import MEANINGS
 from ott_extauthz.observe.in_force import show_policies
+from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
@@ -29,6 +30,7 @@ def metrics() -> str:
     check = Metrics(transport="native").registry
     show_policies(check, lambda: ())
     show_api_keys(check, lambda: (), lambda: 0)
+    IntrospectionMetrics(check, on_fault=lambda _: None)
     for source in (check, IssuerMetrics(lambda: 0).registry):
         for collector in source._collector_to_names:
             for family in collector.collect():

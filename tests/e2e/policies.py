@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ott_extauthz.authn.partners import KeyAlgorithm
 from tests.e2e.forge import ISSUER
+from tests.e2e.login import LOGIN
 from tests.fakes.signed_requests import pem
 
 RGS: Final = "spiffe://bank.example/rgs"
@@ -82,6 +83,7 @@ POLICY: Final[dict[str, Any]] = {
         _route("mandated", ["POST"], "/v1/mandated", credential="mandate"),
         _route("verified", ["POST"], "/v1/verified/{path}", verified_by="envoy"),
         *_of_api_keys(),
+        _route("opaque", ["POST"], "/v1/opaque", credential="access_token", issuers=[LOGIN]),
         _route("in-shadow", ["POST"], "/v1/in-shadow", mode="shadow"),
         _by_certificate("by-certificate", [RGS, PARTNER]),
         _by_certificate("by-gateway", [GATEWAY]),

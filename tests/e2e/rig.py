@@ -22,6 +22,7 @@ from tests.e2e.forge import Forge, now
 from tests.e2e.gateway import Places, configuration
 from tests.e2e.grpc_upstream import GrpcUpstream
 from tests.e2e.listeners import LISTENERS
+from tests.e2e.login import Login
 from tests.e2e.servers import SELF, CheckServer, Server, answers, fetched, wait_until
 from tests.e2e.upstream import Delivery, Upstream
 from tests.processes import StoreProcess
@@ -72,6 +73,7 @@ class Rig:
     upstream: Upstream
     grpc_upstream: GrpcUpstream
     checks: Mapping[str, CheckServer]
+    login: Login
     victim_store: StoreProcess | None
     api_key: str
     ports: dict[str, int] = field(default_factory=dict)
@@ -161,7 +163,8 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ott-e2e-")))
         identities = _identities(folder / "tls")
-        checks = {one.name: one for one in _check_servers(folder, transport, store, _url(victim_store))}
+        login = stack.enter_context(Login(folder / "tls").running())
+        checks = {one.name: one for one in _check_servers(folder, transport, store, _url(victim_store), login)}
         api_key = _api_key(folder / "api-keys.yaml")
         rig = Rig(
             folder=folder,
@@ -173,6 +176,7 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
             upstream=stack.enter_context(Upstream().running()),
             grpc_upstream=stack.enter_context(GrpcUpstream().running()),
             checks=checks,
+            login=login,
             victim_store=victim_store,
             api_key=api_key,
         )
@@ -239,7 +243,7 @@ def _api_key(path: Path) -> str:
     return done.stdout.strip()
 
 
-def _check_servers(folder: Path, transport: str, store: str, victim_store: str) -> Iterator[CheckServer]:
+def _check_servers(folder: Path, transport: str, store: str, victim_store: str, login: Login) -> Iterator[CheckServer]:
     """The main one over TCP, ``hops`` over mTLS where the transport has it, the others over Unix sockets.
 
     ``xfcc`` has two workers where the store is shared: one token must be spent once between them as well.
@@ -248,7 +252,7 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str) 
     hops = {"source": "xfcc", "trusted_hops": 1, "hop_identities": [policies.GATEWAY], "exact_hops": True}
     domains = {f"{name}.example": {"bundle": f"tls/{name}.pem"} for name in ("bank", "partner")}
     kinds: dict[str, dict[str, Any]] = {
-        "ott": {"expose_reasons": True},
+        "ott": {"expose_reasons": True, "introspection": [login.settings()]},
         "xfcc": {"expose_reasons": True, "client_certificate": xfcc, "trust_domains": domains},
         "hops": {"expose_reasons": True, "client_certificate": hops, "trust_domains": domains},
         VICTIM: {"store": victim_store},

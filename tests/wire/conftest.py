@@ -95,6 +95,7 @@ async def served(settings: Settings, address: str) -> AsyncIterator[CheckApp]:
     finally:
         if app.server.is_serving:
             await app.server.leave()
+        await app.introspectors.aclose()
         await app.used_list.close()
         app.audit.close()
 

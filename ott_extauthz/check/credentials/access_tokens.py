@@ -3,16 +3,17 @@
 - A token in a cookie is sent by browsers on their own, so a request that changes something must show that the site
   itself made it; and the cookie is taken out of what the upstream sees, the others stay.
 - A token in a cookie and another one in ``Authorization`` are two credentials, and refused.
-- What is no compact JWS is for those who introspect, where there are any.
+- What does not prove itself is for those who introspect, where there are any.
 """
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final
 
 from ott_extauthz.authn.cookies import HEADER, cookie_in, has_cookie, without
 from ott_extauthz.authn.extract import PresentedCredential, presented_in
 from ott_extauthz.authn.same_site import is_of_browser_or_site, may_change_something, origin_in
 from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.credentials.introspected import AskedTokens
 from ott_extauthz.check.credentials.tokens import Believed, TokenCredential, scheme_in
 from ott_extauthz.model.facts import Facts, Headers
 from ott_extauthz.model.reason import Reason
@@ -22,23 +23,13 @@ from ott_extauthz.policy.routes import Asks, Route
 
 _AUTHORIZATION: Final = "authorization"
 _TOKEN_SCHEMES: Final = frozenset({"bearer", "dpop"})
-_DOTS: Final = (2, 4)
-"""Between the parts of a compact JWS, and of a compact JWE."""
-
-
-class Opaque(Protocol):
-    """Believes a token that says nothing by itself."""
-
-    def __call__(self, text: str, asks: Asks, attempt: Attempt) -> Believed:
-        """Return the token, the first reason not to believe it, or whom to ask."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessTokenCredential(TokenCredential):
-    """An access token; ``opaque`` judges those that are no JOSE."""
+    """An access token; ``asked`` are those that somebody is asked about, the others prove themselves."""
 
-    opaque: Opaque | None = None
+    asked: AskedTokens = field(default_factory=AskedTokens)
 
     def is_presented(self, asks: Asks, facts: Facts) -> bool:
         """Whether the cookie is there, or the header under its scheme."""
@@ -62,9 +53,8 @@ class AccessTokenCredential(TokenCredential):
 
     def believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
         """Return the token."""
-        if self.opaque is not None and sealed.count(".") not in _DOTS and not attempt.found_route.encrypted:
-            return self.opaque(sealed, asks, attempt)
-        return TokenCredential.believed(self, sealed, asks, facts, attempt)
+        found = self.asked.believed(sealed, asks, attempt)
+        return TokenCredential.believed(self, sealed, asks, facts, attempt) if found is None else found
 
 
 def cookie_carriers(route: Route) -> tuple[str, ...]:

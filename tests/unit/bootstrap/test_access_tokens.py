@@ -8,6 +8,7 @@ from ott_extauthz.bootstrap.access_tokens import access_tokens, issuers_for
 from ott_extauthz.bootstrap.check_server import build
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import check_inputs
+from ott_extauthz.bootstrap.introspection import Introspectors
 from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.model.reason import Reason
@@ -90,7 +91,7 @@ def test_a_running_server_takes_no_one_time_token_and_no_mandate_of_a_foreign_is
     settings = settings_of(tmp_path, OWN_ENTRY + IDP_ENTRY, "credential: one_time_token")
     app = build(settings, check_inputs(settings, "ott.yaml"), address=f"unix://{tmp_path}/c.sock",
                 logger=new_logger("error"))  # fmt: skip
-    kinds = credentials_from(settings, app.sources).of
+    kinds = credentials_from(settings, app.sources, Introspectors()).of
     details = [{"type": "mandate", "brand": "A"}]
     for kind, typ in ((CredentialKind.ONE_TIME_TOKEN, "ott+jwt"), (CredentialKind.MANDATE, "at+jwt")):
         judge = kinds[kind]

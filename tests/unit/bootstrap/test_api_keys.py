@@ -7,6 +7,7 @@ import pytest
 from ott_extauthz.authn.api_key_entry import KeyEntry, instant_text
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import check_inputs
+from ott_extauthz.bootstrap.introspection import Introspectors
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.check.credentials.credential import Verified
 from ott_extauthz.documents.problems import DocumentError
@@ -58,7 +59,7 @@ def asked(read: Settings, sources: Sources) -> Verified | Reason:
     desk = Desk(policy=POLICY)
     attempt = desk.checker.begin()
     attempt.route = policy_from(POLICY, "").table.routes[0]
-    credential = credentials_from(read, sources).of[CredentialKind.API_KEY]
+    credential = credentials_from(read, sources, Introspectors()).of[CredentialKind.API_KEY]
     found = credential.verified(attempt.route.asks, desk.facts(("x-api-key", KEY.text), path="/erp"), attempt)
     assert isinstance(found, Verified | Rejection)
     return found.reason if isinstance(found, Rejection) else found

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from ott_extauthz.bootstrap.check_server import CheckApp, serve
+from ott_extauthz.bootstrap.introspection import Introspectors
 
 
 async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() -> None:
@@ -21,6 +22,7 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
 
     app = SimpleNamespace(
         tokens=None,
+        introspectors=Introspectors(),
         audit=SimpleNamespace(close=lambda: None),
         used_list=SimpleNamespace(start=start, close=nothing),
         server=SimpleNamespace(start=nothing, leave=nothing),
