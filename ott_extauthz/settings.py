@@ -26,6 +26,7 @@ from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.introspection_settings import Introspection
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
+from ott_extauthz.model.token import TokenFormat
 from ott_extauthz.proof_settings import CheckDpop, Dpop
 from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
 from ott_extauthz.signing_settings import SigningKeys
@@ -499,9 +500,12 @@ class Settings(Model):
     @field_validator("trust")
     @classmethod
     def _issuers_differ(cls, value: list[Trust] | None) -> list[Trust] | None:
-        names = [trust.issuer for trust in value or ()]
-        if len(set(names)) != len(names):
+        entries = value or ()
+        if len({(trust.issuer, trust.format) for trust in entries}) != len(entries):
             raise ValueError("an issuer stands twice")
+        others = {trust.jwks for trust in entries if trust.format == "jwt" and trust.jwks is not None}
+        if any(trust.jwks in others for trust in entries if trust.format == "paseto"):
+            raise ValueError("a key is for one format: an issuer's PASETO keys stand in a key set of their own")
         return value
 
     @field_validator("introspection")
@@ -510,6 +514,10 @@ class Settings(Model):
         if len({entry.issuer for entry in value}) != len(value):
             raise ValueError("an issuer stands twice")
         return value
+
+    def trusted(self, form: TokenFormat) -> list[Trust]:
+        """Return the issuers whose tokens come in this format."""
+        return [trust for trust in self.trust or () if trust.format == form]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

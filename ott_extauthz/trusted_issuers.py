@@ -23,6 +23,7 @@ from pydantic import (
 from ott_extauthz.authn.discovery import WellKnown, metadata_url
 from ott_extauthz.documents.https_url import HttpsUrl, https_url
 from ott_extauthz.documents.validated import Duration, Model
+from ott_extauthz.model.token import TokenFormat
 
 Algorithm = Literal["EdDSA", "ES256", "RS256", "PS256"]
 AcceptedToken = Literal["one_time_token", "mandate", "access_token"]
@@ -123,12 +124,23 @@ class Trust(IssuerKeys):
     """One issuer whose tokens are accepted.
 
     ``tokens`` are the kinds it may make: without ``access_tokens`` all of our own, with it access tokens alone.
+    ``format`` is how its tokens come: as JWS (``jwt``), or as PASETO v4.public, which signs with Ed25519 and needs the
+    extra ``paseto``.
     """
 
     tokens: Annotated[
         Annotated[list[AcceptedToken], Field(min_length=1), AfterValidator(_distinct)] | None, BeforeValidator(_given)
     ] = None
     access_tokens: Annotated[AccessTokens | None, BeforeValidator(_given)] = None
+    format: TokenFormat = "jwt"
+
+    @model_validator(mode="after")
+    def _paseto_is_ed25519(self) -> "Trust":
+        if self.format == "paseto" and self.algorithms != ["EdDSA"]:
+            raise ValueError("format: paseto is v4.public, which knows Ed25519 alone; write algorithms: [EdDSA]")
+        if self.format == "paseto" and self.access_tokens is not None:
+            raise ValueError("format: paseto is for tokens in our own form; access_tokens says how a foreign JWT looks")
+        return self
 
     @model_validator(mode="after")
     def _foreigners_make_access_tokens_only(self) -> "Trust":

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from ott_extauthz.authn.inspect_narrowing import narrowing_faults
+from ott_extauthz.authn.inspect_paseto import KINDS, footer_faults, means_to_be_paseto, numeric, pieces_of
 from ott_extauthz.model.token import MAX_LIFETIME_MS, MAX_TOKEN_BYTES, TokenKind
 
 _PARTS: Final = ("header", "claims", "signature")
@@ -55,14 +56,20 @@ def inspect_token(text: str, now_ms: int) -> Inspection:
     problems: list[str] = []
     if len(token) > MAX_TOKEN_BYTES:
         problems.append(f"{len(token)} characters; more than {MAX_TOKEN_BYTES} are refused unread")
-    pieces = dict(zip(_PARTS, _pieces(token, problems.append), strict=False))
+    is_paseto = means_to_be_paseto(token)
+    if is_paseto:
+        pieces = pieces_of(token, _decoded, problems.append)
+    else:
+        pieces = dict(zip(_PARTS, _pieces(token, problems.append), strict=False))
     header = _members("header", pieces.get("header"), problems.append)
     claims = _members("claims", pieces.get("claims"), problems.append)
     if header is not None:
-        problems += _header_faults(header)
+        problems += footer_faults(header, _shown) if is_paseto else _header_faults(header)
     if claims is not None:
-        is_access = _type((header or {}).get("typ")) == TokenKind.ACCESS
-        problems += [*_claim_faults(claims, is_access=is_access), *_time_faults(claims, now_ms)]
+        typ = (header or {}).get("typ")
+        is_access = (KINDS.get(str(typ)) if is_paseto else _type(typ)) == TokenKind.ACCESS
+        timed = numeric(claims, problems.append) if is_paseto else claims
+        problems += [*_claim_faults(claims, is_access=is_access), *_time_faults(timed, now_ms)]
         problems += [*_binding_faults(claims), *_actor_faults(claims)]
     return Inspection(header=header, claims=claims, problems=tuple(problems))
 

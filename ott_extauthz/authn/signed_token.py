@@ -55,10 +55,11 @@ class SignedTokenVerifier:
             token = token_from(unverified.claims, self.kind)
         except ClaimsError:
             return Rejection(Reason.TOKEN_CLAIMS_INVALID)
-        fault = self._fault(token, audience, now_ms)
+        fault = self.fault_of(token, audience, now_ms)
         return token if fault is None else Rejection(fault)
 
-    def _fault(self, token: VerifiedToken, audience: str, now_ms: int) -> Reason | None:
+    def fault_of(self, token: VerifiedToken, audience: str, now_ms: int) -> Reason | None:
+        """Return what is wrong with a signed token's audience or times."""
         if token.audience != audience:
             return Reason.TOKEN_AUDIENCE_MISMATCH
         # A careless issuer could post-date iat past the used-list's fence, or outlive what the list remembers.

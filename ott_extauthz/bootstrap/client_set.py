@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
 from ott_extauthz.bootstrap.client_files import read_client_files
 from ott_extauthz.bootstrap.rings import ring_settings
 from ott_extauthz.documents.problems import DocumentError, Problem
@@ -42,7 +43,7 @@ def read_clients(issuer: Issuer, source: str, problems: list[Problem]) -> Client
         return None
     files = read_client_files(clients, issuer, source)
     problems += files.problems
-    problems += _misplaced(issuer, clients, source)
+    problems += [*_misplaced(issuer, clients, source), *_pasetos(issuer, clients, source)]
     return ClientSet(
         clients=clients,
         credentials=files.credentials,
@@ -85,6 +86,22 @@ def _clients(path: Path, issuer: Issuer, problems: list[Problem]) -> Clients | N
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
     return None
+
+
+def _pasetos(issuer: Issuer, clients: Clients, source: str) -> Iterator[Problem]:
+    """Yield why tokens that are granted as PASETO cannot be made."""
+    audiences = sorted({
+        name for client in clients.values() for name, grant in client.audiences.items() if grant.format == "paseto"
+    })  # fmt: skip
+    if not audiences:
+        return
+    try:
+        require_pyseto()
+    except PasetoUnavailableError as error:
+        yield Problem(str(issuer.clients), 0, 0, "format", f"paseto {error}")
+    for name in audiences:
+        if name in issuer.encryption:
+            yield Problem(source, 0, 0, f"issuer.encryption.{name}", "a JWE holds a JWT, and this audience has PASETOs")
 
 
 def _misplaced(issuer: Issuer, clients: Clients, source: str) -> Iterator[Problem]:

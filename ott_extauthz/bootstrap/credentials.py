@@ -1,7 +1,9 @@
 """Which credentials can this server judge?  Each kind with what its judgement starts from."""
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
+from ott_extauthz.authn.keys import IssuersFor
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.paseto_token import EitherFormat, PasetoAccessVerifier, PasetoOneTimeVerifier
 from ott_extauthz.authn.verified_payload import EnvoysWord
 from ott_extauthz.bootstrap.access_tokens import access_tokens, issuers_for
 from ott_extauthz.bootstrap.introspection import Introspectors
@@ -32,24 +34,14 @@ def credentials_from(
     def token(verify: Verify) -> TokenCredential:
         return TokenCredential(verify=verify, unseal=sources.unseal, possession=possession, envoys_word=word)
 
-    one_time = OneTimeTokenVerifier(
-        trust=issuers_for(CredentialKind.ONE_TIME_TOKEN, settings.trust, sources.trust),
-        iat_lead_ms=bounds.iat_lead,
-        exp_leeway_ms=bounds.exp_leeway,
-    )
-    mandates = AccessTokenVerifier(
-        trust=issuers_for(CredentialKind.MANDATE, settings.trust, sources.trust),
-        iat_lead_ms=bounds.iat_lead,
-        exp_leeway_ms=bounds.exp_leeway,
-    )
-    access = access_tokens(settings.trust, sources.trust, bounds)
+    one_time, mandate, access = _verifiers(settings, sources)
     warn_before_ms = settings.api_keys.warn_before if settings.api_keys else 0
     return Credentials(
         {
-            CredentialKind.ONE_TIME_TOKEN: token(one_time.verify),
-            CredentialKind.MANDATE: token(mandates.verify_mandate),
+            CredentialKind.ONE_TIME_TOKEN: token(one_time),
+            CredentialKind.MANDATE: token(mandate),
             CredentialKind.ACCESS_TOKEN: AccessTokenCredential(
-                verify=access.verify,
+                verify=access,
                 unseal=sources.unseal,
                 possession=possession,
                 envoys_word=word,
@@ -63,4 +55,28 @@ def credentials_from(
                 max_skew_ms=bounds.max_skew, proves=None if domains is None else domains.proves
             ),
         }
+    )
+
+
+def _verifiers(settings: Settings, sources: Sources) -> tuple[Verify, Verify, Verify]:
+    """Return who believes one-time tokens, mandates and access tokens, in both formats."""
+    bounds, jws, paseto = settings.clock, settings.trusted("jwt"), settings.trusted("paseto")
+    lead, leeway = bounds.iat_lead, bounds.exp_leeway
+
+    def issuers(kind: CredentialKind) -> tuple[IssuersFor, IssuersFor]:
+        return issuers_for(kind, jws, sources.trust), issuers_for(kind, paseto, sources.paseto_trust)
+
+    jws_once, paseto_once = issuers(CredentialKind.ONE_TIME_TOKEN)
+    jws_mandates, paseto_mandates = issuers(CredentialKind.MANDATE)
+    _, paseto_access = issuers(CredentialKind.ACCESS_TOKEN)
+    once = OneTimeTokenVerifier(trust=jws_once, iat_lead_ms=lead, exp_leeway_ms=leeway)
+    once_as_paseto = PasetoOneTimeVerifier(trust=paseto_once, iat_lead_ms=lead, exp_leeway_ms=leeway)
+    mandates = AccessTokenVerifier(trust=jws_mandates, iat_lead_ms=lead, exp_leeway_ms=leeway)
+    mandates_as_paseto = PasetoAccessVerifier(trust=paseto_mandates, iat_lead_ms=lead, exp_leeway_ms=leeway)
+    access = access_tokens(jws, sources.trust, bounds)
+    access_as_paseto = PasetoAccessVerifier(trust=paseto_access, iat_lead_ms=lead, exp_leeway_ms=leeway)
+    return (
+        EitherFormat(once.verify, once_as_paseto.verify),
+        EitherFormat(mandates.verify_mandate, mandates_as_paseto.verify_mandate),
+        EitherFormat(access.verify, access_as_paseto.verify),
     )

@@ -10,6 +10,7 @@ from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.partners import Partners
+from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
 from ott_extauthz.authn.trust_bundle import TrustBundle
 from ott_extauthz.bootstrap.access_tokens import issuer_lacks
 from ott_extauthz.bootstrap.attaching import AttachInputs, asks_for_tokens, attach_inputs
@@ -64,6 +65,7 @@ class CheckInputs:
     nonce_secret: bytes | None = field(default=None, repr=False)
     partners: Partners = field(default_factory=dict)
     trust_bundles: dict[str, TrustBundle] = field(default_factory=dict)
+    paseto_trust: dict[str, TrustedIssuer] = field(default_factory=dict)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -80,7 +82,8 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     looks = {tuple(paths): look_at(paths) for paths in _changing(settings)}
     policy = _policy(settings, source, problems)
     shadow_policy = _read(settings.shadow_policy, settings, problems) if settings.shadow_policy else None
-    trust = _trust(settings, source, problems, is_needed=_needs_keys(policy, settings))
+    _trust_problems(settings, source, problems, is_needed=_needs_keys(policy, settings))
+    trust, paseto_trust = (_trust(settings.trusted(form), problems) for form in ("jwt", "paseto"))
     problems += introspection_problems(settings.introspection, source)
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
@@ -97,6 +100,7 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
         attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys, trust_bundles=trust_bundles,
+        paseto_trust=paseto_trust,
     )  # fmt: skip
 
 
@@ -119,17 +123,25 @@ def _read(paths: Sequence[Path], settings: Settings, problems: list[Problem]) ->
     return None
 
 
-def _trust(settings: Settings, source: str, problems: list[Problem], *, is_needed: bool) -> dict[str, TrustedIssuer]:
+def _trust_problems(settings: Settings, source: str, problems: list[Problem], *, is_needed: bool) -> None:
     if is_needed and not settings.trust:
         problems.append(Problem(source, 0, 0, "trust", "required: without a trusted issuer every token is refused"))
+    if settings.trusted("paseto"):
+        try:
+            require_pyseto()
+        except PasetoUnavailableError as error:
+            problems.append(Problem(source, 0, 0, "trust", f"format: paseto {error}"))
+    problems += key_set_problems(settings.trust or (), source)
+
+
+def _trust(entries: Sequence[IssuerKeys], problems: list[Problem]) -> dict[str, TrustedIssuer]:
     trusted: dict[str, TrustedIssuer] = {}
-    for entry in settings.trust or ():
+    for entry in entries:
         path = in_file(entry)
         try:
             trusted[entry.issuer] = not_fetched(entry) if path is None else read_issuer(entry, path)
         except DocumentError as error:
             problems += error.problems
-    problems += key_set_problems(settings.trust or (), source)
     return trusted
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,6 +25,7 @@ from ott_extauthz.bootstrap.policy_files import policy_files
 from ott_extauthz.bootstrap.signing_keys import read_signing_key
 from ott_extauthz.bootstrap.trust_bundles import read_bundle
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.token import TokenFormat
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
@@ -54,6 +55,7 @@ class Sources:
     api_keys: Source[ApiKeys] | None = None
     trust_bundles: tuple[Source[TrustBundle], ...] = ()
     trust_domains: TrustDomains | None = None
+    paseto_trust: dict[str, TrustedIssuer] = field(default_factory=dict)
 
     def partners_now(self) -> Partners:
         """Return who signs requests now."""
@@ -92,68 +94,112 @@ def sources_of(
     on_fault: Callable[[str], None],
 ) -> Sources:
     """Return what ``settings`` name, as ``inputs`` found it."""
-    trust = dict(inputs.trust)
+    assert settings.policy is not None  # noqa: S101 - check_inputs refused it otherwise
+    making = _Making(settings, inputs, clock, listener, on_fault)
+    trust, paseto_trust = dict(inputs.trust), dict(inputs.paseto_trust)
+    key_sets, followed = making.key_sets("jwt", trust)
+    paseto_key_sets, paseto_followed = making.key_sets("paseto", paseto_trust)
+    bundles = dict(inputs.trust_bundles)
+    return Sources(
+        policy=making.policy(Kind.POLICY, settings.policy, inputs.policy),
+        shadow_policy=making.shadow_policy(),
+        key_sets=(*key_sets, *paseto_key_sets),
+        trust=trust,
+        followed=(*followed, *paseto_followed),
+        decryption=making.decryption(),
+        signing_keys=making.signing_keys(),
+        partners=making.partners(),
+        api_keys=making.api_keys(),
+        trust_bundles=making.trust_bundles(bundles),
+        trust_domains=None if settings.trust_domains is None else TrustDomains(bundles, clock.now_ms),
+        paseto_trust=paseto_trust,
+    )
 
-    def source(kind: Kind, name: str, files: Files, value: T, load: Callable[[], T]) -> Source[T]:
-        in_force = InForce(value, inputs.look_of(files()), clock.now_ms())
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """Makes the sources, one kind after the other."""
+
+    settings: Settings
+    inputs: CheckInputs
+    clock: Clock
+    listener: ReloadListener
+    on_fault: Callable[[str], None]
+
+    def source(self, kind: Kind, name: str, files: Files, value: T, load: Callable[[], T]) -> Source[T]:
+        in_force = InForce(value, self.inputs.look_of(files()), self.clock.now_ms())
         return Source(
-            kind=kind, name=name, files=files, load=load, now_ms=clock.now_ms, listener=listener,
+            kind=kind, name=name, files=files, load=load, now_ms=self.clock.now_ms, listener=self.listener,
             in_force=in_force, ends_itself=kind in _END_THEMSELVES,
         )  # fmt: skip
 
-    def policy(kind: Kind, paths: Sequence[Path], value: Policy) -> Source[Policy]:
-        name = ", ".join(map(str, paths))
-        return source(kind, name, partial(policy_files, paths), value, partial(read_servable_policy, paths, settings))
+    def policy(self, kind: Kind, paths: Sequence[Path], value: Policy) -> Source[Policy]:
+        name, load = ", ".join(map(str, paths)), partial(read_servable_policy, paths, self.settings)
+        return self.source(kind, name, partial(policy_files, paths), value, load)
 
-    assert settings.policy is not None  # noqa: S101 - check_inputs refused it otherwise
-    key_sets = [
-        source(
-            Kind.KEY_SET, entry.issuer, partial(list, [path]), trust[entry.issuer], partial(read_issuer, entry, path)
-        )
-        for entry in settings.trust or ()
-        if (path := in_file(entry)) is not None
-    ]
-    for key_set in key_sets:
-        key_set.take = partial(trust.__setitem__, key_set.name)
-    followed = followed_key_sets(settings.trust or (), clock=clock, listener=listener, on_fault=on_fault)
-    trust |= {each.name: each.issuer for each in followed}
-    shadow = None
-    if settings.shadow_policy is not None and inputs.shadow_policy is not None:
-        shadow = policy(Kind.SHADOW_POLICY, settings.shadow_policy, inputs.shadow_policy)
-    decryption = None
-    if settings.decryption is not None:
-        folder = settings.decryption
+    def shadow_policy(self) -> Source[Policy] | None:
+        paths, value = self.settings.shadow_policy, self.inputs.shadow_policy
+        return None if paths is None or value is None else self.policy(Kind.SHADOW_POLICY, paths, value)
+
+    def key_sets(
+        self, form: TokenFormat, trust: dict[str, TrustedIssuer]
+    ) -> tuple[list[Source[TrustedIssuer]], Sequence[FollowedKeySet]]:
+        """Return the key sets in files and at URLs; ``trust`` follows both."""
+        entries, key_sets = self.settings.trusted(form), []
+        for entry in entries:
+            if (path := in_file(entry)) is not None:
+                name, read = entry.issuer, partial(read_issuer, entry, path)
+                key_set = self.source(Kind.KEY_SET, name, partial(list, [path]), trust[name], read)
+                key_set.take = partial(trust.__setitem__, name)
+                key_sets.append(key_set)
+        followed = followed_key_sets(entries, clock=self.clock, listener=self.listener, on_fault=self.on_fault)
+        trust |= {each.name: each.issuer for each in followed}
+        return key_sets, followed
+
+    def decryption(self) -> Source[DecryptionKeys] | None:
+        folder = self.settings.decryption
+        if folder is None:
+            return None
         files, load = partial(private_files, folder), partial(load_decryption, folder)
-        decryption = source(Kind.DECRYPTION_KEYS, str(folder), files, inputs.decryption, load)
-    attach = inputs.attach
-    signing_keys = [] if attach is None else [
-        source(
-            Kind.SIGNING_KEY, entry.name, partial(list, [entry.file]), attach.signing_keys[entry.name],
-            partial(read_signing_key, entry),
+        return self.source(Kind.DECRYPTION_KEYS, str(folder), files, self.inputs.decryption, load)
+
+    def signing_keys(self) -> tuple[Source[SigningKey], ...]:
+        attach = self.inputs.attach
+        if attach is None:
+            return ()
+        return tuple(
+            self.source(
+                Kind.SIGNING_KEY,
+                entry.name,
+                partial(list, [entry.file]),
+                attach.signing_keys[entry.name],
+                partial(read_signing_key, entry),
+            )
+            for entry in attach.settings.signing_keys
         )
-        for entry in attach.settings.signing_keys
-    ]  # fmt: skip
-    partners = None
-    if settings.partners is not None:
-        named = NamedFiles(settings.partners, files_of_partners).all
-        load_partners = partial(read_partners, settings.partners)
-        partners = source(Kind.PARTNERS, str(settings.partners), named, inputs.partners, load_partners)
-    api_keys = None
-    if settings.api_keys is not None:
-        file = settings.api_keys.file
-        api_keys = source(
-            Kind.API_KEYS, str(file), partial(list, [file]), inputs.api_keys, partial(load_api_keys, file)
-        )
-    in_force = policy(Kind.POLICY, settings.policy, inputs.policy)
-    bundles = dict(inputs.trust_bundles)
-    trust_bundles = [
-        source(Kind.TRUST_BUNDLE, name, partial(list, [entry.bundle]), bundles[name], partial(read_bundle, name, entry))
-        for name, entry in (settings.trust_domains or {}).items()
-    ]
-    for each in trust_bundles:
-        each.take = partial(bundles.__setitem__, each.name)
-    return Sources(
-        in_force, shadow, tuple(key_sets), trust, followed, decryption, partners=partners, api_keys=api_keys,
-        trust_bundles=tuple(trust_bundles), signing_keys=tuple(signing_keys),
-        trust_domains=None if settings.trust_domains is None else TrustDomains(bundles, clock.now_ms),
-    )  # fmt: skip
+
+    def partners(self) -> Source[Partners] | None:
+        path = self.settings.partners
+        if path is None:
+            return None
+        named, load = NamedFiles(path, files_of_partners).all, partial(read_partners, path)
+        return self.source(Kind.PARTNERS, str(path), named, self.inputs.partners, load)
+
+    def api_keys(self) -> Source[ApiKeys] | None:
+        if self.settings.api_keys is None:
+            return None
+        path = self.settings.api_keys.file
+        files: Files = partial(list, [path])
+        load = partial(load_api_keys, path)
+        return self.source(Kind.API_KEYS, str(path), files, self.inputs.api_keys, load)
+
+    def trust_bundles(self, bundles: dict[str, TrustBundle]) -> tuple[Source[TrustBundle], ...]:
+        """Return the bundles of the trust domains; ``bundles`` follows them."""
+        sources: list[Source[TrustBundle]] = []
+        for name, entry in (self.settings.trust_domains or {}).items():
+            files: Files = partial(list, [entry.bundle])
+            load = partial(read_bundle, name, entry)
+            source = self.source(Kind.TRUST_BUNDLE, name, files, bundles[name], load)
+            source.take = partial(bundles.__setitem__, name)
+            sources.append(source)
+        return tuple(sources)

@@ -10,7 +10,7 @@ from ott_extauthz.issuer.kinds import GrantedToken
 from ott_extauthz.issuer.order import DEFAULT_RING, MIN_LIFETIME_MS
 from ott_extauthz.model.constraint_forms import count_from
 from ott_extauthz.model.money import money_from
-from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenKind
+from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenFormat, TokenKind
 from ott_extauthz.policy.constraints.document import Amount, Described, Names, Networks, Numbers, Rate, Windows
 
 ACCESS_LIFETIME_MS: Final = 120_000
@@ -52,6 +52,8 @@ class AudienceGrant(Described):
     """How long any token may live."""
     ring: str = DEFAULT_RING
     """The keys of `issuer.rings` that its tokens are signed with; without it, those of `issuer.keys`."""
+    format: TokenFormat = "jwt"
+    """How its tokens are written: `jwt`, or `paseto` (v4.public, one-time tokens alone) with a `ring` of their own."""
     impersonates: bool = False
     """Tokens exchanged for this audience do not say that this client acts, unless the subject token names an actor."""
     workload_bound: bool = False
@@ -92,6 +94,8 @@ class AudienceGrant(Described):
             raise ValueError("a kind of token stands twice")
         if GrantedToken.TRANSACTION_TOKEN in self.tokens and len(self.tokens) > 1:
             raise ValueError("transaction_token stands alone: its audience is a trust domain, not a service")
+        if self.format == "paseto" and self.tokens != [GrantedToken.ONE_TIME_TOKEN]:
+            raise ValueError("format: paseto is for one_time_token alone")
         return self
 
     def lifetime_ms(self, default_ms: int, kind: TokenKind = TokenKind.ONE_TIME) -> int:

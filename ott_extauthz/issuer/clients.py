@@ -17,6 +17,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Model, validated
 from ott_extauthz.issuer.client import PROOFS, Client, Method
 from ott_extauthz.issuer.matcher import SPELLINGS
+from ott_extauthz.issuer.order import DEFAULT_RING
 
 
 class _Document(Model):
@@ -40,6 +41,7 @@ def clients_from(text: str, source: str, *, rings: Container[str] | None = None)
     except DocumentError as error:
         raise DocumentError([*error.problems, *disagreements]) from None
     disagreements += [] if rings is None else _unknown_rings(located, document, rings)
+    disagreements += _keys_of_two_formats(document, located)
     if disagreements:
         raise DocumentError(disagreements)
     return MappingProxyType({client.client_id: client for client in document.clients})
@@ -91,6 +93,19 @@ def _unknown_rings(located: Located, document: _Document, rings: Container[str])
         for audience, grant in client.audiences.items()
         if grant.ring not in rings
     ]
+
+
+def _keys_of_two_formats(document: _Document, located: Located) -> Iterator[Problem]:
+    """Say where one key would sign tokens of both formats (PASETO, "Algorithm Lucidity")."""
+    places = [
+        (("clients", index, "audiences", audience, "ring"), grant)
+        for index, client in enumerate(document.clients)
+        for audience, grant in client.audiences.items()
+    ]
+    as_jwt = {DEFAULT_RING} | {grant.ring for _, grant in places if grant.format == "jwt"}
+    for path, grant in places:
+        if grant.format == "paseto" and grant.ring in as_jwt:
+            yield located.problem(path, "format: paseto needs a ring that signs no JWT: a key is for one format")
 
 
 def _identities(data: Any) -> Iterator[tuple[Path, str, str]]:  # noqa: ANN401 - whatever stood in the file

@@ -81,6 +81,7 @@ def _order(exchange: Exchange, life_ms: int, parts: Mapping[str, Any]) -> MintOr
         amr=subject.amr,
         sid=subject.sid,
         ring=entitled.grant.ring,
+        format=entitled.grant.format,
         may_act=subject.may_act,
         **parts,
     )

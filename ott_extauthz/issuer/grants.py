@@ -68,4 +68,5 @@ class ClientCredentials:
             jkt=requester.jkt,
             narrowing=narrowed,
             ring=entitled.grant.ring,
+            format=entitled.grant.format,
         )

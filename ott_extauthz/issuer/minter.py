@@ -1,4 +1,4 @@
-"""How is a token made?  Orders in, compact JWS out (design section 5, RFC 7515 §3.1, RFC 7519).
+"""How is a token made?  Orders in, compact JWS or PASETO out (design section 5, RFC 7515 §3.1, RFC 7519).
 
 - The minter decides nothing about who may have what: an order was judged before it came here.
 - It asks its rings anew for every batch, so that a rotation needs no new minter; one batch of a ring has one key.
@@ -6,14 +6,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from ott_extauthz.authn.base64url import encoded
+from ott_extauthz.authn.paseto_times import rfc3339
 from ott_extauthz.issuer.order import MintOrder, OrderError, check_narrowing
-from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenId, TokenKind, public_token_id
+from ott_extauthz.issuer.unsigned import Unsigned, UnsignedJws, UnsignedPaseto
+from ott_extauthz.model.token import MAX_TOKEN_BYTES, TokenId, public_token_id
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, Signer
 
 _MAX_SIGNING_INPUT: Final = MAX_TOKEN_BYTES - 1024  # the longest signature, RSA of 6144 bits, fits into the rest
@@ -34,8 +35,8 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_id: str
     aud: str
     jti: str
-    iat: float
-    exp: float
+    iat: float | str
+    exp: float | str
     txn: str
     cnf: _Confirmation | None = None
     scope: str | None = None
@@ -121,9 +122,9 @@ class Minter:
             signer = self._rings[ring].signer
             chosen = [index for index, order in enumerate(orders) if order.ring == ring]
             inputs = [self._signing_input(signer, orders[index], now_ms) for index in chosen]
-            signatures = await signer.sign([text.encode("ascii") for text, _ in inputs])
-            for index, (text, jti), signature in zip(chosen, inputs, signatures, strict=True):
-                order, sealed = orders[index], self._sealed(orders[index], f"{text}.{encoded(signature)}")
+            signatures = await signer.sign([unsigned.message for unsigned, _ in inputs])
+            for index, (unsigned, jti), signature in zip(chosen, inputs, signatures, strict=True):
+                order, sealed = orders[index], self._sealed(orders[index], unsigned.signed(signature))
                 known = TokenId(self._issuer, jti)
                 tokens[index] = NewToken(sealed, now_ms, _end_ms(order, now_ms), signer.kid, known)
         return [tokens[index] for index in range(len(orders))]
@@ -134,15 +135,18 @@ class Minter:
             raise OrderError("size: no Check server would read a token that long")
         return sealed
 
-    def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> tuple[str, str]:
+    def _signing_input(self, signer: Signer, order: MintOrder, now_ms: int) -> tuple[Unsigned, str]:
         """Return what is signed, and its ``jti``."""
         claims = self._claims(order, now_ms)
-        text = _header(signer.algorithm, signer.kid, order.kind) + encoded(self._encode(claims))
-        if len(text) > _MAX_SIGNING_INPUT:
+        unsigned = (UnsignedPaseto if order.format == "paseto" else UnsignedJws).of(
+            self._encode(claims), signer, order.kind
+        )
+        if unsigned.length > _MAX_SIGNING_INPUT:
             raise OrderError("size: no Check server would read a token that long")
-        return text, claims.jti
+        return unsigned, claims.jti
 
     def _claims(self, order: MintOrder, now_ms: int) -> _Claims:
+        instant = rfc3339 if order.format == "paseto" else _numeric
         # Milliseconds are kept: the used-list's fence compares iat, and a whole second would widen its refusal window.
         return _Claims(
             iss=self._issuer,
@@ -150,8 +154,8 @@ class Minter:
             client_id=order.client_id,
             aud=order.audience,
             jti=self._random_id(),
-            iat=now_ms / 1000,
-            exp=_end_ms(order, now_ms) / 1000,
+            iat=instant(now_ms),
+            exp=instant(_end_ms(order, now_ms)),
             txn=order.txn if order.txn is not None else self._random_id(),
             cnf=_confirmation(order),
             scope=" ".join(sorted(order.scope)) or None,
@@ -190,6 +194,5 @@ def _confirmation(order: MintOrder) -> _Confirmation | None:
     )
 
 
-@lru_cache(maxsize=64)  # the same few keys and kinds, again and again
-def _header(algorithm: str, kid: str, kind: TokenKind) -> str:
-    return encoded(msgspec.json.encode({"alg": algorithm, "kid": kid, "typ": kind})) + "."
+def _numeric(milliseconds: int) -> float:
+    return milliseconds / 1000

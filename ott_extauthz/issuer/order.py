@@ -12,7 +12,7 @@ from ott_extauthz.authn.claims import MAX_TEXT
 from ott_extauthz.authn.fault import ClaimsError
 from ott_extauthz.authn.mandates import narrowing_from
 from ott_extauthz.model.facts import Thumbprint
-from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenKind
+from ott_extauthz.model.token import MAX_LIFETIME_MS, TokenFormat, TokenKind
 
 MIN_LIFETIME_MS: Final = 1000
 """Less than a second cannot be told from clock skew."""
@@ -42,7 +42,7 @@ class MintOrder:
     Without ``thumbprint`` and ``jkt`` the token is bound to its ``subject`` at most.  ``not_after_ms`` is an instant
     that it does not outlive, whenever it is made.  ``narrowing`` are its claims among ``authn.mandates.NARROWING``, as
     they shall stand in it; ``act`` and ``may_act`` (RFC 8693 §4.1, §4.4) too.  ``context`` are further claims of a
-    transaction token.  ``ring`` names the keys.
+    transaction token.  ``ring`` names the keys, ``format`` how the token is written.
     """
 
     kind: TokenKind = TokenKind.ONE_TIME
@@ -64,10 +64,13 @@ class MintOrder:
     context: Mapping[str, Any] = field(default_factory=dict)
     narrowing: Mapping[str, Any] = field(default_factory=dict)
     ring: str = DEFAULT_RING
+    format: TokenFormat = "jwt"
 
     def __post_init__(self) -> None:
         if not MIN_LIFETIME_MS <= self.lifetime_ms <= MAX_LIFETIME_MS:
             raise OrderError(f"lifetime: between {MIN_LIFETIME_MS} and {MAX_LIFETIME_MS} ms")
+        if self.format == "paseto" and self.kind is not TokenKind.ONE_TIME:
+            raise OrderError("format: only a one-time token is minted as PASETO")
         for name in ("subject", "client_id", "audience"):
             _check_text(name, getattr(self, name))
         for name in ("txn", "acr", "sid"):

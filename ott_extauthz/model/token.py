@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.framing import framed
@@ -27,6 +27,9 @@ class TokenKind(StrEnum):
 
 
 TOKEN_TYPE: Final = TokenKind.ONE_TIME
+
+TokenFormat = Literal["jwt", "paseto"]
+"""How a token is written: as compact JWS, or as PASETO v4.public."""
 
 MAX_TOKEN_BYTES: Final = 8192
 """A compact token longer than this is refused unread; ours are about 650 bytes."""

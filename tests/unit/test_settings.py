@@ -210,3 +210,29 @@ def test_a_rotation_is_written_with_days(config: Path) -> None:
 def test_what_is_wrong_with_a_ring_elsewhere_is_told_in_its_own_words(config: Path, keys: str, said: str) -> None:
     assert said in problems(config, f"issuer: {{url: 'https://i', keys: {keys}}}")
     assert said.removeprefix("issuer.keys.") in problems(config, f"issuer: {{url: 'https://i', rings: {{a: {keys}}}}}")
+
+
+PASETO = """trust:
+  - {issuer: a, jwks: j.json, algorithms: [EdDSA]}
+  - {issuer: a, jwks: p.json, algorithms: [EdDSA], format: paseto}
+"""
+
+
+def test_one_issuer_may_be_trusted_for_both_formats_with_a_key_set_for_each(config: Path) -> None:
+    settings = loaded(config, PASETO)
+    assert [trust.jwks for trust in settings.trusted("jwt")] == [config.parent / "j.json"]
+    assert [trust.jwks for trust in settings.trusted("paseto")] == [config.parent / "p.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (PASETO.replace("p.json", "j.json"), "a key is for one format"),
+        (PASETO.replace("j.json, algorithms: [EdDSA]", "j.json, algorithms: [EdDSA], format: paseto"), "stands twice"),
+        (PASETO.replace("[EdDSA], format", "[ES256], format"), "knows Ed25519 alone"),
+        (PASETO.replace("[EdDSA], format", "[EdDSA, ES256], format"), "knows Ed25519 alone"),
+        (PASETO.replace("format: paseto", "format: v4.local"), "format"),
+    ],
+)
+def test_a_key_set_is_for_one_format(config: Path, text: str, problem: str) -> None:
+    assert problem in problems(config, text)

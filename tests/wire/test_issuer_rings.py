@@ -5,10 +5,12 @@ from pathlib import Path
 import jwt
 import pytest
 
-from ott_extauthz.authn.jwks import keys_from
+from ott_extauthz.authn.jwks import issuer_from, keys_from
+from ott_extauthz.authn.paseto_token import PasetoOneTimeVerifier
 from ott_extauthz.bootstrap.issuer import build_issuer, mint_token
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import MintOrder
+from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.stores.keyring import Place, init_keys, load_keys, rotate
 from ott_extauthz.stores.keyring.schedule import Rotation
 from tests.fakes.certificates import Authority, Leaf
@@ -105,3 +107,23 @@ async def test_minting_by_hand_with_a_ring(tmp_path: Path, authority: Authority)
 def test_an_order_names_the_default_ring_unless_told(rgs: Leaf) -> None:
     order = MintOrder(subject=RGS, client_id="rgs", audience="a", scope=frozenset(), lifetime_ms=1000)
     assert order.ring == ""
+
+
+async def test_an_audience_has_its_tokens_as_paseto_from_a_ring_of_their_own(
+    tmp_path: Path, authority: Authority, rgs: Leaf
+) -> None:
+    bank = prepared(tmp_path, authority)
+    (tmp_path / "clients.yaml").write_text(
+        (tmp_path / "clients.yaml").read_text().replace("ring: eu-a", "ring: eu-a, format: paseto")
+    )
+    async with bank.open():
+        answer = await bank.token(rgs)
+        keys = (await bank.request("GET", "/jwks/eu-a", None)).body
+        url = bank.settings.issuer.url if bank.settings.issuer is not None else ""
+        verifier = PasetoOneTimeVerifier(
+            trust={url: issuer_from(url, frozenset({"EdDSA"}), keys)}, iat_lead_ms=0, exp_leeway_ms=0
+        )
+        token = verifier.verify(answer.json["access_token"], audience="wallet.api", now_ms=bank.clock.at_ms)
+        assert isinstance(token, VerifiedToken)
+        assert (token.client_id, token.confirmation.x5t_s256) == ("rgs", rgs.sha256)
+        assert answer.json["expires_in"] == (token.expires_at_ms - token.issued_at_ms) // 1000

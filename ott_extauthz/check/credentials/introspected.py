@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ott_extauthz.authn.introspection import AnswerRules, Introspected, issuer_of_jwt, unsendable
+from ott_extauthz.authn.paseto import is_paseto
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.credentials.tokens import Believed
@@ -49,7 +50,7 @@ class AskedTokens:
         return None if issuer is None else _believed(text, issuer, attempt)
 
     def _issuer_of(self, text: str, asks: Asks) -> AskedIssuer | None:
-        if not self.issuers:
+        if not self.issuers or is_paseto(text):  # a PASETO proves itself
             return None
         named = issuer_of_jwt(text)
         found = [

@@ -12,6 +12,7 @@ from ott_extauthz.authn.inspect import Inspection, inspect_token
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.model.token import VerifiedToken
 from tests.fakes.issuer import AUDIENCE, ISSUER, NOW_MS, FakeIssuer
+from tests.fakes.pasetos import PasetoIssuer
 
 GOOD_HEADER = {"alg": "EdDSA", "kid": "k", "typ": "ott+jwt"}
 GOOD_CLAIMS = FakeIssuer().claims()
@@ -237,3 +238,48 @@ def test_nothing_makes_it_stumble_and_its_words_are_printable(text: str) -> None
     found = inspect_token(text, NOW_MS)
     assert found.problems
     assert all(problem.isprintable() for problem in found.problems)
+
+
+def paseto_problems(claims: dict[str, Any] | None = None, footer: dict[str, Any] | None = None) -> tuple[str, ...]:
+    issuer = PasetoIssuer()
+    return inspect_token(issuer.token(issuer.claims() if claims is None else claims, footer), NOW_MS).problems
+
+
+def test_a_paseto_that_the_check_accepts_has_nothing_wrong() -> None:
+    issuer = PasetoIssuer()
+    found = inspect_token(issuer.token(), NOW_MS)
+    assert found.problems == ()
+    assert found.header == {"kid": "k1", "typ": "ott+paseto"}
+    assert found.claims == issuer.claims()
+
+
+def test_everything_wrong_with_a_paseto_is_told() -> None:
+    claims = PasetoIssuer().claims(iat=NOW_MS / 1000, exp="tomorrow", aud=["a"], jti=None)
+    told = "\n".join(paseto_problems(claims, {"typ": "ott+jwt", "kid": None, "x": 1}))
+    for expected in (
+        "typ is 'ott+jwt'", "kid is missing", "a member that is no text", "iat is not a time", "exp is not a time",
+        "aud is not one string", "jti is missing",
+    ):  # fmt: skip
+        assert expected in told
+    assert "expired" in "\n".join(paseto_problems(PasetoIssuer().claims(NOW_MS - 60_000)))
+    assert paseto_problems(PasetoIssuer().claims(aud=["wallet.api"]), {"typ": "at+paseto"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("v3.public.AA.AA", "v3.public is refused"),
+        ("v4.local.AAAA", "claims: encrypted"),
+        ("v4.public.AAAA", "not four parts but 3; without"),
+        ("v4.public.AAAA.AA", "too short for a signature"),
+        ("v4.public.A=.AA.AA", "not four parts but 5"),
+        ("v4.public." + "A" * 400 + "." + "A" * 600, "footer: longer than 512 characters"),
+    ],
+)
+def test_what_is_no_paseto_is_told(text: str, expected: str) -> None:
+    assert expected in "\n".join(inspect_token(text, NOW_MS).problems)
+
+
+@given(st.text())
+def test_no_text_that_begins_like_a_paseto_raises(text: str) -> None:
+    assert inspect_token("v4.public." + text, NOW_MS).problems

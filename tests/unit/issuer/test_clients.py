@@ -260,3 +260,25 @@ def test_a_client_that_may_do_nothing_is_a_mistake() -> None:
 def test_dpop_is_required_or_left_out(word: str) -> None:
     assert "dpop" in problems(entry(dpop=word))[0]
     assert read(entry(dpop="required"))["rgs"].needs_dpop
+
+
+RING = "ring: pasetos, format: paseto"
+
+
+def test_an_audience_may_have_its_tokens_as_paseto_from_a_ring_of_their_own() -> None:
+    client = read(entry(audiences=f"{{wallet.api: {{scopes: [a], {RING}}}, ledger.api: {{scopes: [a]}}}}"))["rgs"]
+    assert [grant.format for grant in client.audiences.values()] == ["paseto", "jwt"]
+
+
+@pytest.mark.parametrize(
+    ("audiences", "problem"),
+    [
+        ("{wallet.api: {scopes: [a], format: paseto}}", "needs a ring that signs no JWT"),
+        (f"{{a: {{scopes: [a], {RING}}}, b: {{scopes: [a], ring: pasetos}}}}", "needs a ring that signs no JWT"),
+        (f"{{a: {{scopes: [a], {RING}, tokens: [access_token]}}}}", "paseto is for one_time_token alone"),
+        (f"{{a: {{scopes: [a], {RING}, tokens: [one_time_token, mandate]}}}}", "paseto is for one_time_token alone"),
+        ("{a: {scopes: [a], ring: x, format: v4.local}}", "format"),
+    ],
+)
+def test_one_key_signs_one_format(audiences: str, problem: str) -> None:
+    assert problem in "\n".join(problems(entry(audiences=audiences)))

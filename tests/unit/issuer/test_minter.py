@@ -1,5 +1,6 @@
 """What stands in a minted token, and what never may."""
 
+import asyncio
 import json
 import secrets
 from dataclasses import replace
@@ -8,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import jwt
+import pyseto
 import pytest
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
@@ -16,6 +18,7 @@ from ott_extauthz.authn.base64url import decoded
 from ott_extauthz.authn.jwks import keys_from
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
+from ott_extauthz.authn.paseto_token import PasetoOneTimeVerifier
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.model.facts import Thumbprint
@@ -221,3 +224,61 @@ def test_fractions_of_a_transactions_context_stay_numbers() -> None:
     assert (part(token, 0)["typ"], part(token, 1)["tctx"]) == ("txntoken+jwt", {"odds": 1.25})
     with pytest.raises(OrderError, match="context"):
         replace(ORDER, context=context)
+
+
+PASETO = replace(ORDER, format="paseto")
+
+
+def test_pyseto_verifies_what_is_minted_as_paseto() -> None:
+    built, jwks = minter()
+    [jwk] = jwks["keys"]
+    key = pyseto.Key.from_asymmetric_key_params(4, x=decoded(jwk["x"]) or b"")
+    found = pyseto.decode(key, minted(built, PASETO))  # its bytes: with a deserializer it would ask the real time
+    assert isinstance(found.footer, bytes)
+    assert json.loads(found.footer) == {"kid": jwk["kid"], "typ": "ott+paseto"}
+    assert isinstance(found.payload, bytes)
+    claims = json.loads(found.payload)
+    assert (claims["iat"], claims["exp"]) == (
+        "2026-11-18T11:06:40.123+00:00",
+        "2026-11-18T11:07:10.123+00:00",
+    )
+    as_jws = part(minted(built, ORDER), 1)
+    differing = {name for name in as_jws if as_jws[name] != claims[name]}
+    assert differing == {"iat", "exp", "jti", "txn"}
+    assert as_jws.keys() == claims.keys()
+
+
+def test_our_own_check_accepts_a_paseto_to_the_millisecond() -> None:
+    built, jwks = minter()
+    trust = {ISSUER: TrustedIssuer(ISSUER, frozenset({"EdDSA"}), keys_from(json.dumps(jwks).encode()))}
+    verifier = PasetoOneTimeVerifier(trust=trust, iat_lead_ms=0, exp_leeway_ms=0)
+    token = verifier.verify(minted(built, PASETO), audience="wallet.api", now_ms=NOW_MS)
+    assert isinstance(token, VerifiedToken)
+    assert (token.issued_at_ms, token.expires_at_ms) == (NOW_MS, NOW_MS + 30_000)
+    assert token.confirmation.x5t_s256 == THUMBPRINT
+
+
+def test_one_batch_may_hold_both_formats() -> None:
+    built, _ = minter()
+    tokens = asyncio.run(built.mint([ORDER, PASETO, ORDER]))
+    assert [token.startswith("v4.public.") for token in tokens] == [False, True, False]
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256"])
+def test_a_key_that_is_not_ed25519_signs_no_paseto(algorithm: SigningAlgorithm) -> None:
+    with pytest.raises(OrderError, match=f"wants Ed25519, and the ring's key is for {algorithm}"):
+        minted(minter(algorithm)[0], PASETO)
+
+
+@pytest.mark.parametrize("kind", [TokenKind.ACCESS, TokenKind.TRANSACTION])
+def test_only_one_time_tokens_are_minted_as_paseto(kind: TokenKind) -> None:
+    with pytest.raises(OrderError, match="only a one-time token is minted as PASETO"):
+        replace(PASETO, kind=kind)
+
+
+def test_a_paseto_that_no_check_server_would_read_is_not_minted() -> None:
+    act: dict[str, Any] = {"sub": "a" * 512}
+    for _ in range(9):
+        act = {"sub": "a" * 512, "act": act}
+    with pytest.raises(OrderError, match="size"):
+        minted(minter()[0], replace(PASETO, act=act))
