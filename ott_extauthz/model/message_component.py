@@ -10,6 +10,7 @@ Only what can be had from a request, and means one thing, is a component here:
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 import http_sf
@@ -37,7 +38,7 @@ class Component:
     parameters: tuple[tuple[str, str | bool], ...] = ()
 
     def __str__(self) -> str:
-        return http_sf.ser(cast("http_sf.StructuredType", (self.name, dict(self.parameters))))
+        return _spelt(self)
 
     @property
     def identity(self) -> tuple[str, frozenset[tuple[str, str | bool]]]:
@@ -48,6 +49,11 @@ class Component:
     def parameter(self) -> Mapping[str, str | bool]:
         """Its parameters by name."""
         return dict(self.parameters)
+
+
+@lru_cache(maxsize=512)  # the same few come again and again; callers choose some, and their length is bounded
+def _spelt(component: Component) -> str:
+    return http_sf.ser(cast("http_sf.StructuredType", (component.name, dict(component.parameters))))
 
 
 def component_from(text: str) -> Component:

@@ -149,7 +149,7 @@ def test_a_secret_readable_by_all_does_not_start(folder: Folder) -> None:
     assert "hunter2" not in shown.stderr
 
 
-@pytest.mark.parametrize("option", [[], ["--policy"]])
+@pytest.mark.parametrize("option", [[], ["--policy"], ["--partners"]])
 def test_schemas_are_printed_closed(folder: Folder, option: list[str]) -> None:
     assert json.loads(folder.run("config", "schema", *option).stdout)["additionalProperties"] is False
 

@@ -252,7 +252,7 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str, 
     hops = {"source": "xfcc", "trusted_hops": 1, "hop_identities": [policies.GATEWAY], "exact_hops": True}
     domains = {f"{name}.example": {"bundle": f"tls/{name}.pem"} for name in ("bank", "partner")}
     kinds: dict[str, dict[str, Any]] = {
-        "ott": {"expose_reasons": True, "introspection": [login.settings()]},
+        "ott": {"expose_reasons": True},
         "xfcc": {"expose_reasons": True, "client_certificate": xfcc, "trust_domains": domains},
         "hops": {"expose_reasons": True, "client_certificate": hops, "trust_domains": domains},
         VICTIM: {"store": victim_store},
@@ -265,7 +265,8 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str, 
             for number in range(workers)
         )
         [admin] = free_ports(1)
-        tree = policies.ott_yaml(name, transport, store, addresses, admin) | changes
+        tree = policies.ott_yaml(name, transport, store, addresses, admin)
+        tree |= {"introspection": [login.settings()]} | changes
         if _is_over_tls(name, transport):
             tree["listen"]["tls"] = {key: f"tls/{file}" for key, file in SERVER_TLS.items()}
         config = folder / f"{name}.yaml"

@@ -13,6 +13,7 @@ ENTRY: dict[str, Any] = {
     "client_id": "wallet",
     "authentication": "client_secret_basic",
     "secret_file": "secret",
+    "cache": {"active": "0s", "inactive": "60s", "entries": 5},
 }
 ASSERTION: dict[str, Any] = {"authentication": "private_key_jwt", "secret_file": None, "key": "k", "algorithm": "ES256"}
 CERTIFICATE: dict[str, Any] = {
@@ -68,7 +69,13 @@ def test_what_would_be_unsafe_does_not_start(changes: dict[str, Any], match: str
 
 @pytest.mark.parametrize("changes", [PLAIN, ASSERTION, CERTIFICATE, ASSERTION | {"assertion_audience": "https://a"}])
 def test_each_way_of_asking_stands_alone(changes: dict[str, Any]) -> None:
-    assert Introspection.model_validate(ENTRY | changes).cache.active == 10_000
+    assert Introspection.model_validate(ENTRY | changes).cache.entries == 5
+
+
+def test_what_is_not_said_is_short_and_bounded() -> None:
+    entry = Introspection.model_validate({name: value for name, value in ENTRY.items() if name != "cache"})
+    assert (entry.cache.active, entry.cache.inactive, entry.cache.entries) == (10_000, 5000, 10_000)
+    assert (entry.timeout, entry.max_in_flight) == (1000, 32)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,24 @@ async def test_what_is_no_answer_is_a_fault_and_quotes_nothing(
     assert "html" not in told
 
 
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}", b"\x15\x03\x01\x00"]
+)
+async def test_what_is_no_http_is_a_fault(endpoint: Ask, said: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/introspect"
+        result, told = await fails(endpoint(endpoint=url, plain_loopback="accept the risk", ca=None))
+    assert result in (R.MALFORMED, R.CONNECT)
+    assert "SSH" not in told
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_token_is_taken_nowhere_else(
     server: IntrospectionServer, endpoint: Ask, status: int, tmp_path: Path

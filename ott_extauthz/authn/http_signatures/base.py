@@ -15,8 +15,8 @@ from ott_extauthz.model.message_component import Component
 
 def signature_parameters(components: Sequence[Component], parameters: Mapping[str, int | str]) -> str:
     """Return the value of ``@signature-params``: what is covered and how, in the signer's order (RFC 9421 §2.3)."""
-    items = [(each.name, dict(each.parameters)) for each in components]
-    return http_sf.ser(cast("http_sf.StructuredType", [(items, dict(parameters))]))
+    told = http_sf.ser(cast("http_sf.StructuredType", [([], dict(parameters))]))  # an inner list of nothing
+    return f"({' '.join(map(str, components))}){told.removeprefix('()')}"
 
 
 def signature_base(message: Message, components: Sequence[Component], parameters: str) -> bytes | None:

@@ -19,10 +19,10 @@ from ott_extauthz.model.message_component import Component, checked, refuse_doub
 
 INPUT_HEADER: Final = "signature-input"
 SIGNATURE_HEADER: Final = "signature"
-MAX_FIELD_CHARACTERS: Final = 8192
-"""An RSA signature of 8192 bits has 1366 characters; what is longer is left unread."""
+MAX_FIELD_CHARACTERS: Final = 4096
+"""An RSA signature of 4096 bits has 684; what is longer is left unread, for whoever sends it has proven nothing."""
 MAX_SIGNATURES: Final = 8
-MAX_COMPONENTS: Final = 64
+MAX_COMPONENTS: Final = 32
 
 _TEXTS: Final = frozenset({"keyid", "nonce", "alg", "tag"})
 _INSTANTS: Final = frozenset({"created", "expires"})

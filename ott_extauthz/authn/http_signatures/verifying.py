@@ -119,7 +119,7 @@ def _missing(message: Message, content: bytes, given: Input, wanted: Wanted) -> 
 
 
 def _covers_target(given: Input, *, has_query: bool) -> bool:
-    names = {each.name for each in given.components if not each.parameters}
+    names = {each.name for each in given.components}
     if "@target-uri" in names:
         return True
     has_path = "@path" in names and (_QUERY.name in names or not has_query)

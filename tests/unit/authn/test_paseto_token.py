@@ -6,10 +6,12 @@ from typing import Any
 
 import pyseto
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ott_extauthz.authn.base64url import decoded, encoded
+from ott_extauthz.authn.keys import P256Key, TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.paseto import MAX_FOOTER_CHARACTERS, PasetoUnavailableError, require_pyseto, unverified_from
 from ott_extauthz.authn.paseto_times import rfc3339, with_numeric_times
@@ -95,11 +97,34 @@ def test_another_issuers_key_signs_nothing_for_this_one() -> None:
 
 
 def test_without_a_key_set_the_issuer_is_at_fault_and_not_the_caller() -> None:
-    trust = {ISSUER: OURS.trusted().__class__(ISSUER, frozenset({"EdDSA"}), {})}
+    trust = {ISSUER: TrustedIssuer(ISSUER, frozenset({"EdDSA"}), {})}
     verifier = PasetoOneTimeVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
     found = verifier.verify(OURS.token(), audience=AUDIENCE, now_ms=NOW_MS)
     assert isinstance(found, Rejection)
     assert found.reason is Reason.KEY_SET_UNAVAILABLE
+
+
+def test_a_key_that_is_not_ed25519_verifies_no_paseto() -> None:
+    keys = {KID: P256Key(generate_private_key(SECP256R1()).public_key())}
+    trust = {ISSUER: TrustedIssuer(ISSUER, frozenset({"EdDSA"}), keys)}
+    found = PasetoOneTimeVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000).verify(
+        OURS.token(), audience=AUDIENCE, now_ms=NOW_MS
+    )
+    assert isinstance(found, Rejection)
+    assert found.reason is Reason.TOKEN_ALGORITHM_REFUSED
+
+
+def test_a_footer_is_small_and_holds_texts_alone() -> None:
+    """Well signed, every one of them."""
+    assert isinstance(once(OURS.token(footer={"x": "y"})), VerifiedToken)
+    assert once(OURS.token(footer={"x": "a" * 400})) is Reason.TOKEN_MALFORMED
+    values: tuple[object, ...] = (1, True, [], {"a": "b"})
+    for value in values:
+        assert once(OURS.token(footer={"x": value})) is Reason.TOKEN_HEADER_REFUSED
+
+
+def test_a_token_that_is_too_large_is_not_read() -> None:
+    assert once(OURS.token(OURS.claims(x="a" * 8192))) is Reason.TOKEN_TOO_LARGE
 
 
 def _with_version(text: str, version: str) -> str:

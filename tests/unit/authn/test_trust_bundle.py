@@ -8,10 +8,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.authn.trust_bundle import MAX_BYTES, TrustBundleError, bundle_from
+from ott_extauthz.demo.pki import Authority as DemoAuthority
 from tests.fakes.certificates import Authority, self_signed
 
 ROOT, OTHER = Authority("root"), Authority("other")
 LEAF = ROOT.leaf(uris=("spiffe://bank.example/rgs",))
+USUAL = DemoAuthority("usual").issue("rgs", uri="spiffe://bank.example/rgs")
 
 
 def entry(der: bytes, **changes: Any) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def test_a_revoked_domain_has_no_authority() -> None:
         (jwks(entry(der_of(ROOT), x5c=["é"])), r"keys\[0\]: `x5c` cannot be read"),
         (jwks(entry(LEAF.der)), r"keys\[0\]: not the certificate of an authority"),
         (ROOT.pem + LEAF.pem, "certificate 2: not the certificate of an authority"),
+        (USUAL.certificate_pem, "certificate 1: not the certificate of an authority: it may not sign others"),
         (self_signed(ca=False).pem, "certificate 1: not the certificate of an authority"),
         (self_signed(ca=True).pem, "certificate 1: not the certificate of an authority: no basicConstraints, or no"),
         (LEAF.key_pem, "neither a SPIFFE bundle"),

@@ -141,6 +141,7 @@ def test_the_bytes_of_a_public_key_are_no_secret(tmp_path: Path) -> None:
     ("change", "told"),
     [
         ({"form": "eddsa"}, "keys[0]: the form eddsa takes public_key_file"),
+        ({"form": "http_signatures"}, "keys[1]: kid: an HTTP message signature finds its key by it"),
         ({"form": "md5"}, "form"),
         ({"keys": []}, "keys"),
         ({"keys": [{"secret_file": f"{n}.secret"} for n in range(9)]}, "keys"),
@@ -199,6 +200,10 @@ def test_a_policy_cannot_ask_for_what_no_partner_can_send(tmp_path: Path) -> Non
     told = config_problems(server(tmp_path, "event: {header: x-event}"))
     assert "the form hmac of psp does not sign x-event" in told
     assert "components" in config_problems(server(tmp_path, 'components: ["@method"]'))
+    assert "signed_request.tag: the form hmac" in config_problems(server(tmp_path, "tag: payments"))
+    assert "a request has no @status" in config_problems(server(tmp_path, 'components: ["@status"]'))
+    told = config_problems(server(tmp_path, """components: ['"x";bs', '"x"; bs']"""))
+    assert "stands twice" in told
     check_inputs(load(server(tmp_path, "event: {header: x-nonce}"), {}), "ott.yaml")
 
 

@@ -11,7 +11,7 @@ from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.token import TokenKind
 from ott_extauthz.policy.routes import CredentialKind
-from tests.fakes.certificates import NOT_AFTER, Authority, Leaf
+from tests.fakes.certificates import Authority, Leaf
 from tests.fakes.desk import Desk
 from tests.fakes.issuer import NOW_MS
 
@@ -171,9 +171,12 @@ async def test_a_certificate_of_tomorrow_is_refused_but_for_the_clocks() -> None
     rule = f'{{spiffe_ids: ["{RGS}"]}}'
     tomorrow = PKI.leaf(uris=(RGS,), not_before=NOW + timedelta(days=1))
     assert await asked(desk_of(rule), tomorrow) is Reason.CERTIFICATE_EXPIRED
-    # The desk's clock stands two seconds past NOW; with half a second more an authority may be ahead of us.
-    at_once = PKI.leaf(uris=(RGS,), not_before=NOW + timedelta(seconds=2), not_after=NOT_AFTER)
-    assert isinstance(await asked(desk_of(rule), at_once), Allow)
+    # The desk's clock stands two seconds past NOW.
+    a_second_ahead = PKI.leaf(uris=(RGS,), not_before=NOW + timedelta(seconds=3))
+    assert await asked(desk_of(rule), a_second_ahead) is Reason.CERTIFICATE_EXPIRED
+    lenient = CertificateCredential(max_skew_ms=1000)
+    desk = Desk(policy=policy_of(rule), more={CredentialKind.CERTIFICATE: lenient})
+    assert isinstance(await asked(desk, a_second_ahead), Allow)
 
 
 async def test_a_certificate_that_only_openssl_could_read_is_refused() -> None:
@@ -188,6 +191,13 @@ async def test_with_trust_domains_a_claimed_workload_must_be_proven() -> None:
     for rule in (f'{{spiffe_ids: ["{RGS}"]}}', f'{{sha256: ["{CALLER.sha256.hex()}"]}}'):
         assert isinstance(await asked(desk_of(rule, proves=True), CALLER), Allow)
         assert await asked(desk_of(rule, proves=False), CALLER) is Reason.TRUST_DOMAIN_UNPROVEN
+
+
+async def test_with_trust_domains_two_names_of_workloads_are_none_that_is_proven() -> None:
+    twofold = PKI.leaf(uris=(RGS, "spiffe://partner.example/x"))
+    rule = f'{{sha256: ["{twofold.sha256.hex()}"]}}'
+    assert await asked(desk_of(rule, proves=False), twofold) is Reason.TRUST_DOMAIN_UNPROVEN
+    assert isinstance(await asked(desk_of(rule), twofold), Allow), "by its thumbprint, and without a name"
 
 
 async def test_with_trust_domains_a_dns_name_belongs_to_nobody() -> None:

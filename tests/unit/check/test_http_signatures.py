@@ -47,6 +47,11 @@ routes:
     match: {hosts: [pay.example], path: /v1/bodies}
     credential: signed_request
     signed_request: {event: {pointer: /amount}}
+  - name: empty-events
+    match: {hosts: [pay.example], path: /v1/empty-events}
+    credential: signed_request
+    signed_request: {event: {pointer: /amount}}
+    allow_unbuffered_empty: true
   - name: read
     match: {hosts: [pay.example], methods: [GET], path: /v1/read}
     credential: signed_request
@@ -264,6 +269,8 @@ async def test_an_event_is_believed_only_where_its_header_or_the_body_is_covered
     assert await desk.refused(desk.signed("/v1/events", *BRANDED, '"x-event";key="a"', **member, nonce="3" * 16)) is (
         Reason.SIGNATURE_INCOMPLETE
     )
+    bare = desk.signed("/v1/empty-events", "@method", "@authority", "@path", content=None)
+    assert await desk.refused(bare, body=NO_BODY) is Reason.SIGNATURE_INCOMPLETE
     await desk.let_in(desk.signed("/v1/bodies", nonce="4" * 16))
     assert await desk.refused(desk.signed("/v1/bodies", nonce="5" * 16)) is Reason.EVENT_REPEATED
 

@@ -249,6 +249,11 @@ async def test_where_two_could_be_asked_neither_is(casino: Casino) -> None:
     assert casino.endpoint.asked == []
 
 
+async def test_where_nobody_is_asked_an_opaque_token_is_malformed(casino: Casino) -> None:
+    casino.take()
+    assert await casino.outcome(casino.knows("opaque")) is Reason.TOKEN_MALFORMED
+
+
 async def test_an_opaque_token_is_not_encrypted(casino: Casino) -> None:
     assert await casino.outcome(casino.knows("opaque"), "/sealed") is Reason.TOKEN_NOT_ENCRYPTED
     assert casino.endpoint.asked == []

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, PublicFormat
 from joserfc.jwk import import_key
 
+from ott_extauthz.authn.outgoing import signing_keys
 from ott_extauthz.authn.outgoing.signing_keys import SigningKey, SigningKeyError, private_key_maker, secret_maker
 from ott_extauthz.authn.partner_keys import public_key_from, secret_from
 from ott_extauthz.authn.partners import KeyAlgorithm, SignatureForm
@@ -90,3 +91,15 @@ def test_no_key_shows_itself() -> None:
         assert "secret=" not in text
         assert "key=<" not in text
         assert SECRET not in text
+
+
+def test_a_key_so_long_that_it_holds_up_every_other_call_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_keys, "MAX_RSA_BITS", 2047)
+    with pytest.raises(SigningKeyError, match="2048 to 2047 bits, and this one 2048"):
+        private_key_maker(pem_of(private_key(KeyAlgorithm.RSA_PSS_SHA512)))
+
+
+def test_a_signature_is_not_said_to_name_a_key_where_its_form_has_no_word_for_it() -> None:
+    maker = secret_maker(SECRET.encode(), "text")
+    told = {form: SigningKey(form=form, maker=maker, keyid="k").told_keyid for form in SignatureForm}
+    assert {form for form, keyid in told.items() if keyid is not None} == {SignatureForm.HTTP_SIGNATURES}
