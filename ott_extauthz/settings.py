@@ -23,16 +23,16 @@ from pydantic import (
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
-from ott_extauthz.introspection_settings import Introspection
 from ott_extauthz.issuer.order import DEFAULT_RING_TITLE
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.model.token import TokenFormat
-from ott_extauthz.proof_settings import CheckDpop, Dpop
-from ott_extauthz.settings_keys import ApiKeys, EnvoyPayload
-from ott_extauthz.signing_settings import SigningKeys
+from ott_extauthz.sections.api_keys import ApiKeys, EnvoyPayload
+from ott_extauthz.sections.introspection import Introspection
+from ott_extauthz.sections.proofs import CheckDpop, Dpop
+from ott_extauthz.sections.signing import SigningKeys
+from ott_extauthz.sections.trust_domains import TrustDomain, TrustDomainName
+from ott_extauthz.sections.trusted_issuers import SubjectIssuer, Trust
 from ott_extauthz.store_url import StoreUrl, store_url
-from ott_extauthz.trust_domains import TrustDomain, TrustDomainName
-from ott_extauthz.trusted_issuers import SubjectIssuer, Trust
 
 PREFIX: Final = "OTT_"
 TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})

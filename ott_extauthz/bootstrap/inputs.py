@@ -30,11 +30,11 @@ from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import AsnLookup
 from ott_extauthz.reload.looks import Look, look_at
+from ott_extauthz.sections.trusted_issuers import IssuerKeys
 from ott_extauthz.settings import Settings
 from ott_extauthz.stores.api_key_file import load_api_keys
 from ott_extauthz.stores.asn_file import AsnFileError, asn_lookup
 from ott_extauthz.stores.encryption_files import load_decryption, private_files
-from ott_extauthz.trusted_issuers import IssuerKeys
 
 _WITHOUT_GEOIP: Final = (
     "asks for the caller's network, which no call could meet: ott.yaml has no geoip, read at the start only"

@@ -16,9 +16,9 @@ from ott_extauthz.check.answers import Answers
 from ott_extauthz.check.credentials.introspected import AskedIssuer
 from ott_extauthz.check.introspecting import IntrospectionObserver, Introspector
 from ott_extauthz.documents.problems import Problem
-from ott_extauthz.introspection_settings import AssertionAlgorithm, Introspection, confusable
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import Clock, Entropy, Signer
+from ott_extauthz.sections.introspection import AssertionAlgorithm, Introspection, confusable
 from ott_extauthz.settings import ClockBounds, Settings
 from ott_extauthz.stores.signing import signer_from
 from ott_extauthz.wire.files_in_use import FilesInUse

@@ -9,7 +9,7 @@ from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS, ClientCredentials, Gr
 from ott_extauthz.issuer.own_keys import own_issuer
 from ott_extauthz.issuer.subject_tokens import ForeignRules, SubjectTokens
 from ott_extauthz.ports import Entropy, KeyRing
-from ott_extauthz.trusted_issuers import SubjectIssuer
+from ott_extauthz.sections.trusted_issuers import SubjectIssuer
 
 
 def grants_of(

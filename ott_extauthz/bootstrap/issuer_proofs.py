@@ -5,7 +5,7 @@ from ott_extauthz.authn.nonces import MIN_SECRET_BYTES, Nonces
 from ott_extauthz.issuer.once import Once
 from ott_extauthz.issuer.possession import DpopProofs
 from ott_extauthz.ports import Entropy
-from ott_extauthz.proof_settings import Dpop
+from ott_extauthz.sections.proofs import Dpop
 
 
 def dpop_proofs(settings: Dpop, *, endpoint: str, once: Once, entropy: Entropy, secret: bytes | None) -> DpopProofs:

@@ -18,7 +18,7 @@ from ott_extauthz.documents.https_url import HttpsUrl
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import ReloadListener
-from ott_extauthz.trusted_issuers import IssuerKeys
+from ott_extauthz.sections.trusted_issuers import IssuerKeys
 from ott_extauthz.wire.discovered_key_set import DiscoveredKeySet
 from ott_extauthz.wire.followed_key_set import FollowedKeySet
 from ott_extauthz.wire.key_set_http import HttpsKeySet, KeySetSource

@@ -7,7 +7,7 @@ from ott_extauthz.authn.nonces import MIN_SECRET_BYTES, Nonces
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.documents.problems import Problem
-from ott_extauthz.proof_settings import CheckDpop
+from ott_extauthz.sections.proofs import CheckDpop
 
 
 def possession_from(settings: CheckDpop, secret: bytes | None) -> Possession:

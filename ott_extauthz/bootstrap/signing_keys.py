@@ -15,8 +15,8 @@ from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.policy.terms import SigningTerms
+from ott_extauthz.sections.signing import SigningKeyEntry
 from ott_extauthz.settings import Settings
-from ott_extauthz.signing_settings import SigningKeyEntry
 
 _MOST_BYTES: Final = 16_384
 

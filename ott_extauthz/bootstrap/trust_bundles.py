@@ -5,8 +5,8 @@ from pathlib import Path
 from ott_extauthz.authn.trust_bundle import TrustBundle, TrustBundleError, bundle_from
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.sections.trust_domains import TrustDomain
 from ott_extauthz.settings import Settings
-from ott_extauthz.trust_domains import TrustDomain
 
 
 def bundle_files(settings: Settings) -> list[list[Path]]:

@@ -15,7 +15,7 @@ from ott_extauthz.cli.api_key_rows import cell, row_of
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.documents.validated import Duration
-from ott_extauthz.settings_keys import ApiKeys
+from ott_extauthz.sections.api_keys import ApiKeys
 from ott_extauthz.stores.api_key_file import ApiKeyFile, KeyOutlivedError, KeyUnknownError
 from ott_extauthz.stores.keyring import KeyFileError
 

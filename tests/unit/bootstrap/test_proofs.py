@@ -7,7 +7,7 @@ import pytest
 from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.bootstrap.proofs import possession_from
 from ott_extauthz.documents.problems import DocumentError
-from ott_extauthz.proof_settings import CheckDpop
+from ott_extauthz.sections.proofs import CheckDpop
 from ott_extauthz.settings import load
 from tests.fakes.issuer import FakeIssuer
 

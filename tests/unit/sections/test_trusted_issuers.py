@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ott_extauthz.trusted_issuers import SubjectIssuer, Trust
+from ott_extauthz.sections.trusted_issuers import SubjectIssuer, Trust
 
 BASE: dict[str, Any] = {"issuer": "https://idp.example", "jwks": "jwks.json", "algorithms": ["ES256"]}
 DISCOVERED: dict[str, Any] = {

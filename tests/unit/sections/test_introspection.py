@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ott_extauthz.introspection_settings import Introspection, confusable
+from ott_extauthz.sections.introspection import Introspection, confusable
 
 ENTRY: dict[str, Any] = {
     "issuer": "https://login.bank.example",
