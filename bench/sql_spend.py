@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bench.spend import CLOCK, _use
 from ott_extauthz.ports import SpendOutcome
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.sqllist.list import SqlUsedList
 from tests.postgres import WHY_NOT
 from tests.sql_lists import SQL_KINDS, SqlStore, sql_store

@@ -15,7 +15,7 @@ from ott_extauthz.authn.verified_payload import USUAL_PLACE
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.rejection import Rejection
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.decode import JWT_AUTHN, facts_from
 from ott_extauthz.wire.peer import PeerCertificates
 

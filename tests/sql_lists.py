@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ott_extauthz.ports import Clock, Use
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.sqllist import postgres as postgres_store
 from ott_extauthz.stores.sqllist import sqlite as sqlite_store
 from ott_extauthz.stores.sqllist.list import SqlUsedList

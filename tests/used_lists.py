@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ott_extauthz.ports import Clock, SpendOutcome, StoreHealth, Use, UsedList
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist.factory import redis_used_list
 from ott_extauthz.stores.redislist.node import fence_margin_ms
 from ott_extauthz.stores.redislist.script import FENCE_KEY

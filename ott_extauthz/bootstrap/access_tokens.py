@@ -8,9 +8,10 @@ from ott_extauthz.authn.foreign_tokens import AccessTokens, ForeignTokenVerifier
 from ott_extauthz.authn.keys import IssuersFor, TrustedIssuer
 from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.sections.trusted_issuers import AccessTokens as AccessTokenSettings
 from ott_extauthz.sections.trusted_issuers import Trust
-from ott_extauthz.settings import ClockBounds, Settings
+from ott_extauthz.settings import Settings
 
 
 def issuers_for(

@@ -25,7 +25,9 @@ from ott_extauthz.observe.log import new_logger
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, TokenSource, TokenWanted
-from ott_extauthz.settings import Attach, AttachIssuer, Issuer, Settings
+from ott_extauthz.sections.attach import Attach, AttachIssuer
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.settings import Settings
 from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate, OwnCertificateError, read_certificate
 
 LOOK_SECONDS: Final = 0.1

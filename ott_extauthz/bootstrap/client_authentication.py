@@ -11,7 +11,9 @@ from ott_extauthz.issuer.once import Once
 from ott_extauthz.issuer.private_key_jwt import PrivateKeyJwt
 from ott_extauthz.issuer.shared_secret import SharedSecret
 from ott_extauthz.ports import Entropy, UsedList
-from ott_extauthz.settings import ClockBounds, Issuer, Settings
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.settings import Settings
 from ott_extauthz.wire.issuer_metadata import IssuerUrls
 from ott_extauthz.wire.issuer_peer import ClientCertificates
 

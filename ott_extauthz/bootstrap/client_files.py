@@ -19,7 +19,7 @@ from ott_extauthz.issuer.client_secret import SecretFileError, SecretHashes, has
 from ott_extauthz.issuer.clients import Clients
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.model.facts import Thumbprint
-from ott_extauthz.settings import Issuer
+from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.wire.self_signed import SelfSignedError, listed_in_jwks, listed_in_pem, refuse_names_of
 
 T = TypeVar("T")

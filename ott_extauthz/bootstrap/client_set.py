@@ -11,7 +11,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.kinds import GrantedToken
-from ott_extauthz.settings import Issuer
+from ott_extauthz.sections.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from ott_extauthz.documents.problems import Problem
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import Clock, Entropy, Signer
 from ott_extauthz.sections.introspection import AssertionAlgorithm, Introspection, confusable
-from ott_extauthz.settings import ClockBounds, Settings
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.settings import Settings
 from ott_extauthz.stores.signing import signer_from
 from ott_extauthz.wire.files_in_use import FilesInUse
 from ott_extauthz.wire.introspection_client import AsClient, ByAssertion, ByCertificate, BySecret

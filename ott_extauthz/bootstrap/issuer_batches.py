@@ -5,7 +5,7 @@ from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.trail import IssuerTrail
 from ott_extauthz.ports import Clock
-from ott_extauthz.settings import Tls
+from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.issuer_grpc import IssuerService
 from ott_extauthz.wire.issuer_grpc_server import IssuerServer
 

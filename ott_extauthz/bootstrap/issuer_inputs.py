@@ -19,7 +19,9 @@ from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.key_change import KeyListener
 from ott_extauthz.issuer.sealing import Sealer
 from ott_extauthz.ports import Clock, KeyRing
-from ott_extauthz.settings import Issuer, Settings, host_and_port
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.sections.words import host_and_port
+from ott_extauthz.settings import Settings
 from ott_extauthz.wire.issuer_tls import TlsFiles
 
 CONFIGURATION = "configuration"

@@ -22,7 +22,7 @@ from ott_extauthz.ports import Clock
 from ott_extauthz.reload.looks import look_at
 from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
-from ott_extauthz.settings import Issuer
+from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.wire.followed_key_set import FollowedKeySet
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
 

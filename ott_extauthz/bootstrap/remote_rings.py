@@ -7,7 +7,7 @@ from ott_extauthz.bootstrap.store_files import authorities_problems
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener, KeyState
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
 from ott_extauthz.ports import Clock, KeyRing
-from ott_extauthz.settings import Rotation
+from ott_extauthz.sections.rings import Rotation
 from ott_extauthz.stores.remotekeys.keys import RingError, State
 from ott_extauthz.stores.remotekeys.opening import open_kms_ring, open_vault_ring
 from ott_extauthz.stores.remotekeys.versions import Overlap

@@ -14,8 +14,9 @@ from ott_extauthz.issuer.key_change import KeyChange, KeyListener
 from ott_extauthz.issuer.order import DEFAULT_RING, ring_title
 from ott_extauthz.ports import Clock, KeyRing
 from ott_extauthz.reload.source import InForce, Result, Shown
-from ott_extauthz.settings import Issuer, KeyDirectory
-from ott_extauthz.settings import KeyRing as RingSettings
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.sections.rings import KeyDirectory
+from ott_extauthz.sections.rings import KeyRing as RingSettings
 from ott_extauthz.stores.keyring import FileRing, KeyFileError, Place, Rotation
 from ott_extauthz.stores.keyring.key_set import public_keys
 from ott_extauthz.stores.keyring.ring_file import keys_in

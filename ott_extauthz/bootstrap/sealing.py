@@ -3,7 +3,7 @@
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.sealing import EncryptionKey, EncryptionKeyError, Sealer, encryption_key_from
-from ott_extauthz.settings import Issuer
+from ott_extauthz.sections.issuer import Issuer
 
 
 def sealer_of(issuer: Issuer) -> Sealer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ott_extauthz.bootstrap.secret_files import readable_by_others, why_unreadable
 from ott_extauthz.documents.problems import Problem
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 
 
 def store_problems(store: Store, source: str) -> list[Problem]:

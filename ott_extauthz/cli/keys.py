@@ -12,7 +12,8 @@ from ott_extauthz.cli.key_rows import Row, rows_of, told
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import DEFAULT_RING, DEFAULT_RING_TITLE, ring_title
-from ott_extauthz.settings import Issuer, KeyDirectory
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.sections.rings import KeyDirectory
 from ott_extauthz.stores.encryption_files import Curve, init_encryption
 from ott_extauthz.stores.keyring import KeyFileError, Keys, Place, init_ring, keys_in, retire, rotate
 from ott_extauthz.stores.signing import SigningAlgorithm

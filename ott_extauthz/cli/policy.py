@@ -27,7 +27,8 @@ from ott_extauthz.rehearsal.recorded import rehearse_recorded
 from ott_extauthz.rehearsal.reports import data_of, junit_of, text_of
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed, Surroundings, rehearse
-from ott_extauthz.settings import ClientCertificate, ClockBounds
+from ott_extauthz.sections.server import ClientCertificate
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.wire.recorded import RecordingError, recorded_facts
 
 app = typer.Typer(help="Check, test, explain and compare policies, offline.", no_args_is_help=True)

@@ -18,7 +18,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.model.reason import Code, Reason
 from ott_extauthz.policy.document.credential import CheckedKind
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 
 DEFAULT_AT: Final = "2026-01-01T12:00:00Z"
 ALLOWED: Final = "OK"

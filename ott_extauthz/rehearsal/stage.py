@@ -47,7 +47,7 @@ from ott_extauthz.ports import (
 from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Source, Suite, TokenCase
 from ott_extauthz.rehearsal.stand_ins import KINDS, KeyVerifier, SignatureVerifier, StandIn, audience_of, place_of
 from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
 from ott_extauthz.wire.decode import MAX_TARGET_CHARACTERS
 from ott_extauthz.wire.headers import collected

@@ -24,10 +24,10 @@ from ott_extauthz.authn.discovery import WellKnown, metadata_url
 from ott_extauthz.documents.https_url import HttpsUrl, https_url
 from ott_extauthz.documents.validated import Duration, Model
 from ott_extauthz.model.token import TokenFormat
+from ott_extauthz.sections.words import FilePath
 
 Algorithm = Literal["EdDSA", "ES256", "RS256", "PS256"]
 AcceptedToken = Literal["one_time_token", "mandate", "access_token"]
-FilePath = Annotated[Path, Field(strict=False)]
 _OWN_KINDS: Final[tuple[AcceptedToken, ...]] = get_args(AcceptedToken)
 _LIFETIMES_MS: Final = range(1000, 7 * 86_400_000 + 1)
 

@@ -8,7 +8,7 @@
 
 import ssl
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 
 
 def store_context(settings: Store) -> ssl.SSLContext:

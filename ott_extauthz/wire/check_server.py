@@ -11,7 +11,8 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ott_extauthz.settings import Drain, Listen
+from ott_extauthz.sections.server import Listen
+from ott_extauthz.sections.serving import Drain
 from ott_extauthz.wire.authorization import SERVICE, Authorization
 from ott_extauthz.wire.transports import ListenError, listen, new_server, restrict
 

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ott_extauthz.settings import host_and_port
+from ott_extauthz.sections.words import host_and_port
 
 _KEEPALIVE_SECONDS: Final = 75.0
 

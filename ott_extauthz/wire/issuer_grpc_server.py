@@ -10,7 +10,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ott_extauthz.settings import Tls
+from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.issuer_grpc import SERVICE, IssuerService
 from ott_extauthz.wire.transports import listen, restrict
 

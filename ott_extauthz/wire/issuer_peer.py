@@ -28,7 +28,7 @@ from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.peer import CLIENT_CERT, XFCC, der_from_byte_sequence, der_from_url_encoded_pem
 from ott_extauthz.wire.xfcc import caller_element
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.model.facts import Headers, Thumbprint
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.xfcc import XfccElement, caller_element
 
 XFCC: Final = "x-forwarded-client-cert"

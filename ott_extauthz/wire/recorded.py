@@ -10,7 +10,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.json_format import Parse, ParseError
 
 from ott_extauthz.model.facts import Facts, Malformed
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.decode import facts_from, request_or_none
 from ott_extauthz.wire.peer import PeerCertificates
 

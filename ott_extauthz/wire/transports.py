@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, cast
 import grpc
 import grpc.aio
 
-from ott_extauthz.settings import Tls
+from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.files import ChangingFiles
 
 MAX_MESSAGE_BYTES: Final = 4 << 20

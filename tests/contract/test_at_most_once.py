@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 )
 
 from ott_extauthz.ports import Charge, Clock, Use, UsedList, UsedListError
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.memory import MemoryUsedList
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.sqllist.list import SqlUsedList

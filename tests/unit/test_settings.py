@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from ott_extauthz.documents.problems import DocumentError
-from ott_extauthz.settings import KeyDirectory, Settings, host_and_port, load, schema
+from ott_extauthz.sections.rings import KeyDirectory
+from ott_extauthz.sections.words import host_and_port
+from ott_extauthz.settings import Settings, load, schema
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.peer import PeerCertificates
 
 FIGURE_6 = """-----BEGIN CERTIFICATE-----

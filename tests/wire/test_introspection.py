@@ -19,7 +19,7 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.introspection import Introspectors, new_introspectors
 from ott_extauthz.check.introspecting import IntrospectionError, IntrospectionResult
 from ott_extauthz.sections.introspection import Introspection
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.signing import new_key
 from ott_extauthz.wire.introspection_http import HttpIntrospection
 from tests.fakes.certificates import Authority

@@ -22,7 +22,7 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.redislist.places import Place, place_from
 from ott_extauthz.stores.redislist.script import SCRIPT

@@ -1,7 +1,8 @@
 """Which Redis used-list does ``store.url`` mean?"""
 
 from ott_extauthz.ports import Clock, UsedList
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import cluster, sentinel
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.quorum import QuorumUsedList

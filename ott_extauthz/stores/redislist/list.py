@@ -6,7 +6,8 @@ The promise is the script's (``script.py``); this file turns the port's words in
 import asyncio
 
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist.node import Node, fence_margin_ms
 from ott_extauthz.stores.redislist.script import SpendScript
 from ott_extauthz.stores.redislist.spending import Spending

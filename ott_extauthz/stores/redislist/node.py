@@ -8,7 +8,8 @@ import hiredis
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, UsedListError, UsedListFault
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import answers, refusals, report, script
 from ott_extauthz.stores.redislist.batch import Batch, Group, Voice
 from ott_extauthz.stores.redislist.calls import Answer, Question

@@ -21,7 +21,8 @@ from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist.batch import Attempt, Voice
 from ott_extauthz.stores.redislist.looks import gathered
 from ott_extauthz.stores.redislist.node import Node, fence_margin_ms

@@ -11,7 +11,7 @@ from typing import Self
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import UsedListError, UsedListFault
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import answers, script
 
 

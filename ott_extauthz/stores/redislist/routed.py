@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist.connecting import MINIMUM_LIMIT_SECONDS, Connector
 from ott_extauthz.stores.redislist.lane import MOST_SENDS, Lane
 from ott_extauthz.stores.redislist.lease import LEASE_SECONDS, ROUND_SECONDS, Lease, Owner, Poll, View, Voter

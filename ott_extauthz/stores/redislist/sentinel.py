@@ -4,7 +4,7 @@ from typing import Final
 
 import hiredis
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import refusals, script
 from ott_extauthz.stores.redislist.lease import NoVote, Owner, Poll, View
 from ott_extauthz.stores.redislist.places import Place, sentinel_name

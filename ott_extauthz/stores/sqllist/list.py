@@ -9,7 +9,8 @@ from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.sqllist.judging import Seen
 from ott_extauthz.stores.sqllist.lane import MOST_SENDS, Database, Lane
 from ott_extauthz.stores.sqllist.postgres import PostgresDatabase

@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from ott_extauthz.ports import SpendOutcome
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.password_files import PasswordFileError, password_from
 from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, postgres_reason
 from ott_extauthz.stores.sqllist.judging import Rules, Seen

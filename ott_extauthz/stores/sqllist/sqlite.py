@@ -44,7 +44,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from ott_extauthz.ports import Clock, Spend, Use
-from ott_extauthz.settings import ClockBounds, Store
+from ott_extauthz.sections.serving import ClockBounds
+from ott_extauthz.sections.store import Store
 from ott_extauthz.store_url import store_url
 from ott_extauthz.stores.sqllist.errors import ConnectError, ReplacedError, sqlite_reason
 from ott_extauthz.stores.sqllist.files import Files, make_missing

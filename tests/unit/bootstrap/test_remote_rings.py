@@ -10,7 +10,7 @@ from ott_extauthz.bootstrap.remote_rings import RingTold, remote_ring
 from ott_extauthz.bootstrap.rings import NobodyListens
 from ott_extauthz.issuer.key_change import KeyChange
 from ott_extauthz.key_backends import AwsKmsRing, VaultRing
-from ott_extauthz.settings import Rotation
+from ott_extauthz.sections.rings import Rotation
 from ott_extauthz.stores.remotekeys.keys import RingError
 from tests.fakes.clock import FakeClock
 

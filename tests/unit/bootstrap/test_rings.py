@@ -18,7 +18,9 @@ from ott_extauthz.bootstrap.rings import (
     running_rings,
 )  # fmt: skip
 from ott_extauthz.ports import Signer
-from ott_extauthz.settings import Issuer, KeyDirectory, load
+from ott_extauthz.sections.issuer import Issuer
+from ott_extauthz.sections.rings import KeyDirectory
+from ott_extauthz.settings import load
 from ott_extauthz.stores.keyring import init_keys
 from tests.fakes.clock import START_MS, FakeClock
 

@@ -13,7 +13,8 @@ from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.reload.source import Result
-from ott_extauthz.settings import ClientCertificate, load
+from ott_extauthz.sections.server import ClientCertificate
+from ott_extauthz.settings import load
 from ott_extauthz.wire.decode import facts_from
 from ott_extauthz.wire.peer import PeerCertificates
 from tests.fakes.certificates import Authority, Leaf

@@ -13,7 +13,7 @@ from ott_extauthz.rehearsal.explaining import Explanation, as_text, explained
 from ott_extauthz.rehearsal.recorded import rehearse_recorded
 from ott_extauthz.rehearsal.stage import Surroundings, rehearse
 from ott_extauthz.rehearsal.tokens import Mint
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 
 POLICY = """
 revision: "r1"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from ott_extauthz.ports import SpendOutcome, UsedListFault
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from tests.deployed_lists import LEASED_MARGIN_MS, TIMEOUT, fault_of, fresh, outcome_of
 from tests.deployments import independent, replicated, sharded, watched
 from tests.fakes.clock import SkewedClock

@@ -3,7 +3,7 @@
 import hiredis
 import pytest
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import cluster, sentinel
 from ott_extauthz.stores.redislist.lease import NoVote, Owner
 from ott_extauthz.stores.redislist.places import Place, places_from, sentinel_name

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from tests.architecture.documents import STORES
 from tests.deployed_lists import fresh, outcome_of
 from tests.deployments import Independent, Sharded, Watched, independent, replicated, sharded, watched

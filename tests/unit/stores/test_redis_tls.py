@@ -9,7 +9,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import UsedListError
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from tests.deployed_lists import TIMEOUT, eventually, fresh, outcome_of
 from tests.deployments import Independent, Sharded, Watched, independent, sharded, watched
 from tests.fakes.certificates import Authority

@@ -8,7 +8,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import Use, UsedListError, UsedListFault
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from tests.deployed_lists import eventually, fault_of, fresh, outcome_of
 from tests.deployments import Watched, acknowledging, replicated, until
 from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running

@@ -10,7 +10,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import SpendOutcome, UsedListError, UsedListFault
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.places import Place, place_from
 from tests.fakes.certificates import Authority

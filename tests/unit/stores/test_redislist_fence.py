@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ott_extauthz.ports import OWN_WRITE_MS, Spend, SpendOutcome
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.script import FENCE_KEY, USED_PREFIX
 from tests.fakes.clock import SkewedClock

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.ports import OWN_WRITE_MS, FirstUse, Spend, SpendOutcome, Use
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.sqllist import postgres, sqlite
 from ott_extauthz.stores.sqllist.judging import Fence, Row, Rules, Seen, judged
 from ott_extauthz.stores.sqllist.witness import Mark, boot_id

@@ -14,7 +14,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.ports import OWN_WRITE_MS, SpendOutcome, Use, UsedListError, UsedListFault
-from ott_extauthz.settings import ClockBounds
+from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.sqllist import witness
 from ott_extauthz.stores.sqllist.list import SqlUsedList
 from tests.fakes.clock import FakeClock, SkewedClock

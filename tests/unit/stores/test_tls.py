@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ott_extauthz.settings import Store
+from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.tls import store_context
 from tests.fakes.certificates import Authority, Leaf
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.decode import JWT_AUTHN, MAX_METADATA_BYTES, facts_from, request_or_none
 from ott_extauthz.wire.peer import PeerCertificates
 from tests.fakes.requests import check_request

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.model.facts import Headers
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.peer import PeerCertificates
 
 PKI = Authority("test")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ott_extauthz.settings import ClientCertificate
+from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.wire.recorded import RecordingError, recorded_facts
 
 TOKEN = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiJTM0NSRVQifQ.U0lHTkFUVVJF"

@@ -1,0 +1,64 @@
+"""How does a Check server keep time, write down, reload and leave?"""
+
+from typing import Literal
+
+from pydantic import (
+    field_validator,
+)
+
+from ott_extauthz.documents.validated import Duration, Model
+from ott_extauthz.sections.words import FilePath
+
+
+class ClockBounds(Model):
+    """How far clocks may differ.  The fence's margin follows from these (docs/single-use.md)."""
+
+    max_skew: Duration = 500
+    iat_lead: Duration = 500
+    exp_leeway: Duration = 2000
+
+    @field_validator("max_skew", "iat_lead", "exp_leeway")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if value > 60_000:  # noqa: PLR2004 - RFC 8725 practice: a leeway is at most a minute
+            raise ValueError("at most 60s")
+        return value
+
+
+class Audit(Model):
+    """Where decisions are written down; ``required`` makes a call that cannot be written down a refusal."""
+
+    path: FilePath
+    required: bool = True
+
+
+class Geoip(Model):
+    """Where networks are looked up: ``asn`` is a file in MaxMind's format; it needs the extra ``geoip``."""
+
+    asn: FilePath
+
+
+class Drain(Model):
+    """How a server leaves: say NOT_SERVING, ``wait`` so that Envoy sees it, then give running calls ``grace``."""
+
+    wait: Duration = 5000
+    grace: Duration = 5000
+
+
+class Reload(Model):
+    """How often files that may change are looked at: policy, shadow policy, key sets.  ``0s``: on SIGHUP only."""
+
+    every: Duration = 1000
+
+    @field_validator("every")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if value and not 100 <= value <= 3_600_000:  # noqa: PLR2004 - a look takes a millisecond; an hour is an outage
+            raise ValueError("between 100ms and 1h, or 0s to look on SIGHUP only")
+        return value
+
+
+class Log(Model):
+    """What is logged, to standard error, as JSON lines."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
