@@ -40,7 +40,9 @@ def test_a_seeded_mistake_is_caught_by_the_case_that_is_there_for_it(copied: Exa
 Document = dict[str, Any]
 
 # What narrows a route. `brand` and `amount` only say where something stands, for the constraint that needs it.
-_GUARDS = ("clients", "roles", "scopes", "when", "max_auth_age", "bound_to_request", "constraints", "deny_when")
+_GUARDS = (
+    "clients", "roles", "scopes", "when", "max_auth_age", "bound_to_request", "constraints", "deny_when", "issuers",
+)  # fmt: skip
 
 
 def policy_data(name: str) -> Document:
@@ -78,7 +80,7 @@ def _wider_routes(route: Document) -> Iterator[tuple[str, Document]]:
                 yield f"{key} {part}", {**route, key: rest}
         elif value is not None:
             yield key, _without(route, key)
-    for part in route["bound_to"]:
+    for part in route.get("bound_to", ()):
         rest = [each for each in route["bound_to"] if each != part]
         unbound = {} if rest else {"unbound": "accept the risk"}
         yield f"bound_to {part}", {**route, "bound_to": rest, **unbound}
