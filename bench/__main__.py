@@ -5,6 +5,7 @@ import platform
 
 from bench import check_cost
 from bench.attach import attach
+from bench.credentials import credentials
 from bench.mint import mint
 from bench.policy_expressions import policy_expressions
 from bench.policy_routes import policy_routes
@@ -21,3 +22,4 @@ async def main() -> None:
 
 asyncio.run(main())
 attach()
+credentials()

@@ -5,21 +5,25 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from google.protobuf.json_format import ParseDict
 from nacl.signing import SigningKey
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder
+from ott_extauthz.wire.decode import JWT_AUTHN
 
 ISSUER = "https://issuer.bench"
 _KEY = SigningKey.generate()
-_IDENTITY = Authority("bench").issue("rgs", uri="spiffe://bank.bench/rgs")
-_CERTIFICATE = quote(_IDENTITY.certificate_pem.decode(), safe="")
+AUTHORITY = Authority("bench")
+IDENTITY = AUTHORITY.issue("rgs", uri="spiffe://bank.bench/rgs")
+_CERTIFICATE = quote(IDENTITY.certificate_pem.decode(), safe="")
 
 
 class _Signer:
@@ -48,7 +52,7 @@ class _Clock:
 _MINTER = Minter(issuer=ISSUER, rings={DEFAULT_RING: _Ring()}, clock=_Clock(), entropy=secrets.token_bytes)
 _ORDER = MintOrder(
     subject="spiffe://bank.bench/rgs", client_id="rgs", audience="wallet.api", scope=frozenset({"wallet:debit"}),
-    lifetime_ms=300_000, thumbprint=_IDENTITY.thumbprint,
+    lifetime_ms=300_000, thumbprint=IDENTITY.thumbprint,
 )  # fmt: skip
 
 
@@ -66,17 +70,20 @@ def debit() -> bytes:
 
 def debit_with(token: str) -> bytes:
     """A request for the one-time route with this token."""
-    return _request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", token))
+    return request("POST", f"/v1/wallets/{secrets.randbelow(10**6)}/debit", ("x-ott", token))
 
 
 def public() -> bytes:
     """A request for the public route."""
-    return _request("GET", "/healthz")
+    return request("GET", "/healthz")
 
 
-def _request(method: str, path: str, *more: tuple[str, str]) -> bytes:
-    request = CheckRequest()
-    attributes = request.attributes
+def request(
+    method: str, path: str, *more: tuple[str, str], body: bytes = b"", told: dict[str, Any] | None = None
+) -> bytes:
+    """A request of our caller's; ``told`` is what Envoy's `jwt_authn` says of it."""
+    made = CheckRequest()
+    attributes = made.attributes
     attributes.source.address.socket_address.address = "10.0.0.7"
     attributes.source.principal = "spiffe://bank.bench/rgs"
     attributes.source.certificate = _CERTIFICATE
@@ -84,6 +91,10 @@ def _request(method: str, path: str, *more: tuple[str, str]) -> bytes:
     http.method, http.scheme, http.host, http.path = method, "https", "wallet.api", path
     common = [(f"x-custom-{index}", "value-of-some-length-0123456789") for index in range(14)]
     common += [("accept", "*/*"), ("user-agent", "bench/1"), ("content-type", "application/json"), (":path", path)]
+    common += [("x-envoy-auth-partial-body", "false")] if body else []
     for name, value in (*common, *more):
         http.header_map.headers.append(HeaderValue(key=name, raw_value=value.encode()))
-    return bytes(request.SerializeToString())
+    http.raw_body = body
+    if told is not None:
+        ParseDict(told, attributes.metadata_context.filter_metadata[JWT_AUTHN])
+    return bytes(made.SerializeToString())

@@ -82,15 +82,20 @@ class RequestCase(Model):
 class PeerCase(Model):
     """The caller.  ``certificate`` is a name that stands for a certificate of its own; None: the caller has none.
 
-    64 hexadecimal digits are the SHA-256 of a real one, as ``sha256`` of a policy's client has it.  ``asn`` is what the
-    server's table of networks would say of the address.
+    64 hexadecimal digits are the SHA-256 of a real one, as ``sha256`` of a policy's client has it.  It names
+    ``principal``, where that is a SPIFFE ID, and ``dns``.  ``asn`` is what the server's table of networks would say of
+    the address.
     """
 
     certificate: str | None = None
     principal: str = ""
+    dns: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9*._-]+$")]] = Field(default=[])
     address: str = "192.0.2.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 40000
     asn: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+
+
+Proof = Literal["valid", "none", "of_another_key", "stale", "for_another_request"]
 
 
 class TokenCase(Model):
@@ -103,11 +108,13 @@ class TokenCase(Model):
 
     What stands in ``claims`` is taken as it is, also where it replaces iss, jti, iat, exp, cnf, auth_time or digest; a
     claim that is null is left out.  ``auth_age`` is how long before the instant of the case the user logged in;
-    ``digest_of`` is the body that the token is for, a text or JSON, whatever the request then carries.
+    ``proof`` binds it to a DPoP key and says how good its proof is.  ``digest_of`` is the body that the token
+    is for, a text or JSON, whatever the request then carries.
     """
 
     claims: dict[str, JsonValue] = Field(default={})
     bound_to: str | None = None
+    proof: Proof | None = None
     auth_age: Duration | None = None
     digest_of: JsonValue = None
     age: Duration = 1000

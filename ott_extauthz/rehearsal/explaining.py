@@ -16,7 +16,7 @@ from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Deny
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.policy.routes import CredentialKind, Route
+from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 from ott_extauthz.policy.terms import SigningTerms
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
@@ -143,12 +143,20 @@ def _other_methods(rehearsed: Rehearsed) -> list[str] | None:
 def _credential(rehearsed: Rehearsed) -> dict[str, Any]:
     route, facts = _found(rehearsed)
     asks = rehearsed.attempt.asks or route.asks
+    if asks.credential is CredentialKind.CERTIFICATE:
+        return {"wanted": _wanted(route), "wanted in": "the connection"}
     values = facts.headers.get(place_of(asks), ())
     return {
         "wanted": _wanted(route),
-        "wanted in": asks.header if asks.scheme is None else f"{asks.header}: {asks.scheme} …",
+        "wanted in": _place_told(asks),
         "found": f"{len(values)} value(s)" if values else "nothing",
     }
+
+
+def _place_told(asks: Asks) -> str:
+    if asks.cookie is not None:
+        return f"the cookie {asks.cookie}"
+    return place_of(asks) if asks.scheme is None else f"{asks.header}: {asks.scheme} …"
 
 
 def _wanted(route: Route) -> str:

@@ -3,18 +3,22 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from ott_extauthz.authn.access_token import AccessTokenVerifier
+from ott_extauthz.authn.cookies import cookie_in
 from ott_extauthz.authn.extract import presented_in
 from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.credentials.access_tokens import AccessTokenCredential
+from ott_extauthz.check.credentials.certificates import CertificateCredential
 from ott_extauthz.check.credentials.combining import Credentials
+from ott_extauthz.check.credentials.possession import PROOF_HEADER
 from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.single_use import SingleUse
@@ -45,6 +49,7 @@ from ott_extauthz.ports import (
     UsedListFault,
 )
 from ott_extauthz.rehearsal.cases import Case, PeerCase, RequestCase, Source, Suite, TokenCase
+from ott_extauthz.rehearsal.certificates import certificate_naming
 from ott_extauthz.rehearsal.stand_ins import KINDS, KeyVerifier, SignatureVerifier, StandIn, audience_of, place_of
 from ott_extauthz.rehearsal.tokens import ISSUER, Mint, certificate_named
 from ott_extauthz.sections.serving import ClockBounds
@@ -145,6 +150,9 @@ class Rehearsed:
         asks = self.attempt.asks or (route.asks if route and route.parts else None)
         if asks is None or isinstance(self.facts, Malformed):
             return None
+        if asks.cookie is not None:
+            cookie = cookie_in(self.facts.headers, asks.cookie)
+            return None if isinstance(cookie, Rejection) else cookie.text
         found = presented_in(self.facts.headers, header=place_of(asks), scheme=asks.scheme)
         return None if isinstance(found, Rejection) else found.text
 
@@ -231,9 +239,10 @@ def _credentials(trust: Mapping[str, TrustedIssuer], bounds: ClockBounds) -> Cre
         {
             CredentialKind.ONE_TIME_TOKEN: TokenCredential(verify=one_time.verify, unseal=_unsealed),
             CredentialKind.MANDATE: TokenCredential(verify=access.verify_mandate, unseal=_unsealed),
-            CredentialKind.ACCESS_TOKEN: TokenCredential(verify=access.verify, unseal=_unsealed),
+            CredentialKind.ACCESS_TOKEN: AccessTokenCredential(verify=access.verify, unseal=_unsealed),
             CredentialKind.API_KEY: StandIn(verifier=KeyVerifier(**told)),
             CredentialKind.SIGNED_REQUEST: StandIn(verifier=SignatureVerifier(**told)),
+            CredentialKind.CERTIFICATE: CertificateCredential(max_skew_ms=bounds.max_skew),
         }
     )
 
@@ -290,7 +299,7 @@ def _facts(case: Case, policy: Policy, mint: Mint) -> Facts | Malformed:
     if not isinstance(headers, Reason):
         route = _route(case.request, policy, headers)
         brought = [each for each in (case.token, *case.also) if each != "none"]
-        headers = collected([*pairs, *(_credential(route, each, case.at, mint) for each in brought)])
+        headers = collected([*pairs, *(line for each in brought for line in _credential(route, each, case, mint))])
     request = case.request
     if len(request.path) + len(request.host) > MAX_TARGET_CHARACTERS:
         return Malformed(Reason.REQUEST_MALFORMED)
@@ -321,14 +330,19 @@ def _header_pairs(request: RequestCase) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def _credential(route: Route | None, token: TokenCase, at_ms: int, mint: Mint) -> tuple[str, str]:
-    """Return a credential of the case and its header: the case's, else the one that the route takes it from."""
+def _credential(route: Route | None, token: TokenCase, case: Case, mint: Mint) -> Iterator[tuple[str, str]]:
+    """Yield a credential in its header, the case's or else the route's, and the proof that comes with it."""
     asks = _asked(route, token)
     kind = KINDS.get(asks.credential) if asks else None
-    text = mint.token(_standing_for(kind, route, token), at_ms, kind or TokenKind.ONE_TIME)
+    text = mint.token(_standing_for(kind, route, token), case.at, kind or TokenKind.ONE_TIME)
     header = (token.header or (place_of(asks) if asks else "x-ott")).lower()
-    scheme = asks.scheme if asks and header == asks.header else None
-    return header, text if scheme is None else f"{scheme} {text}"
+    if asks and asks.cookie is not None and header == place_of(asks):
+        yield header, f"{asks.cookie}={text}"
+    else:
+        scheme = asks.scheme if asks and header == asks.header else None
+        yield header, text if scheme is None else f"{scheme} {text}"
+    if token.proof not in (None, "none"):
+        yield PROOF_HEADER, mint.proof(token.proof, text, case.request, case.at)
 
 
 def _asked(route: Route | None, token: TokenCase) -> Asks | None:
@@ -356,7 +370,8 @@ def _route(request: RequestCase, policy: Policy, headers: Headers) -> Route | No
 
 def _peer(case: PeerCase) -> Peer:
     certificate = Reason.CERTIFICATE_MISSING if case.certificate is None else certificate_named(case.certificate)
-    return Peer(address=case.address, port=case.port, principal=case.principal, certificate=certificate)
+    der = None if case.certificate is None else certificate_naming(case.principal, tuple(case.dns))
+    return Peer(address=case.address, port=case.port, principal=case.principal, certificate=certificate, der=der)
 
 
 def _body(request: RequestCase) -> Body:

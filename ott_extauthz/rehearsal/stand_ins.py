@@ -5,20 +5,27 @@ is then, what it may do, and how a bad credential is refused.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from ott_extauthz.authn.cookies import HEADER
+from ott_extauthz.authn.partners import Partner, SignatureForm
 from ott_extauthz.authn.signed_token import SignedTokenVerifier
-from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.attempt import Attempt, Step
 from ott_extauthz.check.credentials.credential import LookUp, Verified
+from ott_extauthz.check.credentials.events import event_named
+from ott_extauthz.check.credentials.request_verifier import SignedBy, SignedRequest
 from ott_extauthz.check.credentials.tokens import TokenCredential
 from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.framing import framed
 from ott_extauthz.model.once import Once, OnceKind
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import TokenKind, VerifiedToken
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
+from ott_extauthz.policy.terms import SignedRequestTerms
 
 SIGNATURE_HEADER: Final = "x-signature"
 """Where the stand-in of a signed request stands."""
@@ -51,7 +58,7 @@ _TOLD: Final[Mapping[TokenKind, Mapping[Reason, Reason]]] = {
 
 def place_of(asks: Asks) -> str:
     """Return the header in which a credential, or its stand-in, stands."""
-    return asks.header or SIGNATURE_HEADER
+    return HEADER if asks.cookie is not None else asks.header or SIGNATURE_HEADER
 
 
 def audience_of(route: Route) -> str:
@@ -91,14 +98,45 @@ class StandIn:
         found = credential.verified(dataclasses.replace(asks, header=place_of(asks)), facts, attempt)
         if isinstance(found, Rejection):
             return dataclasses.replace(found, reason=_TOLD[self.verifier.kind].get(found.reason, found.reason))
-        return self._judged(asks, found) if isinstance(found, Verified) else found
+        return self._judged(asks, found, facts, attempt) if isinstance(found, Verified) else found
 
-    def _judged(self, asks: Asks, found: Verified) -> Verified | Rejection:
+    def _judged(self, asks: Asks, found: Verified, facts: Facts, attempt: Attempt) -> Verified | Rejection:
         if asks.signed is None:
             return found
         if asks.signed.partners is not None and found.token.subject not in asks.signed.partners:
             return Rejection(Reason.SIGNATURE_KEY_UNKNOWN)
-        return dataclasses.replace(found, once=(_nonce_of(found.token),))
+        assert attempt.target is not None  # noqa: S101 - the route was found by it
+        request = SignedRequest(
+            facts=facts, target=attempt.target, terms=asks.signed, may_be_unseen=False, now_ms=attempt.now_ms
+        )
+        event = _event_of(found.token, asks.signed, request)
+        if isinstance(event, Rejection):
+            attempt.step = Step.VERIFY  # where the Check finds it
+            return event
+        return dataclasses.replace(found, once=(_nonce_of(found.token), *event))
+
+
+def _event_of(token: VerifiedToken, terms: SignedRequestTerms, request: SignedRequest) -> tuple[Once, ...] | Rejection:
+    """Return the event that the request brings, as if its partner had signed body and headers."""
+    partner = Partner(name=token.subject, client_id=token.client_id, form=SignatureForm.HTTP_SIGNATURES, keys=())
+    signed = SignedBy(
+        partner=partner, name="", signed_at_ms=token.issued_at_ms, covered=frozenset(request.facts.headers),
+        covers_body=True, carriers=(),
+    )  # fmt: skip
+    event = event_named(terms.event, signed, request)
+    if isinstance(event, Rejection):
+        return event
+    if terms.event is None or event is None:
+        return ()
+    return (
+        Once(
+            kind=OnceKind.EVENT,
+            key=hashlib.sha256(framed("event of a rehearsal", token.subject, event)).digest(),
+            acceptable_from_ms=token.issued_at_ms,
+            acceptable_until_ms=max(request.now_ms + terms.event.kept_ms, token.expires_at_ms),
+            repeat_status=terms.event.repeat_status,
+        ),
+    )
 
 
 def _nonce_of(token: VerifiedToken) -> Once:

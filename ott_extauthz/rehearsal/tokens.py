@@ -15,10 +15,11 @@ from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.token import TokenKind
-from ott_extauthz.rehearsal.cases import TokenCase
+from ott_extauthz.rehearsal.cases import Proof, RequestCase, TokenCase
 
 ISSUER: Final = "https://issuer.example"
 KID: Final = "rehearsal"
+_STALE_SECONDS: Final = 3600
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,7 +34,7 @@ class Mint:
     """Signs tokens, and is trusted as whatever issuer they name."""
 
     def __init__(self) -> None:
-        self._key, self._other = SigningKey.generate(), SigningKey.generate()
+        self._key, self._other, self._holder = (SigningKey.generate() for _ in range(3))
         self._count = 0
 
     def trusted(self, issuer: str) -> TrustedIssuer:
@@ -56,6 +57,20 @@ class Mint:
             made = made[:-1] + bytes([made[-1] ^ 1])
         return f"{signing_input}.{encoded(made)}"
 
+    def proof(self, how: Proof, token: str, request: RequestCase, at_ms: int) -> str:
+        """Return a DPoP proof for ``token`` and ``request``, a new one each time; ``how`` says how good it is."""
+        self._count += 1
+        key = self._other if how == "of_another_key" else self._holder
+        path = request.path.partition("?")[0] + ("/another" if how == "for_another_request" else "")
+        claims = {
+            "jti": f"rehearsal-{self._count:016d}",
+            "htm": request.method,
+            "htu": f"https://{request.host}{path}",
+            "iat": at_ms // 1000 - (_STALE_SECONDS if how == "stale" else 0),
+            "ath": encoded(hashlib.sha256(token.encode()).digest()),
+        }
+        return _jws({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": _jwk(key)}, claims, key)
+
     def _claims(self, case: TokenCase, now_ms: int) -> dict[str, Any]:
         issued_ms = now_ms - case.age
         claims: dict[str, Any] = {
@@ -66,6 +81,8 @@ class Mint:
         }
         if case.bound_to is not None:
             claims["cnf"] = {"x5t#S256": encoded(certificate_named(case.bound_to))}
+        if case.proof is not None:
+            claims["cnf"] = claims.get("cnf", {}) | {"jkt": _thumbprint(_jwk(self._holder))}
         if case.auth_age is not None:
             claims["auth_time"] = (now_ms - case.auth_age) / 1000
         if case.digest_of is not None:
@@ -74,6 +91,20 @@ class Mint:
         if case.signature == "of_an_unknown_issuer":
             claims["iss"] = f"{claims['iss']}/unknown"
         return {name: value for name, value in claims.items() if value is not None}
+
+
+def _jws(header: dict[str, Any], claims: dict[str, Any], key: SigningKey) -> str:
+    signing_input = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
+    return f"{signing_input}.{encoded(key.sign(signing_input.encode()).signature)}"
+
+
+def _jwk(key: SigningKey) -> dict[str, str]:
+    return {"crv": "Ed25519", "kty": "OKP", "x": encoded(bytes(key.verify_key))}
+
+
+def _thumbprint(jwk: dict[str, str]) -> str:
+    """Return the key's thumbprint (RFC 7638)."""
+    return encoded(hashlib.sha256(json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
 def _digest(body: JsonValue) -> str:

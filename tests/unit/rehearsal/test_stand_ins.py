@@ -35,7 +35,28 @@ routes:
     all_of:
       - {credential: one_time_token}
       - {credential: signed_request}
-"""
+  - name: report-by-certificate
+    match: {path: /by-certificate}
+    credential: certificate
+    certificate: {spiffe_ids: ["spiffe://a.example/rgs"], dns: [psp.example], sha256: ["SHA"]}
+  - name: proven
+    match: {path: /proven}
+    audience: wallet.api
+    credential: access_token
+    bound_to: [dpop]
+  - name: event
+    match: {path: /event}
+    credential: signed_request
+    signed_request: {partners: [psp], event: {pointer: /id, keep: 1h, on_repeat: 200}}
+  - name: cookie
+    match: {path: /cookie}
+    audience: wallet.api
+    credential: access_token
+    issuers: ["https://login.example"]
+    from: {cookie: __Host-session}
+    bound_to: []
+    unbound: accept the risk
+""".replace("SHA", "ab" * 32)
 KEY = "token: {claims: {client_id: shop, scope: reports}}"
 HOOK = (
     "request: {host: a.api, path: /hook, method: POST, json: {amount: 5}}, token: {claims: {client_id: psp, sub: psp}}"
@@ -94,4 +115,45 @@ WITH = "request: {host: a.api, path: %s}, peer: {certificate: psp}"
     ],
 )
 def test_a_case_says_what_the_credential_would_prove(case: str, expected: tuple[str, str]) -> None:
+    assert outcome(case) == expected
+
+
+BY_CERTIFICATE = "request: {host: a.api, path: /by-certificate}, peer: {%s}"
+PROVEN = (
+    "request: {host: a.api, path: '/proven?a=1'}, token: {proof: %s, claims: {client_id: c, sub: s, aud: wallet.api}}"
+)
+EVENT = "request: {host: a.api, path: /event, method: POST, json: {%s: 7}}, token: {claims: {client_id: psp, sub: psp}}"
+COOKIE = (
+    "request: {host: a.api, path: /cookie, method: %s}, "
+    "token: {claims: {iss: '%s', client_id: c, sub: s, aud: wallet.api}}"
+)
+LOGIN = "https://login.example"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        pytest.param(case, expected, id=name)
+        for name, case, expected in [
+            ("workload", BY_CERTIFICATE % "certificate: a, principal: 'spiffe://a.example/rgs'", ("allow", "OK")),
+            ("dns", BY_CERTIFICATE % "certificate: a, dns: [psp.example]", ("allow", "OK")),
+            ("sha256", BY_CERTIFICATE % f"certificate: {'ab' * 32}", ("allow", "OK")),
+            ("stranger", BY_CERTIFICATE % "certificate: a, dns: [x.example]", ("verify", "certificate_denied")),
+            ("bare", BY_CERTIFICATE % "dns: [psp.example]", ("credential", "certificate_missing")),
+            ("proof", PROVEN % "valid", ("allow", "OK")),
+            ("no proof", PROVEN % "none", ("bind", "dpop_proof_missing")),
+            ("thief's proof", PROVEN % "of_another_key", ("bind", "dpop_key_mismatch")),
+            ("old proof", PROVEN % "stale", ("bind", "dpop_proof_invalid")),
+            ("other proof", PROVEN % "for_another_request", ("bind", "dpop_proof_invalid")),
+            ("proof again", f"{PROVEN % 'valid'}, store: spent", ("spend", "dpop_proof_replayed")),
+            ("event", EVENT % "id", ("allow", "OK")),
+            ("event again", f"{EVENT % 'id'}, earlier: 1", ("spend", "event_repeated")),
+            ("no event", EVENT % "other", ("verify", "event_unnamed")),
+            ("cookie", COOKIE % ("GET", LOGIN), ("allow", "OK")),
+            ("other site", COOKIE % ("POST", LOGIN), ("credential", "cross_site_request")),
+            ("other issuer", COOKIE % ("GET", "https://x.example"), ("verify", "token_issuer_unknown")),
+        ]
+    ],
+)
+def test_what_comes_beside_tokens_is_rehearsed_as_the_check_judges_it(case: str, expected: tuple[str, str]) -> None:
     assert outcome(case) == expected
