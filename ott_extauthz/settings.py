@@ -86,6 +86,16 @@ class Settings(Model):
             raise ValueError("attach.client_id mints here and needs issuer: its url, keys and clients")
         return self
 
+    @model_validator(mode="after")
+    def _always_is_always(self) -> "Settings":
+        always = {entry.issuer for entry in self.introspection if entry.always}
+        if any(trust.issuer in always and "access_token" in trust.kinds for trust in self.trusted("paseto")):
+            raise ValueError(
+                "introspection has always: true for an issuer whose access tokens come as PASETO, and nobody is asked "
+                "about those; leave access_token out of its tokens (trust), or always"
+            )
+        return self
+
     @field_validator("trust")
     @classmethod
     def _issuers_differ(cls, value: list[Trust] | None) -> list[Trust] | None:

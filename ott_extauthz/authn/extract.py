@@ -22,7 +22,12 @@ class PresentedCredential:
 def is_presented_in(headers: Headers, *, header: str, scheme: str | None) -> bool:
     """Whether ``header`` brings a credential, good or bad, under ``scheme`` where one is asked for."""
     values = headers.get(header, ())
-    return any(scheme is None or value.partition(" ")[0].lower() == scheme.lower() for value in values)
+    return any(scheme is None or scheme.lower() in schemes_in(value) for value in values)
+
+
+def schemes_in(value: str) -> frozenset[str]:
+    """Return the authentication schemes in a header's value, in lower case: of each line that a proxy joined to it."""
+    return frozenset(part.strip().partition(" ")[0].lower() for part in value.split(","))
 
 
 def presented_in(headers: Headers, *, header: str, scheme: str | None) -> PresentedCredential | Rejection:

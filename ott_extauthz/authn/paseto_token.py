@@ -13,7 +13,7 @@ from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.paseto import TYPES, UnverifiedPaseto, is_paseto, signed_by, unverified_from
 from ott_extauthz.authn.paseto_times import with_numeric_times
-from ott_extauthz.authn.signed_claims import SignatureCheck, signature_fault
+from ott_extauthz.authn.signed_claims import SignatureCheck, rejection_of, signature_fault
 from ott_extauthz.authn.signed_token import SignedTokenVerifier
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
@@ -54,9 +54,11 @@ def _verified(
         return Rejection(Reason.TOKEN_TYPE_REFUSED)
     issuer = unverified.claims.get("iss")
     trusted = by.trust.get(issuer) if isinstance(issuer, str) else None
-    unsigned = Reason.TOKEN_ISSUER_UNKNOWN if trusted is None else _signature_fault(unverified, trusted)
+    if trusted is None:
+        return Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
+    unsigned = rejection_of(_signature_fault(unverified, trusted), trusted)
     if unsigned is not None:
-        return Rejection(unsigned)
+        return unsigned
     try:
         token = token_from(with_numeric_times(unverified.claims), by.kind)
     except ClaimsError:

@@ -42,7 +42,11 @@ def signature_rejection(
     """Return why nobody trusted has signed the token, and how to wait for its key where that is worth it."""
     if trusted is None:
         return Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
-    fault = check(token, trusted)
+    return rejection_of(check(token, trusted), trusted)
+
+
+def rejection_of(fault: Reason | None, trusted: TrustedIssuer) -> Rejection | None:
+    """Return a fault as the refusal that it is, with how to wait for a key that is not there."""
     if fault is Reason.TOKEN_KEY_UNKNOWN and isinstance(trusted.keys, FollowedKeys):
         arrival = trusted.keys.arrival()
         if arrival is not None:

@@ -102,8 +102,12 @@ def introspection_lacks(route: Route, settings: Settings) -> Iterator[str]:
             continue
         if confusable([each for each in settings.introspection if asks.issuers is None or each.issuer in asks.issuers]):
             yield CONFUSABLE
-        elif asks.issuers is None and settings.introspection and settings.trust:
+        elif asks.issuers is None and settings.introspection and len(_who_may_come(settings)) > 1:
             yield UNNAMED
+
+
+def _who_may_come(settings: Settings) -> set[str]:
+    return {each.issuer for each in (*settings.introspection, *(settings.trust or ()))}
 
 
 def are_all_asked_about(routes: Sequence[Route], settings: Settings) -> bool:

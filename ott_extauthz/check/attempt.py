@@ -61,6 +61,17 @@ class Attempt:
         assert self.route is not None  # noqa: S101 - the first step found it
         return self.route
 
+    @property
+    def headers_to_keep(self) -> tuple[str, ...]:
+        """The headers of credentials that the policy leaves in place: where one of several is brought, of that one.
+
+        Another may stand in the same header, under another scheme, and be meant for nobody else.
+        """
+        parts = self.found_route.parts
+        if self.found_route.credential is CredentialKind.ANY_OF:
+            parts = () if self.asks is None else (self.asks,)
+        return tuple(asks.header for asks in parts if asks.keeps_credential and asks.header and asks.cookie is None)
+
     def saw(self, token: VerifiedToken) -> None:
         """Take note of who calls: the first that was verified, where there are several."""
         if self.token is None:

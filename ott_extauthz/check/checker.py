@@ -107,13 +107,15 @@ class Checker:
         if isinstance(spent, Rejection):
             return attempt.deny(spent)
         attempt.step = Step.ALLOW
-        return attempt.allow(ready.route, spent, _leaves(ready))
+        return attempt.allow(ready.route, spent, _leaves(ready, attempt))
 
     async def _look_up(self, question: LookUp, attempt: Attempt, deadline: float) -> None:
         if question.key in attempt.answers:
             raise RuntimeError("a credential asks for what it was told already")
         left = deadline - self.clock.monotonic() - LOOK_UP_RESERVE_SECONDS
         attempt.answers[question.key] = await question.ask(max(left, 0.0))
+        # All is judged anew, at the instant that it is: what has ended has, and to the store our clock is not slow.
+        attempt.now_ms = self.clock.now_ms()
 
     async def _sent_off(self, leaving: Leaving | LeavingSigned, attempt: Attempt, deadline: float) -> Decision:
         if self.attaching is None:
@@ -214,13 +216,12 @@ class Checker:
         return record.decision
 
 
-def _leaves(ready: Ready) -> Leaves:
+def _leaves(ready: Ready, attempt: Attempt) -> Leaves:
     """Return how an authorized request goes on: without the credentials that it came with."""
     carriers = [header for verified in ready.proven for header in verified.carriers]
-    kept = tuple(asks.header for asks in ready.route.parts if asks.keeps_credential and asks.cookie is None)
     return Leaves(
         headers_to_remove=(*carriers, *spoofed(ready.facts)),
-        headers_to_keep=kept,
+        headers_to_keep=attempt.headers_to_keep,
         headers_to_set=tuple(each for verified in ready.proven for each in verified.headers_to_set),
         response_headers=tuple(each for verified in ready.proven for each in verified.response_headers),
     )

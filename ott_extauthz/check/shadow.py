@@ -18,12 +18,14 @@ from ott_extauthz.check.attaching import Leaving
 from ott_extauthz.check.attempt import Attempt, Leaves
 from ott_extauthz.check.credentials.access_tokens import cookie_carriers, cookies_left
 from ott_extauthz.check.credentials.credential import LookUp
+from ott_extauthz.check.credentials.possession import PROOF_HEADER
 from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import AuditTrail, CheckObserver, ShadowRecord
 
@@ -53,13 +55,19 @@ def let_on(facts: Facts | Malformed, attempt: Attempt, outcome: Outcome) -> Allo
     route = attempt.route
     assert route is not None  # noqa: S101 - only a route can be in shadow
     assert isinstance(facts, Facts)  # noqa: S101 - it was routed
-    headers = [asks for asks in route.parts if asks.header and asks.cookie is None]
+    carriers = [asks.header for asks in route.parts if asks.header and asks.cookie is None]
     leaves = Leaves(
-        headers_to_remove=(*(asks.header for asks in headers), *cookie_carriers(route), *spoofed(facts)),
-        headers_to_keep=tuple(asks.header for asks in headers if asks.keeps_credential),
+        headers_to_remove=(*carriers, *_proofs(route, facts), *cookie_carriers(route), *spoofed(facts)),
+        headers_to_keep=attempt.headers_to_keep,
         headers_to_set=cookies_left(route, facts.headers),
     )
     return attempt.allow(route, None, leaves, _would_be(attempt, outcome))
+
+
+def _proofs(route: Route, facts: Facts) -> tuple[str, ...]:
+    """A proof goes with its token; any token may be bound to a key."""
+    is_taken = any(asks.credential in TOKENS and not asks.keeps_credential for asks in route.parts)
+    return (PROOF_HEADER,) if is_taken and PROOF_HEADER in facts.headers else ()
 
 
 def _would_be(attempt: Attempt, outcome: Outcome) -> Decision:
@@ -99,7 +107,9 @@ class SecondPolicy:
             self.observer.faulted(type(error).__name__)
 
     def _ask(self, facts: Facts | Malformed, answered: Attempt, answer: Decision, authorize: Authorize) -> None:
-        attempt = Attempt(decision_id=answered.decision_id, policy=self.policy(), now_ms=answered.now_ms)
+        attempt = Attempt(
+            decision_id=answered.decision_id, policy=self.policy(), now_ms=answered.now_ms, answers=answered.answers
+        )
         try:
             would_be = _would_be(attempt, authorize(facts, attempt))
         except Exception as error:  # noqa: BLE001 - enforced, this fault would have been a refusal

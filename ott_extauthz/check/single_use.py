@@ -120,6 +120,8 @@ class SingleUse:
             witness=spending.witness,
         )
         refused = await self._mark(use, deadline, is_once=True)
+        if refused is not None and once.kind is not OnceKind.EVENT and spending.token.is_for_one_use:
+            refused = replace(refused, token_state=TokenState.UNSPENT)  # tokens come after these
         if refused is not None and refused.reason is Reason.STORE_EPOCH and once.kind is OnceKind.PROOF:
             # One that is made after this long is younger than any fence of now, for it comes as early as this one.
             return replace(refused, retry_after_ms=max(now_ms - once.acceptable_from_ms, 0))

@@ -3,6 +3,8 @@
 Returns what the spend must charge; every other answer is a refusal, and the token is unspent.
 """
 
+from dataclasses import replace
+
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import VerifiedToken
@@ -31,8 +33,12 @@ def authorized(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
 
 
 def narrowed(route: Route, asked: Asked) -> tuple[Charge, ...] | Rejection:
-    """Return the charges of a token that came beside the caller's: it grants nothing, but what narrows it holds."""
-    return _restricted(asked.token) or constrained(route.name, Request(asked, route.limits))
+    """Return the charges of a token that came beside the caller's: it grants nothing, but what narrows it holds.
+
+    What the route itself asks was asked of the caller, and is not counted twice.
+    """
+    of_the_token = replace(route.limits, constraints=None, bound_to_request=frozenset())
+    return _restricted(asked.token) or constrained(route.name, Request(asked, of_the_token))
 
 
 def _restricted(token: VerifiedToken) -> Rejection | None:

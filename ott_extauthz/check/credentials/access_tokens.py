@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.authn.cookies import HEADER, cookie_in, has_cookie, without
-from ott_extauthz.authn.extract import PresentedCredential, presented_in
+from ott_extauthz.authn.extract import PresentedCredential, presented_in, schemes_in
 from ott_extauthz.authn.same_site import is_of_browser_or_site, may_change_something, origin_in
 from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.introspected import AskedTokens
-from ott_extauthz.check.credentials.tokens import Believed, TokenCredential, scheme_in
+from ott_extauthz.check.credentials.tokens import Believed, TokenCredential
 from ott_extauthz.model.facts import Facts, Headers
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
@@ -56,6 +56,11 @@ class AccessTokenCredential(TokenCredential):
         found = self.asked.believed(sealed, asks, attempt)
         return TokenCredential.believed(self, sealed, asks, facts, attempt) if found is None else found
 
+    def opened(self, text: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
+        """Return the token; anybody can seal one for us, so that an envelope keeps nobody from being asked."""
+        found = self.asked.jwt_believed(text, asks, attempt)
+        return TokenCredential.opened(self, text, asks, facts, attempt) if found is None else found
+
 
 def cookie_carriers(route: Route) -> tuple[str, ...]:
     """Return the header that carries this route's tokens in cookies, if any do."""
@@ -72,7 +77,7 @@ def cookies_left(route: Route, headers: Headers) -> tuple[tuple[str, str], ...]:
 def _has_another_token(route: Route, headers: Headers) -> bool:
     # What the route asks for there, too, is judged on its own.
     asked = {(asks.scheme or "").lower() for asks in route.parts if asks.header == _AUTHORIZATION and not asks.cookie}
-    return any(scheme_in(value) in _TOKEN_SCHEMES - asked for value in headers.get(_AUTHORIZATION, ()))
+    return any(schemes_in(value) & (_TOKEN_SCHEMES - asked) for value in headers.get(_AUTHORIZATION, ()))
 
 
 def _may_be_of_another_site(facts: Facts, attempt: Attempt) -> bool:

@@ -1,7 +1,7 @@
 """Which of the credentials that a route asks for must hold, and who is the caller?
 
 - one      it must hold
-- all_of   each must hold; the first names the caller, and the others must be of the same client
+- all_of   each must hold; the first names the caller, and the others must be of the same client, and not the same token
 - any_of   exactly one is brought, and it must hold: a request with two is refused, or one that is stolen would do
            where the other fails.  A certificate, which comes with every request, counts where nothing else does
 """
@@ -52,6 +52,8 @@ class Credentials:
             if not isinstance(verified, Verified):
                 return verified
             proven.append(verified)
+        if len({each.token.digest for each in proven}) < len(proven):
+            return Rejection(Reason.CREDENTIAL_DUPLICATED, detail="all_of: one token in two places")
         named = {
             each.token.client_id for asks, each in zip(parts, proven, strict=True) if asks.credential not in _NAMELESS
         }

@@ -49,6 +49,11 @@ class AskedTokens:
         issuer = None if attempt.found_route.encrypted else self._issuer_of(text, asks)
         return None if issuer is None else _believed(text, issuer, attempt)
 
+    def jwt_believed(self, text: str, asks: Asks, attempt: Attempt) -> Believed | None:
+        """Return the same of what was in an envelope: a JWT, or nobody is asked about it."""
+        issuer = None if not self.issuers or issuer_of_jwt(text) is None else self._issuer_of(text, asks)
+        return None if issuer is None else _believed(text, issuer, attempt)
+
     def _issuer_of(self, text: str, asks: Asks) -> AskedIssuer | None:
         if not self.issuers or is_paseto(text):  # a PASETO proves itself
             return None

@@ -76,14 +76,15 @@ class TokenCredential:
 
     def believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
         """Return the token, opened where it is sealed; ``asks`` says who looks at its signature."""
-        route = attempt.found_route
-        text = self.unseal(sealed, route.encrypted)
-        if isinstance(text, Rejection):
-            return text
+        text = self.unseal(sealed, attempt.found_route.encrypted)
+        return text if isinstance(text, Rejection) else self.opened(text, asks, facts, attempt)
+
+    def opened(self, text: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
+        """Return the token, whose text this is."""
         signature: SignatureCheck = signature_fault
         if asks.verified_by is VerifiedBy.ENVOY:
             signature = self.envoys_word.on(facts.metadata, asks.issuers)
-        return self.verify(text, audience=route.audience, now_ms=attempt.now_ms, signature=signature)
+        return self.verify(text, audience=attempt.found_route.audience, now_ms=attempt.now_ms, signature=signature)
 
 
 def _of_the_issuers(found: Believed, asks: Asks, attempt: Attempt) -> Believed:
@@ -97,8 +98,3 @@ def _of_the_issuers(found: Believed, asks: Asks, attempt: Attempt) -> Believed:
         return Rejection(Reason.TOKEN_ISSUER_UNKNOWN)
     key = _KEY_SET + found.issuer.encode()
     return found if key in attempt.answers else LookUp(key=key, ask=found.arrival, unasked=Rejection(found.reason))
-
-
-def scheme_in(value: str) -> str:
-    """Return the authentication scheme of a header's value, in lower case."""
-    return value.partition(" ")[0].lower()

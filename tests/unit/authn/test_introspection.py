@@ -224,6 +224,7 @@ def test_times_are_judged_at_each_check_and_not_when_the_answer_came() -> None:
     assert not isinstance(judged(now_ms=exp_ms + 1999), Reason)
     assert judged(now_ms=exp_ms + 2000) is Reason.TOKEN_EXPIRED
     assert judged(nbf=NOW + 1) is Reason.TOKEN_NOT_YET_VALID
+    assert judged(auth_time=NOW + 1) is Reason.TOKEN_NOT_YET_VALID
     assert not isinstance(judged(nbf=NOW + 1, now_ms=NOW_MS + 500), Reason)
     assert judged(iat=NOW + 1) is Reason.TOKEN_NOT_YET_VALID
     assert judged(iat=NOW, exp=NOW) is Reason.TOKEN_LIFETIME_TOO_LONG

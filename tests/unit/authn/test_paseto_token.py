@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ott_extauthz.authn.base64url import decoded, encoded
+from ott_extauthz.authn.followed_keys import FollowedKeys
 from ott_extauthz.authn.keys import P256Key, TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.paseto import MAX_FOOTER_CHARACTERS, PasetoUnavailableError, require_pyseto, unverified_from
 from ott_extauthz.authn.paseto_times import rfc3339, with_numeric_times
 from ott_extauthz.authn.paseto_token import EitherFormat, PasetoAccessVerifier, PasetoOneTimeVerifier
+from ott_extauthz.authn.signed_claims import KeyAwaited
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import TokenKind, VerifiedToken
@@ -44,6 +46,19 @@ def test_what_pyseto_signs_is_the_token_that_a_jws_with_these_claims_is() -> Non
     jws = FakeIssuer()
     verifier = OneTimeTokenVerifier(trust={ISSUER: jws.trusted()}, iat_lead_ms=500, exp_leeway_ms=2000)
     assert found == verifier.verify(jws.token(), audience=AUDIENCE, now_ms=NOW_MS)
+
+
+def test_a_key_that_is_on_its_way_is_waited_for_as_for_a_jws() -> None:
+    """A rotation would refuse the first token of the new key in this format alone."""
+
+    async def arrival(_: float) -> None: ...
+
+    followed = FollowedKeys(is_believed=lambda: True, on_unknown=lambda: None, arrival=lambda: arrival)
+    followed.put(OURS.trusted().keys)
+    trusted = TrustedIssuer(ISSUER, frozenset({"EdDSA"}), followed)
+    verifier = PasetoOneTimeVerifier(trust={ISSUER: trusted}, iat_lead_ms=500, exp_leeway_ms=2000)
+    found = verifier.verify(OURS.token(footer={"kid": "new"}), audience=AUDIENCE, now_ms=NOW_MS)
+    assert found == KeyAwaited(Reason.TOKEN_KEY_UNKNOWN, issuer=ISSUER, arrival=arrival)
 
 
 def test_times_keep_their_milliseconds() -> None:

@@ -90,12 +90,25 @@ def test_a_token_is_shown_to_its_own_issuer_alone(start: Start) -> None:
     assert "route r1" not in told
     prefixed = entry(more=", prefix: bk_"), entry(CASINO, more=", prefix: cs_")
     assert start(*prefixed, policy=routes(f"issuers: ['{LOGIN}', '{CASINO}']")).trust
-    assert start(*prefixed, policy=routes(""), is_trusting=False).trust == {}
+    told = problems(start, *prefixed, policy=routes(""), is_trusting=False)
+    assert "route r0: takes access tokens of several issuers" in told  # whose users and clients may have one name
     assert start(*both, policy=routes("", credential="one_time_token")).trust
 
 
 def test_an_issuer_stands_once(start: Start) -> None:
     assert "an issuer stands twice" in problems(start, entry(), entry())
+
+
+@pytest.mark.parametrize(("tokens", "is_refused"), [
+    pytest.param("", True, id="access-tokens"), pytest.param(", tokens: [one_time_token]", False, id="one-time-only"),
+])  # fmt: skip
+def test_no_format_gets_round_an_issuer_that_is_always_asked(start: Start, tokens: str, *, is_refused: bool) -> None:
+    keys = "jwks: jwks.json, algorithms: [EdDSA], format: paseto"
+    paseto = f", always: true}}\ntrust:\n  - {{issuer: '{LOGIN}', {keys}{tokens}"
+    if is_refused:
+        assert "nobody is asked about those" in problems(start, entry(more=paseto), is_trusting=False)
+    else:
+        assert start(entry(more=paseto), is_trusting=False).paseto_trust
 
 
 def test_every_file_is_tried_before_the_start(start: Start, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ async def test_a_cookie_that_can_be_read_in_two_ways_is_refused(lines: list[str]
 
 
 @pytest.mark.parametrize("path", ["/site", "/either"])
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "DPoP"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "DPoP", "Basic eDp5,Bearer", "Basic eDp5, DPoP"])
 async def test_a_token_in_a_cookie_and_another_in_the_header_are_two(path: str, scheme: str) -> None:
     sent = [cookie(IDP_FAKE.access_token()), ("authorization", f"{scheme} {IDP_FAKE.access_token()}")]
     assert reason_of(await ask(desk_of(), *sent, path=path, method="GET")) is Reason.CREDENTIAL_DUPLICATED

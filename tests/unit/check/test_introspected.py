@@ -1,6 +1,7 @@
 """Opaque access tokens at the desk: found, asked about, judged anew at each Check, bound."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,12 +10,14 @@ import pytest
 from ott_extauthz.authn.access_token import AccessTokenVerifier
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.introspection import AnswerRules
+from ott_extauthz.authn.sealed import Unseal, plain_from, unsealed_without_keys
 from ott_extauthz.check.answers import Answers
 from ott_extauthz.check.credentials.access_tokens import AccessTokenCredential
 from ott_extauthz.check.credentials.combining import Credentials
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.credentials.introspected import AskedIssuer, AskedTokens
 from ott_extauthz.check.introspecting import IntrospectionResult, Introspector
+from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
@@ -23,6 +26,7 @@ from tests.fakes.desk import Desk
 from tests.fakes.introspection import LOGIN, FakeEndpoint, Listening, active
 from tests.fakes.issuer import NOW_MS, THUMBPRINT, FakeIssuer
 from tests.fakes.key_set_server import until
+from tests.unit.check.test_sealed_tokens import KEY, SEALER
 
 POLICY: Final = f"""
 revision: "r1"
@@ -85,11 +89,12 @@ class Casino:
         signed = AccessTokenVerifier(trust=trust, iat_lead_ms=500, exp_leeway_ms=2000)
         self.issuer = self.asked(prefix=prefix, always=always, single_use=single_use)
         self.verify = signed.verify
+        self.unseal: Unseal = unsealed_without_keys
         self.take(self.issuer)
 
     def take(self, *issuers: AskedIssuer) -> None:
         checker = self.desk.checker
-        credential = AccessTokenCredential(verify=self.verify, asked=AskedTokens(issuers))
+        credential = AccessTokenCredential(verify=self.verify, unseal=self.unseal, asked=AskedTokens(issuers))
         credentials = Credentials({**checker.credentials.of, CredentialKind.ACCESS_TOKEN: credential})
         self.desk.checker = replace(checker, credentials=credentials)
 
@@ -312,3 +317,40 @@ async def test_a_token_older_than_the_used_list_is_not_spent_twice_because_it_fo
     casino = Casino(single_use=True)
     casino.knows("once", iat=NOW_MS // 1000 - 60, exp=NOW_MS // 1000 + 60)
     assert await casino.outcome("once") is Reason.STORE_EPOCH
+
+
+async def test_a_second_policy_knows_what_the_first_was_told_and_asks_nobody(casino: Casino) -> None:
+    """Or a policy that is only tried would seem to refuse every opaque token."""
+    desk, waiting = casino.desk, list[Callable[[], None]]()
+    second = SecondPolicy(policy=lambda: desk.policy, audit=desk.audit, observer=desk.observer, later=waiting.append)
+    desk.checker = replace(desk.checker, second=second)
+    assert isinstance(await casino.ask(casino.knows("opaque")), Allow)
+    for ask in waiting:
+        ask()
+    [shadow] = desk.observer.shadows
+    assert isinstance(shadow.would_be, Allow)
+    assert casino.endpoint.asked == ["opaque"]
+
+
+async def test_what_must_be_asked_about_is_asked_about_in_an_envelope_as_well() -> None:
+    """Anybody can seal a token for us: our encryption keys are public, and a revoked one must not pass for that."""
+    casino = Casino(always=True, single_use=True)
+    login = FakeIssuer(LOGIN)
+    signed = AccessTokenVerifier(trust={LOGIN: login.trusted()}, iat_lead_ms=500, exp_leeway_ms=2000)
+    casino.verify = signed.verify
+    casino.unseal = lambda text, is_demanded: plain_from(text, {"k1": KEY}, is_demanded=is_demanded)
+    casino.take(casino.issuer)
+    casino.desk.clock.advance(5000)
+    now_ms = casino.desk.clock.now_ms()
+    claims = login.claims(now_ms, scope="wallet:read", cnf=None)
+    jwt = login.token(claims, {"typ": "at+jwt"})
+    for path in ("/read", "/sealed"):
+        assert await casino.outcome(SEALER.seal("wallet.api", jwt), path) is Reason.TOKEN_INACTIVE
+    casino.knows(jwt, iat=now_ms // 1000, exp=now_ms // 1000 + 30)
+    casino.desk.clock.advance(10_000)
+    assert await casino.outcome(jwt) == "allow"
+    for path in ("/read", "/sealed"):
+        assert await casino.outcome(SEALER.seal("wallet.api", jwt), path) is Reason.TOKEN_REPLAYED
+    assert set(casino.endpoint.asked) == {jwt}
+    opaque = SEALER.seal("wallet.api", casino.knows("opaque"))
+    assert await casino.outcome(opaque) is Reason.TOKEN_MALFORMED

@@ -192,3 +192,11 @@ async def test_a_malformed_request_has_a_second_opinion_too() -> None:
     await desk.checker.check(Malformed(Reason.REQUEST_MALFORMED), deadline=desk.clock.monotonic() + 1)
     waiting.pop()()
     assert not desk.observer.shadows[0].disagrees
+
+
+async def test_a_proof_goes_where_its_token_goes_in_shadow_too() -> None:
+    desk = Desk(policy=SHADOW)
+    assert "dpop" in (await let_on(desk, ("x-ott", desk.token()), ("dpop", "a.b.c"))).headers_to_remove
+    keeping = SHADOW.replace("    clients: [rgs]\n", "    clients: [rgs]\n    from: {keep: true}\n")
+    desk = Desk(policy=keeping)
+    assert "dpop" not in (await let_on(desk, ("x-ott", desk.token()), ("dpop", "a.b.c"))).headers_to_remove

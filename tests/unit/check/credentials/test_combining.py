@@ -18,6 +18,7 @@ from ott_extauthz.policy.routes import Asks, CredentialKind
 from ott_extauthz.ports import UsedList
 from tests.fakes.desk import SUBJECT, Desk
 from tests.fakes.issuer import NOW_MS
+from tests.fakes.used_list import AnsweringUsedList
 
 ROUTE = """
 revision: "r1"
@@ -35,6 +36,13 @@ ANY = """any_of:
       - {credential: access_token, bound_to: [], unbound: accept the risk}
       - {credential: api_key}
       - {credential: certificate, certificate: {spiffe_ids: ["spiffe://bank.example/rgs"]}}"""
+
+TWO_TOKENS = """all_of:
+      - {credential: one_time_token}
+      - {credential: access_token}"""
+SHARED_HEADER = """any_of:
+      - {credential: access_token, from: {keep: true}}
+      - {credential: one_time_token, from: {header: authorization, scheme: OTT}}"""
 
 
 @dataclass
@@ -85,6 +93,11 @@ def desk(keys: str, used_list: UsedList | None = None, **told: Any) -> Desk:
 
 async def ask(at: Desk, *headers: tuple[str, str]) -> Decision:
     return await at.ask(at.facts(*headers, method="POST", path="/pay"))
+
+
+def access(at: Desk, **changes: Any) -> str:
+    """An access token of the very client that has the one-time tokens."""
+    return at.issuer.token(at.issuer.claims(at.clock.now_ms(), **changes), {"typ": TokenKind.ACCESS})
 
 
 def reason(decision: Decision) -> Reason:
@@ -153,6 +166,14 @@ async def test_two_credentials_at_once_are_refused_whichever_of_them_is_good() -
     at = desk(ANY, answer=Rejection(Reason.API_KEY_UNKNOWN))
     assert reason(await ask(at, ("x-ott", at.token()), ("x-api-key", "k"))) is Reason.CREDENTIAL_DUPLICATED
     assert reason(await ask(at, ("authorization", "Bearer x"), ("x-api-key", "k"))) is Reason.CREDENTIAL_DUPLICATED
+
+
+@pytest.mark.parametrize("joined", ["Basic Zm9v,Bearer x", "Basic Zm9v, bearer x", "Basic Zm9v ,\tBearer x"])
+async def test_a_second_credential_does_not_hide_behind_the_comma_of_two_joined_lines(joined: str) -> None:
+    """The upstream would get it, unjudged, beside the one that was good."""
+    at = desk(ANY)
+    assert reason(await ask(at, ("x-api-key", "k"), ("authorization", joined))) is Reason.CREDENTIAL_DUPLICATED
+    assert reason(await ask(at, ("authorization", joined))) is Reason.CREDENTIAL_DUPLICATED
 
 
 async def test_a_certificate_never_makes_up_for_a_bad_credential() -> None:
@@ -300,3 +321,74 @@ async def test_a_refusal_names_the_step_in_which_it_came() -> None:
     assert attempt.step is Step.VERIFY
     assert attempt.asks is not None
     assert attempt.asks.credential is CredentialKind.ONE_TIME_TOKEN
+
+
+async def test_the_routes_own_rate_counts_a_request_once_however_many_tokens_it_needs() -> None:
+    at = desk(TWO_TOKENS + "\n    constraints: {rate_limit: {count: 2, per: 1h}}")
+    for _ in range(2):
+        assert isinstance(await ask(at, ("x-ott", at.token()), ("authorization", f"Bearer {access(at)}")), Allow)
+    refused = await ask(at, ("x-ott", at.token()), ("authorization", f"Bearer {access(at)}"))
+    assert reason(refused) is Reason.RATE_LIMITED
+
+
+async def test_only_the_callers_token_must_name_its_request() -> None:
+    at = desk(ALL + "\n    bound_to_request: [method]")
+    token = at.token(htm="POST")
+    assert isinstance(await ask(at, ("x-ott", token), ("x-api-key", "k")), Allow)
+    assert reason(await ask(at, ("x-ott", at.token()), ("x-api-key", "k"))) is Reason.TOKEN_UNBOUND
+
+
+async def test_only_what_may_stay_stays_where_two_schemes_share_a_header() -> None:
+    at = desk(SHARED_HEADER)
+    kept = await ask(at, ("authorization", f"Bearer {access(at)}"))
+    assert isinstance(kept, Allow)
+    assert kept.headers_to_keep == ("authorization",)
+    taken = await ask(at, ("authorization", f"OTT {at.token()}"))
+    assert isinstance(taken, Allow)
+    assert taken.headers_to_keep == ()
+
+
+async def test_a_replayed_proof_leaves_the_one_time_token_beside_it_unspent() -> None:
+    at = desk(ALL, once=(once(OnceKind.PROOF),))
+    at.clock.advance(6000)
+    assert isinstance(await ask(at, ("x-ott", at.token()), ("x-api-key", "k")), Allow)
+    refused = await ask(at, ("x-ott", at.token()), ("x-api-key", "k"))
+    assert isinstance(refused, Deny)
+    assert (refused.reason, refused.token_state) == (Reason.DPOP_PROOF_REPLAYED, TokenState.UNSPENT)
+
+
+async def test_what_ends_while_somebody_is_asked_has_ended_and_the_store_is_told_the_time_of_now() -> None:
+    """A store refuses callers whose clock is off, as that of a Check would seem which waited for a second."""
+    seconds = 1
+
+    async def answer(_: float) -> object:
+        at.clock.advance(seconds * 1000)
+        return "active"
+
+    used_list = AnsweringUsedList()
+    at = desk(ALL, used_list, answer=LookUp(key=b"k", ask=answer))
+
+    async def asked() -> Decision:
+        headers = ("x-ott", at.token()), ("x-api-key", "k")
+        return await at.ask(at.facts(*headers, method="POST", path="/pay"), budget=100)
+
+    assert isinstance(await asked(), Allow)
+    assert used_list.uses[-1].now_ms == at.clock.now_ms()
+    seconds = 40
+    assert reason(await asked()) is Reason.TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize("kind", ["one_time_token", "access_token"])
+async def test_one_token_in_two_places_is_not_two_tokens(kind: str) -> None:
+    """Nor under a reservation, to which the second spend of it would be Envoy asking again."""
+    keys = f"""reservation: true
+    all_of:
+      - {{credential: {kind}, from: {{header: x-one}}}}
+      - {{credential: {kind}, from: {{header: x-two}}}}"""
+    at = desk(keys)
+    is_once = kind == "one_time_token"
+    one, two = (at.token(), at.token()) if is_once else (access(at), access(at, jti="second"))
+    twice = await ask(at, ("x-one", one), ("x-two", one))
+    assert reason(twice) is Reason.CREDENTIAL_DUPLICATED
+    assert at.observer.spends == 0
+    assert isinstance(await ask(at, ("x-one", one), ("x-two", two)), Allow)
