@@ -54,6 +54,10 @@ class Attempt:
     asks: Asks | None = None
     token: VerifiedToken | None = field(default=None, repr=False)
     answers: dict[bytes, object] = field(default_factory=dict, repr=False)
+    began_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began_ms = self.now_ms  # which moves on where somebody is asked
 
     @property
     def found_route(self) -> Route:

@@ -203,7 +203,7 @@ class Checker:
             facts=facts,
             host=attempt.target.host if attempt.target else None,
             path=attempt.target.path if attempt.target else None,
-            at_ms=attempt.now_ms,
+            at_ms=attempt.began_ms,
             seconds=self.clock.monotonic() - started,
         )
         try:

@@ -280,11 +280,14 @@ async def test_a_look_up_is_awaited_once_and_its_answer_is_judged() -> None:
 
     async def answer(seconds: float) -> object:
         asked.append(seconds)
+        at.clock.advance(40)
         return "active"
 
     at = desk("credential: api_key", answer=LookUp(key=b"k", ask=answer))
+    arrived = at.clock.now_ms()
     assert isinstance(await ask(at, ("x-api-key", "k")), Allow)
     assert len(asked) == 1
+    assert at.audit.records[-1].at_ms == arrived
     assert 0 < asked[0] < 0.25
 
 
