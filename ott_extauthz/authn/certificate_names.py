@@ -21,7 +21,14 @@ SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Z
 
 MAX_SPIFFE_ID: Final = 2048  # SPIFFE-ID §2.3
 _CACHED: Final = 2048  # certificates seen lately: reading one costs 30 µs
-_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate that it cannot read; most of these are no ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +56,7 @@ def names_in(der: bytes) -> CertificateNames | None:
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         dns = names.get_values_for_type(x509.DNSName)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     spiffe_id = uris[0] if len(uris) == 1 and is_spiffe_id(uris[0]) else None
     return CertificateNames(

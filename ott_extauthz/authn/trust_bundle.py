@@ -15,12 +15,12 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.x509.verification import Store
 
+from ott_extauthz.authn.certificate_names import UNREADABLE
 from ott_extauthz.authn.strict_json import NotStrictJsonError, object_from
 
 MAX_BYTES: Final = 1 << 20
 MAX_AUTHORITIES: Final = 100
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
-_UNREADABLE: Final = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 class TrustBundleError(ValueError):
@@ -68,7 +68,7 @@ def _of_pem(document: bytes) -> list[tuple[str, x509.Certificate]]:
 def _pem(number: int, piece: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(piece)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise TrustBundleError(f"certificate {number}: cannot be read") from None
 
 
@@ -96,7 +96,7 @@ def _of_key(number: int, entry: dict[str, Any]) -> x509.Certificate:
         raise TrustBundleError(f"keys[{number}]: `x5c` is not a list of exactly one certificate")
     try:
         return x509.load_der_x509_certificate(base64.b64decode(chain[0], validate=True))
-    except (*_UNREADABLE, binascii.Error):
+    except (*UNREADABLE, binascii.Error):
         raise TrustBundleError(f"keys[{number}]: `x5c` cannot be read") from None
 
 
@@ -107,7 +107,7 @@ def _fault(certificate: x509.Certificate) -> str | None:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return "not the certificate of an authority: no basicConstraints, or no keyUsage"
-    except _UNREADABLE:
+    except UNREADABLE:
         return "its extensions cannot be read"
     if not constraints.ca or not usage.key_cert_sign:
         return "not the certificate of an authority: it may not sign others (CA:TRUE, keyCertSign)"

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, VerificationError
 
-from ott_extauthz.authn.certificate_names import names_in
+from ott_extauthz.authn.certificate_names import UNREADABLE, names_in
 from ott_extauthz.authn.trust_bundle import TrustBundle
 
 MAX_CHAIN: Final = 4
@@ -95,5 +95,5 @@ def _chain(der: bytes, bundle: TrustBundle, now_ms: int) -> list[x509.Certificat
     )
     try:
         return verifier.verify(x509.load_der_x509_certificate(der), list(bundle.authorities)).chain
-    except (VerificationError, ValueError):
+    except (VerificationError, *UNREADABLE):
         return None

@@ -9,6 +9,7 @@ from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.outgoing.shared_keys import shared_keys
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
 from ott_extauthz.authn.trust_bundle import TrustBundle
@@ -93,6 +94,7 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     partners = _partners(settings, problems)
     api_keys = _api_keys(settings, problems)
     attach = attach_inputs(settings, policy, source, problems)
+    problems += _shared_keys(attach, partners, source)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
     trust_bundles = read_bundles(settings, problems)
     if problems or policy is None:
@@ -212,6 +214,12 @@ def _partners(settings: Settings, problems: list[Problem]) -> Partners:
     except DocumentError as error:
         problems += error.problems
     return {}
+
+
+def _shared_keys(attach: AttachInputs | None, partners: Partners, source: str) -> Iterator[Problem]:
+    for name, partner in shared_keys({} if attach is None else attach.signing_keys, partners):
+        message = f"{name} is a key of the partner {partner}, too: what we sign could be sent back to us as its own"
+        yield Problem(source, 0, 0, "attach.signing_keys", message)
 
 
 def _api_keys(settings: Settings, problems: list[Problem]) -> ApiKeys:

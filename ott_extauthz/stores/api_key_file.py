@@ -72,7 +72,10 @@ class ApiKeyFile:
                 raise KeyUnknownError(id_)
             if instant_from(found.expires) < at_ms:
                 raise KeyOutlivedError(found.expires)
-            ended = found.model_copy(update={"expires": instant_text(at_ms)})
+            end = instant_text(at_ms)
+            # A key made where the clock is ahead of ours was made after now; that must not keep it from ending now.
+            created = end if instant_from(end) < instant_from(found.created) else found.created
+            ended = found.model_copy(update={"created": created, "expires": end})
             return [ended if entry is found else entry for entry in entries]
 
         self._change(changed)

@@ -11,7 +11,7 @@ from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.struct_pb2 import Struct, Value
 
-from ott_extauthz.model.body import NO_BODY, Body
+from ott_extauthz.model.body import NO_BODY, UNSEEN_BODY, Body
 from ott_extauthz.model.facts import Facts, Headers, Malformed, Peer
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.wire.headers import headers_from
@@ -74,7 +74,7 @@ def _body(http: AttributeContext.HttpRequest, headers: Headers) -> Body:
         return Body(http.raw_body, is_complete)
     if http.body:
         return Body(http.body.encode(), is_complete, is_binary_safe=http.body.isascii() and "!" not in http.body)
-    return NO_BODY
+    return UNSEEN_BODY if any(length != "0" for length in headers.get("content-length", ())) else NO_BODY
 
 
 def _metadata(attributes: AttributeContext, namespace: str) -> Mapping[str, Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from typing import Final
 from aiohttp import web
 from cryptography import x509
 
+from ott_extauthz.authn.certificate_names import UNREADABLE
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.model.facts import Thumbprint
@@ -33,7 +34,6 @@ from ott_extauthz.wire.peer import CLIENT_CERT, XFCC, der_from_byte_sequence, de
 from ott_extauthz.wire.xfcc import caller_element
 
 _CACHED: Final = 1024  # certificates seen lately: the same few clients come again and again
-_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _NETWORK_V6: Final = 64  # what one subscriber gets: addresses within it cost nothing
 
 
@@ -142,7 +142,7 @@ def presented_from(der: bytes) -> PresentedCertificate | None:
             subject_dn=certificate.subject.rfc4514_string(),
             not_after_ms=int(certificate.not_valid_after_utc.timestamp()) * 1000,
         )
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ott_extauthz.authn.certificate_names import UNREADABLE
 from ott_extauthz.model.facts import Headers, Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.sections.server import ClientCertificate
@@ -132,14 +133,14 @@ def der_from_url_encoded_pem(text: str) -> bytes | Reason:
         return Reason.CERTIFICATE_MALFORMED
     try:
         return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
-    except ValueError:
+    except UNREADABLE:
         return Reason.CERTIFICATE_MALFORMED
 
 
 def _certificate(der: bytes, fault: Reason) -> CallerCertificate:
     try:
         return CallerCertificate(Thumbprint(x509.load_der_x509_certificate(der).fingerprint(SHA256())), der)
-    except ValueError:
+    except UNREADABLE:
         return CallerCertificate(fault)
 
 

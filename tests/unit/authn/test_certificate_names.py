@@ -79,5 +79,14 @@ def test_what_is_no_certificate_names_nobody() -> None:
     assert names_in(PKI.leaf(uris=(RGS,)).der + b"\0") is None
 
 
+def of_version_6(der: bytes) -> bytes:
+    """No X.509 has such a version; the library's complaint about it is no ValueError."""
+    return der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_names_nobody() -> None:
+    assert names_in(of_version_6(PKI.leaf(uris=(RGS,)).der)) is None
+
+
 def test_a_text_with_a_space_after_it_is_no_spiffe_id() -> None:
     assert not is_spiffe_id("spiffe://bank.example/rgs ")

@@ -15,6 +15,8 @@ ROOT, OTHER = Authority("root"), Authority("other")
 LEAF = ROOT.leaf(uris=("spiffe://bank.example/rgs",))
 USUAL = DemoAuthority("usual").issue("rgs", uri="spiffe://bank.example/rgs")
 
+VERSION_3, VERSION_6 = bytes.fromhex("a003020102"), bytes.fromhex("a003020105")
+
 
 def entry(der: bytes, **changes: Any) -> dict[str, Any]:
     key = {"kty": "EC", "use": "x509-svid", "x5c": [base64.b64encode(der).decode()]} | changes
@@ -71,6 +73,7 @@ def test_a_revoked_domain_has_no_authority() -> None:
         (ROOT.pem[:200], "certificate 1: cannot be read"),
         (ROOT.pem.replace(b"MII", b"MIB"), "certificate 1: cannot be read"),
         (ROOT.pem * 101, "more than 100 authorities"),
+        (jwks(entry(der_of(ROOT).replace(VERSION_3, VERSION_6, 1))), r"keys\[0\]: `x5c` cannot be read"),
         (b"{" + b" " * MAX_BYTES, "larger than"),
     ],
 )

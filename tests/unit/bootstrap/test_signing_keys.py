@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ott_extauthz.authn.partners import KeyAlgorithm
 from ott_extauthz.bootstrap.check_server import build
@@ -178,3 +179,34 @@ def test_a_secrets_digest_is_shown_to_nobody(folder: Path) -> None:
     assert "signing key of shop: in force since" in lines
     assert source.in_force.fingerprint not in lines
     assert sources.policy.in_force.fingerprint in lines
+
+
+@pytest.mark.parametrize("algorithm", [each for each in KeyAlgorithm if each is not KeyAlgorithm.HMAC_SHA256])
+def test_what_we_sign_with_a_private_key_cannot_be_sent_back_to_us_as_a_partners(
+    folder: Path, algorithm: KeyAlgorithm
+) -> None:
+    (folder / "ours.pem").write_bytes(pem_of(private_key(algorithm)))
+    (folder / "ours.pem").chmod(0o600)
+    (folder / "theirs.pem").write_bytes(
+        private_key(algorithm).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    path = configured(folder, "{name: shop, form: http_signatures, key_file: ours.pem, keyid: bank-1}")
+    assert "shop is a key of the partner psp" in problems(_with_partner(path, "{kid: k, public_key_file: theirs.pem}"))
+
+
+def test_what_we_sign_with_a_secret_cannot_be_sent_back_to_us_as_a_partners(folder: Path) -> None:
+    """A webhook's address is the receiver's to choose: it may be ours, and our nonce is new to us."""
+    (folder / "other.txt").write_text(f"{SECRET}-and-more\n")
+    (folder / "other.txt").chmod(0o600)
+    told = problems(_with_partner(configured(folder, HMAC), "{kid: k, secret_file: secret.txt}"))
+    assert "shop is a key of the partner psp" in told
+    assert SECRET not in told
+    path = _with_partner(configured(folder, HMAC), "{kid: k, secret_file: other.txt}")
+    assert check_inputs(load(path, {}), "ott.yaml").partners.keys() == {"psp"}
+
+
+def _with_partner(path: Path, key: str) -> Path:
+    document = f"partners: [{{name: psp, client_id: psp, form: http_signatures, keys: [{key}]}}]\n"
+    (path.parent / "partners.yaml").write_text(document)
+    path.write_text(path.read_text() + "partners: partners.yaml\n")
+    return path

@@ -55,6 +55,13 @@ def test_a_file_that_everybody_may_write_makes_no_keys(path: Path) -> None:
         load_api_keys(path)
 
 
+def test_a_stolen_key_ends_at_once_though_it_was_made_where_the_clock_is_ahead(path: Path) -> None:
+    ApiKeyFile(path).add(entry())
+    ApiKeyFile(path).end(entry().id, NOW_MS - 120_000)
+    [key] = load_api_keys(path).values()
+    assert key.is_expired(NOW_MS - 120_000)
+
+
 def test_concurrent_writers_lose_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_key_file, "WAIT_SECONDS", 90.0)  # a slow disk is no failure here
     ApiKeyFile(path).add(entry(200))

@@ -8,6 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ott_extauthz.model.body import whole_of
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.sections.server import ClientCertificate
@@ -54,6 +55,19 @@ def test_bytes_that_are_not_utf8_survive_cve_2024_23324() -> None:
 def test_text_values_are_read_as_their_bytes() -> None:
     found = facts(check_request(headers=[("x-name", "jörg")], merged=True))
     assert found.headers["x-name"][0].encode("latin-1") == "jörg".encode()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "found"),
+    [((), b""), (("0",), b""), (("3",), Reason.BODY_INCOMPLETE), (("0", "3"), Reason.BODY_INCOMPLETE)],
+    ids=["none", "zero", "three", "two-of-them"],
+)
+def test_a_body_that_nobody_buffered_is_not_empty_where_the_request_says_how_long_it_is(
+    lengths: tuple[str, ...], found: bytes | Reason
+) -> None:
+    """A signature over nothing must not let a body through, on a route that Envoy does not buffer."""
+    body = facts(check_request(headers=[("content-length", length) for length in lengths])).body
+    assert whole_of(body, may_be_unseen=True) == found
 
 
 def test_garbage_on_the_wire_is_none_not_an_error() -> None:

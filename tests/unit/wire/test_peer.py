@@ -4,6 +4,8 @@ import base64
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,17 @@ def test_a_plus_sign_of_base64_is_no_space() -> None:
 )
 def test_what_is_not_one_certificate_is_none(text: str) -> None:
     assert rule("peer").of(text, {}).thumbprint is Reason.CERTIFICATE_MALFORMED
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused_and_breaks_nothing() -> None:
+    """The library's complaint about it is no ValueError: left alone, it would be a fault of ours."""
+    der = x509.load_pem_x509_certificate(CALLER.certificate_pem).public_bytes(Encoding.DER)
+    forged = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+    text = base64.b64encode(forged).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+    assert rule("peer").of(quote(pem, safe=""), {}).thumbprint is Reason.CERTIFICATE_MALFORMED
+    headers = {"client-cert": (f":{text}:",)}
+    assert rule("rfc9440").of("", headers).thumbprint is Reason.CERTIFICATE_HEADER_MALFORMED
 
 
 @pytest.mark.parametrize("source", ["peer", "xfcc"])
