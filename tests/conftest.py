@@ -7,7 +7,7 @@ import pytest
 
 from tests import processes
 
-_RIG = re.compile(r"tests/e2e/.*\[((?:native|grpcio)-(?:memory|redis))")
+_RIG = re.compile(r"tests/e2e/.*\[.*?\b((?:native|grpcio)-(?:memory|redis))\b")
 
 
 @pytest.hookimpl(optionalhook=True)
