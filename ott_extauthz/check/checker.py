@@ -49,6 +49,8 @@ ROUTE_EXTENSION = "ott.route"
 """The key of Envoy's per-route ``context_extensions`` that names a route of the policy; the match is still checked."""
 
 DECISION_ID_BYTES = 16
+REPLAYS = frozenset({Reason.TOKEN_REPLAYED, Reason.DPOP_PROOF_REPLAYED, Reason.SIGNATURE_REPLAYED})
+"""Second uses that are worth an alarm; a repeated event is not, for senders are told to send until they hear of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,7 @@ class Checker:
         except AuditError:
             record.decision = attempt.deny(Rejection(Reason.AUDIT_UNAVAILABLE, _token_state_after(decision)))
         self.observer.decided(record)
-        if isinstance(record.decision, Deny) and record.decision.reason is Reason.TOKEN_REPLAYED:
+        if isinstance(record.decision, Deny) and record.decision.reason in REPLAYS:
             self.observer.replayed(record)
         return record.decision
 

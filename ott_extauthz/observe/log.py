@@ -68,6 +68,7 @@ class DecisionLog:
             return
         self._logger.warning(
             "token replayed",
+            reason=decision.reason,
             decision_id=decision.decision_id,
             token_id=decision.token.public_id if decision.token else None,
             client_id=decision.token.client_id if decision.token else None,

@@ -38,7 +38,9 @@ class Metrics:
         self._signed = Counter(
             "ott_requests_signed", "Requests that left with a signature.", ["route", "key"], registry=registry
         )
-        self._replays = Counter("ott_replays", "Second uses of a token.", ["route"], registry=registry)
+        self._replays = Counter(
+            "ott_replays", "Second uses of a token, a proof or a signature.", ["route"], registry=registry
+        )
         self._shadows = Counter(
             "ott_shadow_decisions", "What would have been answered, by a route in shadow or a shadow policy.",
             ["by", "route", "outcome", "code"], registry=registry,

@@ -227,6 +227,7 @@ async def test_what_may_come_once_comes_once(kind: OnceKind, expected: Reason) -
     at.clock.advance(6000)
     assert isinstance(await ask(at, ("x-api-key", "k")), Allow)
     assert reason(await ask(at, ("x-api-key", "k"))) is expected
+    assert len(at.observer.replays) == (kind is not OnceKind.EVENT)  # a repeated event alarms nobody
 
 
 @pytest.mark.parametrize(
