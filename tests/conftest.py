@@ -1,13 +1,20 @@
 """What every kind of test may ask for, and how they are spread over two cores."""
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
 
 from tests import processes
 
-_RIG = re.compile(r"tests/e2e/.*\[.*?\b((?:native|grpcio)-(?:memory|redis))\b")
+_RIG = re.compile(r"[\[-]((?:native|grpcio)-(?:memory|redis))[]-]")
+
+
+@cache  # asked for again and again, of every test that is left
+def _scope_of(nodeid: str) -> str:
+    found = _RIG.search(nodeid) if nodeid.startswith("tests/e2e/") else None
+    return found[1] if found else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -17,8 +24,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByRig(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            found = _RIG.match(nodeid)
-            return found[1] if found else nodeid
+            return _scope_of(nodeid)
 
     return ByRig(config, log)
 
