@@ -1,10 +1,15 @@
 """What every kind of test may ask for, and how they are spread over two cores."""
 
+import os
 import re
 from functools import cache
 from typing import Any
 
 import pytest
+
+# gRPC reads this when it is imported.  Its handlers of fork() can end a child before it runs its program, if another
+# thread is in gRPC at that moment; the tests fork to run PostgreSQL's programs as its user.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from tests import processes
 
