@@ -52,7 +52,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """One attempt to spend one verified token, or one of the values that may come once."""
+    """One attempt to spend one verified token; what may come once beside it goes by the same nonce."""
 
     token: VerifiedToken
     nonce: bytes = field(repr=False)

@@ -62,11 +62,6 @@ class Client(Model):
     introspects: list[AudienceName] = Field(default=[])
 
     @property
-    def is_known_by_certificate(self) -> bool:
-        """Whether TLS authenticates it."""
-        return self.authentication in (Method.TLS, Method.SELF_SIGNED_TLS)
-
-    @property
     def needs_dpop(self) -> bool:
         """Whether each of its tokens is bound to a DPoP key."""
         return self.dpop == "required"
