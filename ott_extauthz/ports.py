@@ -10,6 +10,7 @@ from ott_extauthz.model.decision import Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Code
 from ott_extauthz.model.rejection import TokenState
+from ott_extauthz.model.step import Mark
 
 Entropy = Callable[[int], bytes]
 """Random bytes fit for secrets, as many as asked for."""
@@ -230,7 +231,10 @@ class UsedList(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class CheckRecord:
-    """Everything the listeners may know of one Check.  Holds no token, no key, no query string."""
+    """Everything the listeners may know of one Check.  Holds no token, no key, no query string.
+
+    ``began`` and the ``marks`` of the steps are instants of the monotonic clock; without a tracer there are no marks.
+    """
 
     decision: Decision
     facts: Facts | Malformed
@@ -238,6 +242,8 @@ class CheckRecord:
     path: str | None
     at_ms: int
     seconds: float
+    began: float = 0.0
+    marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """What has this Check found out so far?  Filled step by step; the audit reads it however the Check ends."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from ott_extauthz.check.challenge import challenges_for
 from ott_extauthz.model.decision import Allow, Attached, Decision, Deny, SpentToken
 from ott_extauthz.model.reason import REASONS, Code, Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.step import Mark, Step
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
@@ -26,20 +27,6 @@ class Leaves:
     response_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
-class Step(StrEnum):
-    """The steps of a Check, in their order; an attempt stops in the one that refuses."""
-
-    DECODE = "decode"
-    ROUTE = "route"
-    CREDENTIAL = "credential"
-    VERIFY = "verify"
-    BIND = "bind"
-    AUTHORIZE = "authorize"
-    SPEND = "spend"
-    ATTACH = "attach"
-    ALLOW = "allow"
-
-
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """One Check under way.  It starts from nothing found; only :meth:`allow` makes an Allow, out of evidence."""
@@ -54,10 +41,18 @@ class Attempt:
     asks: Asks | None = None
     token: VerifiedToken | None = field(default=None, repr=False)
     answers: dict[bytes, object] = field(default_factory=dict, repr=False)
+    timer: Callable[[], float] | None = None
+    marks: list[Mark] = field(default_factory=list)
     began_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.began_ms = self.now_ms  # which moves on where somebody is asked
+
+    def enter(self, step: Step) -> None:
+        """Take note of the step that begins, and of when, if anybody wants to know."""
+        self.step = step
+        if self.timer is not None:
+            self.marks.append((step, self.timer()))
 
     @property
     def found_route(self) -> Route:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from ott_extauthz.check.attaching import Attaching, Leaving, leaving_from, unwanted
-from ott_extauthz.check.attempt import Attempt, Leaves, Step
+from ott_extauthz.check.attempt import Attempt, Leaves
 from ott_extauthz.check.credentials.combining import Credentials, Proven
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.shadow import Outcome, SecondPolicy, in_shadow, let_on
@@ -34,6 +34,7 @@ from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.asked import Asked, Outgoing
 from ott_extauthz.policy.document import Policy
@@ -55,7 +56,10 @@ REPLAYS = frozenset({Reason.TOKEN_REPLAYED, Reason.DPOP_PROOF_REPLAYED, Reason.S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checker:
-    """Judges requests.  ``policy`` is asked once per Check, so that one decision never mixes two revisions."""
+    """Judges requests.  ``policy`` is asked once per Check, so that one decision never mixes two revisions.
+
+    ``is_timed`` has each step's beginning noted, for whoever traces.
+    """
 
     policy: Callable[[], Policy]
     credentials: Credentials
@@ -68,6 +72,7 @@ class Checker:
     asn_of: AsnLookup | None = None
     second: SecondPolicy | None = None
     attaching: Attaching | None = None
+    is_timed: bool = False
 
     async def check(self, facts: Facts | Malformed, *, deadline: float) -> Decision:
         """Return Allow or Deny, never an exception but cancellation; ``deadline`` is in monotonic seconds."""
@@ -88,7 +93,10 @@ class Checker:
     def begin(self) -> Attempt:
         """Return a new attempt, at one instant and under one policy."""
         return Attempt(
-            decision_id=self.entropy(DECISION_ID_BYTES).hex(), policy=self.policy(), now_ms=self.clock.now_ms()
+            decision_id=self.entropy(DECISION_ID_BYTES).hex(),
+            policy=self.policy(),
+            now_ms=self.clock.now_ms(),
+            timer=self.clock.monotonic if self.is_timed else None,
         )
 
     async def decide(self, facts: Facts | Malformed, attempt: Attempt, deadline: float) -> Decision:
@@ -103,12 +111,12 @@ class Checker:
             return ready
         if isinstance(ready, Leaving | LeavingSigned):
             return await self._sent_off(ready, attempt, deadline)
-        attempt.step = Step.SPEND
+        attempt.enter(Step.SPEND)
         attempts = spendings(ready, attempt.decision_id, self.entropy)
         spent = await self.single_use.spend_all(ready.once, attempts, now_ms=attempt.now_ms, deadline=deadline)
         if isinstance(spent, Rejection):
             return attempt.deny(spent)
-        attempt.step = Step.ALLOW
+        attempt.enter(Step.ALLOW)
         return attempt.allow(ready.route, spent, _leaves(ready, attempt))
 
     async def _look_up(self, question: LookUp, attempt: Attempt, deadline: float) -> None:
@@ -125,7 +133,7 @@ class Checker:
         attached = await self.attaching.attach(leaving, deadline=deadline)
         if isinstance(attached, Rejection):
             return attempt.deny(attached)
-        attempt.step = Step.ALLOW
+        attempt.enter(Step.ALLOW)
         return attempt.let_leave(leaving.route, attached, unwanted(leaving))
 
     def _authorized_or_fault(self, facts: Facts | Malformed, attempt: Attempt) -> Outcome:
@@ -141,16 +149,16 @@ class Checker:
         """Go as far as one can without changing anything: steps 1 to 5."""
         if isinstance(facts, Malformed):
             return attempt.deny(Rejection(facts.reason))
-        attempt.step = Step.ROUTE
+        attempt.enter(Step.ROUTE)
         route = _route(facts, attempt)
         if isinstance(route, Rejection):
             return attempt.deny(route)
         attempt.route = route
         if route.credential is CredentialKind.PUBLIC:
-            attempt.step = Step.ALLOW
+            attempt.enter(Step.ALLOW)
             return attempt.allow(route, None, Leaves(headers_to_remove=spoofed(facts)))
         if route.credential is CredentialKind.ATTACHED:
-            attempt.step = Step.ATTACH
+            attempt.enter(Step.ATTACH)
             outcome = leaving_from(route, self._outgoing(facts, attempt))
             return attempt.deny(outcome) if isinstance(outcome, Rejection) else outcome
         proven = self.credentials.proven(route, facts, attempt)
@@ -158,7 +166,7 @@ class Checker:
             return attempt.deny(proven)
         if isinstance(proven, LookUp):
             return proven
-        attempt.step = Step.AUTHORIZE
+        attempt.enter(Step.AUTHORIZE)
         charges = self._charges(route, facts, attempt, proven)
         if isinstance(charges, Rejection):
             return attempt.deny(charges)
@@ -207,6 +215,8 @@ class Checker:
             path=attempt.target.path if attempt.target else None,
             at_ms=attempt.began_ms,
             seconds=self.clock.monotonic() - started,
+            began=started,
+            marks=attempt.marks,
         )
         try:
             self.audit.write(record)

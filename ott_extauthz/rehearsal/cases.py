@@ -12,11 +12,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from ott_extauthz.check.attempt import Step
 from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Duration, Model, validated
 from ott_extauthz.model.reason import Code, Reason
+from ott_extauthz.model.step import Step
 from ott_extauthz.policy.document.credential import CheckedKind
 from ott_extauthz.sections.serving import ClockBounds
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.check.attaching import DIRECTION_EXTENSION
-from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Deny
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.step import Step
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 from ott_extauthz.policy.terms import SigningTerms
 from ott_extauthz.rehearsal.shown import plain

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ott_extauthz.check.attempt import Step
 from ott_extauthz.model.reason import REASONS, Reason
+from ott_extauthz.model.step import Step
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.shown import plain
 

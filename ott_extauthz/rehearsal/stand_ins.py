@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from ott_extauthz.authn.cookies import HEADER
 from ott_extauthz.authn.partners import Partner, SignatureForm
 from ott_extauthz.authn.signed_token import SignedTokenVerifier
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.check.credentials.events import event_named
 from ott_extauthz.check.credentials.request_verifier import SignedBy, SignedRequest
@@ -23,6 +23,7 @@ from ott_extauthz.model.framing import framed
 from ott_extauthz.model.once import Once, OnceKind
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import TokenKind, VerifiedToken
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 from ott_extauthz.policy.terms import SignedRequestTerms
@@ -111,7 +112,7 @@ class StandIn:
         )
         event = _event_of(found.token, asks.signed, request)
         if isinstance(event, Rejection):
-            attempt.step = Step.VERIFY  # where the Check finds it
+            attempt.enter(Step.VERIFY)  # where the Check finds it
             return event
         return dataclasses.replace(found, once=(_nonce_of(found.token), *event))
 

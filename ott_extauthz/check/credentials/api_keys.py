@@ -11,10 +11,11 @@ from email.utils import formatdate
 from ott_extauthz.authn.api_keys import ApiKey, ApiKeys, key_behind, token_of
 from ott_extauthz.authn.binding import binding_fault
 from ott_extauthz.authn.extract import is_presented_in, presented_in
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import Verified
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.policy.routes import Asks
 
 
@@ -31,18 +32,18 @@ class ApiKeyCredential:
 
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection:
         """Return the key's client."""
-        attempt.step = Step.CREDENTIAL
+        attempt.enter(Step.CREDENTIAL)
         presented = presented_in(facts.headers, header=asks.header, scheme=asks.scheme)
         if isinstance(presented, Rejection):
             return presented
         attempt.credential_presented = True
-        attempt.step = Step.VERIFY
+        attempt.enter(Step.VERIFY)
         key = key_behind(presented.text, self.keys(), attempt.now_ms)
         if isinstance(key, Rejection):
             return key
         token = token_of(key, attempt.found_route.audience)
         attempt.saw(token)
-        attempt.step = Step.BIND
+        attempt.enter(Step.BIND)
         fault = binding_fault(token, facts.peer, needs_certificate=False, needs_workload=False)
         if fault is not None:
             return Rejection(fault)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.certificate_names import CertificateNames, names_in
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.model.facts import Facts, Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import Confirmation, TokenId, TokenKind, VerifiedToken
 from ott_extauthz.policy.routes import Asks
 from ott_extauthz.policy.terms import CertificateTerms
@@ -45,11 +46,11 @@ class CertificateCredential:
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection | LookUp:
         """Return the caller that the certificate names."""
         assert asks.callers is not None  # noqa: S101 - a route that asks for a certificate lists callers
-        attempt.step = Step.CREDENTIAL
+        attempt.enter(Step.CREDENTIAL)
         thumbprint, der = facts.peer.certificate, facts.peer.der
         if isinstance(thumbprint, Reason):
             return Rejection(thumbprint)
-        attempt.step = Step.VERIFY
+        attempt.enter(Step.VERIFY)
         names = None if der is None else names_in(der)
         if der is not None:
             fault = Reason.CERTIFICATE_MALFORMED if names is None else self._fault(names, der, attempt.now_ms)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import Credential, LookUp, Verified
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.policy.routes import Asks, CredentialKind, Route
 
 _NAMELESS: Final = frozenset({CredentialKind.CERTIFICATE})
@@ -32,7 +33,7 @@ class Credentials:
 
     def proven(self, route: Route, facts: Facts, attempt: Attempt) -> Proven | Rejection | LookUp:
         """Return what the request proves, or the first reason why that is not enough."""
-        attempt.step = Step.CREDENTIAL
+        attempt.enter(Step.CREDENTIAL)
         if route.credential is CredentialKind.ALL_OF:
             return self._all(route.parts, facts, attempt)
         asks = self._brought(route.parts, facts) if route.credential is CredentialKind.ANY_OF else route.asks

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ott_extauthz.authn.partners import Partner, Partners, SignatureForm
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.check.credentials.events import event_named
 from ott_extauthz.check.credentials.request_verifier import RequestVerifier, SignedBy, SignedRequest
@@ -26,6 +26,7 @@ from ott_extauthz.model.framing import framed
 from ott_extauthz.model.once import Once, OnceKind
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import Confirmation, TokenId, TokenKind, VerifiedToken
 from ott_extauthz.policy.routes import Asks
 from ott_extauthz.policy.terms import EventTerms, SignedRequestTerms, SignedSpan
@@ -47,14 +48,14 @@ class SignedRequestCredential:
 
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection | LookUp:
         """Return the partner as the caller, or the first reason why the request proves none."""
-        attempt.step = Step.CREDENTIAL
+        attempt.enter(Step.CREDENTIAL)
         assert asks.signed is not None and attempt.target is not None  # noqa: S101, PT018 - the policy and the route
         terms = asks.signed
         candidates = self._candidates(terms, facts)
         if isinstance(candidates, Rejection):
             return candidates
         attempt.credential_presented = True
-        attempt.step = Step.VERIFY
+        attempt.enter(Step.VERIFY)
         request = SignedRequest(
             facts=facts,
             target=attempt.target,

@@ -7,12 +7,13 @@ from ott_extauthz.authn.extract import PresentedCredential, is_presented_in, pre
 from ott_extauthz.authn.sealed import Unseal, unsealed_without_keys
 from ott_extauthz.authn.signed_claims import KeyAwaited, SignatureCheck, signature_fault
 from ott_extauthz.authn.verified_payload import USUAL_PLACE, EnvoysWord
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import LookUp, Verified
 from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.routes import Asks, VerifiedBy
 
@@ -47,17 +48,17 @@ class TokenCredential:
 
     def verified(self, asks: Asks, facts: Facts, attempt: Attempt) -> Verified | Rejection | LookUp:
         """Return the token: found, believed and bound."""
-        attempt.step = Step.CREDENTIAL
+        attempt.enter(Step.CREDENTIAL)
         presented = self.presented(asks, facts, attempt)
         if isinstance(presented, Rejection):
             return presented
         attempt.credential_presented = True
-        attempt.step = Step.VERIFY
+        attempt.enter(Step.VERIFY)
         token = _of_the_issuers(self.believed(presented.text, asks, facts, attempt), asks, attempt)
         if not isinstance(token, VerifiedToken):
             return token
         attempt.saw(token)
-        attempt.step = Step.BIND
+        attempt.enter(Step.BIND)
         shown = self.possession.shown(token, presented.text, asks=asks, facts=facts, now_ms=attempt.now_ms)
         if isinstance(shown, Rejection):
             return shown

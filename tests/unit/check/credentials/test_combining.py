@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from ott_extauthz.check.attempt import Attempt, Step
+from ott_extauthz.check.attempt import Attempt
 from ott_extauthz.check.credentials.credential import Credential, LookUp, Verified
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.once import Once, OnceKind
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import Confirmation, TokenId, TokenKind, VerifiedToken
 from ott_extauthz.policy.routes import Asks, CredentialKind
 from ott_extauthz.ports import UsedList

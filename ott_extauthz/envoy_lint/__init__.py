@@ -1,0 +1,1 @@
+"""What in Envoy's configuration would undo a Check?  Rules over config dumps, bootstraps and Kubernetes manifests."""
