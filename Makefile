@@ -61,7 +61,7 @@ demo: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
 
 test: .venv/ready .tools/envoy/ready .tools/prometheus/ready tests/interop/node_modules/ready
-	@OTT_ENVOY="$(ENVOY_BINARY)" OTT_PROMETHEUS="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@OTT_ENVOY="$(ENVOY_BINARY)" PROMETHEUS_BIN="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 examples: .venv/ready
 	@$(BIN)/ott-extauthz policy test examples/*/cases.yaml $(ARGS)

@@ -15,7 +15,8 @@ MANUAL: Final = (README, *sorted(DOCS.glob("*.md")))
 """What explains the product."""
 
 DOCUMENTS: Final = (
-    *MANUAL, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", ROOT / "envoy" / "README.md", ROOT / "helm" / "ott-extauthz" / "README.md",
+    *MANUAL, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", ROOT / "envoy" / "README.md",
+    ROOT / "helm" / "ott-extauthz" / "README.md",
 )  # fmt: skip
 """Everything that a reader may be sent to."""
 

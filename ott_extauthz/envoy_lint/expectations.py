@@ -1,0 +1,30 @@
+"""What does our own configuration need of Envoy?  Read from ott.yaml and policy.yaml where they are given."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedRoute:
+    """A route of the policy, as far as Envoy matters to it; ``path`` is the policy's template."""
+
+    name: str
+    hosts: tuple[str, ...]
+    methods: tuple[str, ...]
+    path: str
+    is_single_use: bool
+    needs_body: bool
+    needs_raw_body: bool
+    """A signature or digest is over the very bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """``routes`` is empty where no policy was given, and then rules that need one hold back."""
+
+    certificate_source: Literal["peer", "xfcc", "rfc9440"] = "peer"
+    trusted_hops: int = 0
+    exact_hops: bool = False
+    routes: tuple[ExpectedRoute, ...] = ()
+    is_told: bool = False
+    """Whether these come from a configuration, and not from our defaults."""
