@@ -11,12 +11,13 @@ ONCE ?=
 STORE ?=
 ARGS ?=
 
-.PHONY: demo test test-fast examples lint fix bench rotation chaos mutants proto lock clean help
+.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
 	@echo "make test    every test, against a real Envoy and real stores"
 	@echo "make examples   the policies of examples/, each against its cases"
+	@echo "make chart   the Helm chart: its README made anew, every value set linted, rendered and checked"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
 	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
@@ -65,6 +66,10 @@ test: .venv/ready .tools/envoy/ready .tools/prometheus/ready tests/interop/node_
 
 examples: .venv/ready
 	@$(BIN)/ott-extauthz policy test examples/*/cases.yaml $(ARGS)
+
+chart: .venv/ready
+	@$(BIN)/python -m tests.chart.readme
+	@$(BIN)/pytest tests/chart $(ARGS)
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

@@ -7,11 +7,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from helm_python import Chart
+from helm_python import Chart, HelmRenderError, HelmValuesError
 
 CHART: Final = Path(__file__).parents[2] / "helm" / "ott-extauthz"
 RELEASE: Final = "pay"
 NAMESPACE: Final = "auth"
+
+NEEDED: Final[Mapping[str, Any]] = {
+    "policy": {
+        "inline": {
+            "revision": "1",
+            "routes": [{"name": "health", "match": {"path": "/healthz"}, "credential": "public"}],
+        }
+    },
+    "store": {"type": "standalone", "servers": ["valkey.stores.svc:6379"]},
+    "networkPolicy": {"envoys": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}}]},
+}
+"""What the chart does not install without, for tests of something else."""
 
 
 @cache
@@ -19,19 +31,29 @@ def _chart() -> Any:
     return Chart.load(str(CHART))
 
 
-def render(values: Mapping[str, Any], *, name: str = RELEASE, namespace: str = NAMESPACE) -> dict[str, str]:
-    """Return every template's text by its path inside the chart; Helm's error is raised as it is."""
-    rendered: dict[str, str] = _chart().render(copy.deepcopy(dict(values)), name=name, namespace=namespace)
+def render(
+    values: Mapping[str, Any],
+    *,
+    name: str = RELEASE,
+    namespace: str = NAMESPACE,
+    needed: Mapping[str, Any] = NEEDED,
+) -> dict[str, str]:
+    """Return every template's text by its path inside the chart; Helm's error is raised as it is.
+
+    ``needed`` fills in the sections that ``values`` leave out.
+    """
+    filled = copy.deepcopy({**needed, **values})
+    rendered: dict[str, str] = _chart().render(filled, name=name, namespace=namespace)
     return {path.partition("/")[2]: text for path, text in rendered.items()}
 
 
-def objects(values: Mapping[str, Any], **release: str) -> list[dict[str, Any]]:
+def objects(values: Mapping[str, Any], **release: Any) -> list[dict[str, Any]]:
     """Return every object that the chart makes of these values."""
     texts = (text for path, text in sorted(render(values, **release).items()) if path.endswith(".yaml"))
-    return [made for text in texts for made in yaml.safe_load_all(text) if made]
+    return [made for text in texts for made in yaml.load_all(text, Loader=yaml.CSafeLoader) if made]
 
 
-def named(values: Mapping[str, Any], kind: str, name: str | None = None, **release: str) -> dict[str, Any]:
+def named(values: Mapping[str, Any], kind: str, name: str | None = None, **release: Any) -> dict[str, Any]:
     """Return the one object of a kind (and name)."""
     (found,) = [
         made for made in objects(values, **release) if made["kind"] == kind and name in (None, made["metadata"]["name"])
@@ -42,3 +64,12 @@ def named(values: Mapping[str, Any], kind: str, name: str | None = None, **relea
 def value_sets() -> dict[str, dict[str, Any]]:
     """Return the shipped value sets of ``ci/``, by name."""
     return {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((CHART / "ci").glob("*.yaml"))}
+
+
+def problems(values: Mapping[str, Any], *, needed: Mapping[str, Any] = NEEDED) -> str:
+    """Return what Helm says against installing these values; empty where it installs them."""
+    try:
+        render(values, needed=needed)
+    except (HelmRenderError, HelmValuesError) as error:
+        return str(error)
+    return ""

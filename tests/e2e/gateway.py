@@ -31,6 +31,8 @@ class Places:
     """Cluster name to its Check servers' addresses, ``host:port`` or ``unix:///path``."""
     over_tls: frozenset[str] = frozenset()
     """Clusters whose Check server wants mTLS."""
+    behind: tuple[str, ...] = ()
+    """Listeners that another one plays the edge proxy for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Listener:
     routes: tuple[Tree, ...] = ()
     pipe: bool = False
     change: Callable[[Tree], None] | None = None
+    made: Callable[[Places], Tree] | None = None
+    """Makes a listener that has nothing from the shipped one."""
 
 
 def configuration(places: Places, listeners: tuple[Listener, ...]) -> Tree:
@@ -95,12 +99,19 @@ def named_route(prefix: str, name: str) -> Tree:
     return route(prefix, per_route={"check_settings": {"context_extensions": {"ott.route": name}}})
 
 
-def _listener(tree: Tree, wanted: Listener, places: Places) -> Tree:
-    tree["name"] = wanted.name
+def place_listener(tree: Tree, name: str, places: Places, *, tls: str = "required", pipe: bool = False) -> None:
+    """Give a listener its name, an address of its own and the rig's certificates."""
+    tree["name"] = name
     tree["address"] = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-    if wanted.pipe:
-        tree["address"] = {"pipe": {"path": _pipe(places.folder, wanted.name)}}
-    _set_tls(tree, wanted.tls, places.folder)
+    if pipe:
+        tree["address"] = {"pipe": {"path": _pipe(places.folder, name)}}
+    _set_tls(tree, tls, places.folder)
+
+
+def _listener(tree: Tree, wanted: Listener, places: Places) -> Tree:
+    if wanted.made is not None:
+        return wanted.made(places)
+    place_listener(tree, wanted.name, places, tls=wanted.tls, pipe=wanted.pipe)
     hcm, authz = hcm_of(tree), authz_of(tree)
     _log_to_file(hcm, places.folder / "access.log")
     # Two cores carry the tests, Envoy and the servers: the shipped 0.25 s would now and then be the tests' own fault.
@@ -155,7 +166,7 @@ def _check_clusters(base: Tree, places: Places) -> Iterator[Tree]:
 
 def _hop_clusters(base: Tree, places: Places) -> Iterator[Tree]:
     """Clusters through which one listener plays the edge proxy in front of another one."""
-    for name in ("behind", "behind-hops"):
+    for name in places.behind:
         cluster = _http2(_cluster(base, name, f"unix://{_pipe(places.folder, name)}"))
         cluster["transport_socket"] = _mutual_tls(places.folder)
         yield cluster

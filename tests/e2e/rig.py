@@ -23,12 +23,14 @@ from tests.e2e.gateway import Places, configuration
 from tests.e2e.grpc_upstream import GrpcUpstream
 from tests.e2e.listeners import LISTENERS
 from tests.e2e.login import Login
+from tests.e2e.meshes import BEHIND, MESH, MESHES, NOBODY
 from tests.e2e.servers import SELF, CheckServer, Server, answers, fetched, wait_until
 from tests.e2e.upstream import Delivery, Upstream
 from tests.processes import StoreProcess
 
 DEBIT = "/v1/wallets/w-17/debit"
 VICTIM = "victim"
+_STARTED_WITHIN = 60.0  # seconds: eight programs start at once, on cores that may have other work
 MEMORY = "memory://"
 SERVER_TLS = {"certificate": "server.pem", "key": "server-key.pem", "client_ca": "ca.pem"}
 
@@ -205,11 +207,16 @@ def _wait(rig: Rig, servers: list[Server]) -> None:
     def lets_through() -> bool:
         # Envoy looks at a server anew every second; a used-list refuses what was issued in its own first moments, which
         # for a token with whole seconds reach one second further.
-        listeners = ("shipped", "xfcc-SANITIZE_SET", "edge-hops")
+        listeners = (
+            "shipped",
+            "xfcc-SANITIZE_SET",
+            "edge-hops",
+            *(("istio-edge-plain",) if MESH in rig.checks else ()),
+        )
         return all(rig.call(listener=name, token=rig.good(iat=now() - 1)).status == 200 for name in listeners)
 
-    wait_until(are_up, told)
-    wait_until(lets_through, told)
+    wait_until(are_up, told, _STARTED_WITHIN)
+    wait_until(lets_through, told, _STARTED_WITHIN)
 
 
 def _identities(folder: Path) -> dict[str, Identity]:
@@ -257,6 +264,8 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str, 
         "hops": {"expose_reasons": True, "client_certificate": hops, "trust_domains": domains},
         VICTIM: {"store": victim_store},
     }
+    if store == MEMORY:  # one store is enough for the meshes: what they differ in comes before it
+        kinds[MESH] = {"expose_reasons": True, "client_certificate": hops}
     for name, changes in kinds.items():
         over_tcp = name == "ott" or _is_over_tls(name, transport)
         workers = 2 if name == "xfcc" and store != MEMORY else 1
@@ -282,9 +291,12 @@ def _is_over_tls(name: str, transport: str) -> bool:
 def _envoy(rig: Rig, binary: Path) -> Iterator[Server]:
     checks = {name: one.addresses for name, one in rig.checks.items()}
     over_tls = frozenset(name for name in checks if _is_over_tls(name, rig.transport))
-    places = Places(rig.folder, rig.upstream.port, rig.grpc_upstream.port, checks, over_tls)
+    checks[NOBODY] = (f"unix://{rig.folder}/{NOBODY}.sock",)
+    behind = ("behind", "behind-hops", *BEHIND)
+    places = Places(rig.folder, rig.upstream.port, rig.grpc_upstream.port, checks, over_tls, behind)
     config, admin = rig.folder / "envoy.json", rig.folder / "admin.txt"
-    config.write_text(json.dumps(configuration(places, LISTENERS)), encoding="utf-8")
+    listeners = (*LISTENERS, *MESHES) if MESH in rig.checks else LISTENERS
+    config.write_text(json.dumps(configuration(places, listeners)), encoding="utf-8")
     options = ["--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning"]
     options += ["--file-flush-interval-msec", "50", "--admin-address-path", str(admin)]
     with Server("envoy", [binary, "-c", config, *options], rig.folder) as server:

@@ -12,13 +12,24 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* <fullname>-<suffix>, (dict "root" $ "suffix" "headless"); a digest keeps two long names apart in 63 characters. */ -}}
+{{- define "ott.suffixed" -}}
+{{- $full := include "ott.fullname" .root -}}
+{{- $plain := printf "%s-%s" $full .suffix -}}
+{{- if le (len $plain) 63 -}}
+{{- $plain -}}
+{{- else -}}
+{{- printf "%s-%s-%s" (trunc (int (sub 53 (len .suffix))) $full | trimSuffix "-") (sha256sum $full | trunc 8) .suffix -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "ott.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}
 
 {{- /* The Check server's host inside the cluster. */ -}}
 {{- define "ott.host" -}}
-{{- printf "%s.%s.svc.cluster.local" (include "ott.fullname" .) (include "ott.namespace" .) -}}
+{{- printf "%s.%s.svc.%s" (include "ott.fullname" .) (include "ott.namespace" .) .Values.clusterDomain -}}
 {{- end -}}
 
 {{- /* Called with (dict "root" $ "component" "check"); what a selector may hold, and never changes. */ -}}
@@ -28,14 +39,20 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{- /* The same with what may change; more of them as "more", which never replace ours. */ -}}
 {{- define "ott.labels" -}}
-{{ include "ott.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := include "ott.selectorLabels" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63) -}}
+{{- toYaml (merge $ours (default dict .more) .root.Values.commonLabels) -}}
+{{- end -}}
+
+{{- /* Name, namespace and labels: (dict "root" $ "component" "check" "name" …). */ -}}
+{{- define "ott.metadata" -}}
+name: {{ .name }}
+namespace: {{ include "ott.namespace" .root }}
+labels: {{- include "ott.labels" . | nindent 2 }}
 {{- end -}}
 
 {{- /* Whether a kind of another project is rendered: (dict "root" $ "mode" skipIfMissing|failIfMissing|alwaysRender
@@ -45,4 +62,48 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- else if eq .mode "failIfMissing" -}}
 {{- fail (printf "%s: the cluster does not have %s" .for .api) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* A name that may be a template: (dict "root" $ "name" …). */ -}}
+{{- define "ott.tpl" -}}
+{{- tpl (default "" .name | toString) .root -}}
+{{- end -}}
+
+{{- define "ott.image" -}}
+{{- $name := .Values.image.repository -}}
+{{- if .Values.image.registry -}}{{- $name = printf "%s/%s" .Values.image.registry $name -}}{{- end -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $name .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Seconds of an ott.yaml duration, rounded up: (dict "text" "500ms" "default" 5). */ -}}
+{{- define "ott.seconds" -}}
+{{- $text := default "" .text | toString -}}
+{{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text | default (toString .default) | float64 -}}
+{{- $unit := get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) (regexFind "(ms|s|m|h|d)$" $text | default "s") -}}
+{{- mulf $number $unit | ceil | int -}}
+{{- end -}}
+
+{{- /* What a pod needs to leave: preStop, the two parts of the drain. */ -}}
+{{- define "ott.leaving" -}}
+{{- $drain := default dict .Values.config.drain -}}
+{{- $wait := include "ott.seconds" (dict "text" $drain.wait "default" 5) | int -}}
+{{- $grace := include "ott.seconds" (dict "text" $drain.grace "default" 5) | int -}}
+{{- add .Values.preStop.sleepSeconds $wait $grace -}}
+{{- end -}}
+
+{{- define "ott.grace" -}}
+{{- if kindIs "invalid" .Values.terminationGracePeriodSeconds -}}
+{{- add (include "ott.leaving" .) 5 -}}
+{{- else -}}
+{{- int .Values.terminationGracePeriodSeconds -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The name of a ServiceAccount: (dict "root" $ "values" .Values.serviceAccount "own" name). */ -}}
+{{- define "ott.serviceAccountName" -}}
+{{- if .values.name -}}{{- .values.name -}}{{- else if .values.create -}}{{- .own -}}{{- else -}}default{{- end -}}
 {{- end -}}

@@ -1,0 +1,34 @@
+{{- /* For the mesh's configuration, which no chart of ours may write. */ -}}
+{{- define "ott.notes.istioProvider" -}}
+meshConfig:
+  extensionProviders:
+    {{- $names := list .Values.istio.provider }}
+    {{- range .Values.istio.targets }}
+    {{- $names = append $names (include "ott.istio.provider" (dict "root" $ "target" .)) }}
+    {{- end }}
+    {{- range $name := uniq $names }}
+    - name: {{ $name }}
+      envoyExtAuthzGrpc:
+        service: {{ include "ott.host" $ }}
+        port: {{ include "ott.envoy.checkPort" $ }}
+        timeout: {{ include "ott.envoy.timeout" $ }}   # the default is 600s
+        failOpen: false
+        statusOnError: "503"
+        {{- if and $.Values.envoy.maxRequestBytes (eq $name $.Values.istio.provider) }}
+        includeRequestBodyInCheck: {maxRequestBytes: {{ int $.Values.envoy.maxRequestBytes }}, allowPartialMessage: false, packAsBytes: true}
+        {{- end }}
+    {{- end }}
+  pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
+  defaultHttpRetryPolicy: {attempts: 0}   # or in each VirtualService: one Check must not become several deliveries
+{{- end -}}
+
+{{- define "ott.notes.istioPolicy" -}}
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ott, namespace: YOUR-NAMESPACE}
+spec:
+  selector: {matchLabels: {app: YOUR-APP}}
+  action: CUSTOM
+  provider: {name: {{ .Values.istio.provider }}}
+  rules: [{}]
+{{- end -}}

@@ -1,0 +1,485 @@
+"""What the chart makes for Istio and Envoy Gateway: valid by closed schemas, closed by default, never a loop."""
+
+import copy
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from helm_python import HelmError
+from jsonschema import Draft202012Validator
+
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.sections.server import ClientCertificate
+from tests.architecture.documents import blocks
+from tests.chart.notes import notes, snippets
+from tests.chart.rendering import CHART, objects, render
+
+SCHEMAS: Final = Path(__file__).parent / "schemas"
+SETS: Final = {"istio-values": "istio", "istio-gateway-values": "istio", "envoy-gateway-values": "envoyGateway"}
+ENVOY: Final = CHART.parents[1] / "envoy" / "envoy.yaml"
+EDGE: Final = {"name": "edge", "namespace": "edge", "kind": "gateway", "selector": {"istio": "ingressgateway"}}
+WALLET: Final = {"name": "wallet", "namespace": "payments", "kind": "sidecar", "selector": {"app": "wallet"}}
+GATEWAY: Final = "spiffe://cluster.local/ns/istio-system/sa/gateway"
+HARDENING: Final = {
+    "stat_prefix", "status_on_error", "encode_raw_headers", "include_peer_certificate", "include_tls_session",
+    "validate_mutations", "decoder_header_mutation_rules", "enable_dynamic_metadata_ingestion", "with_request_body",
+}  # fmt: skip
+
+
+def shipped(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((CHART / "ci" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return values
+
+
+def istio(*targets: dict[str, Any], **settings: object) -> dict[str, Any]:
+    return {"istio": {"enabled": True, "renderMode": "alwaysRender", "targets": list(targets), **settings}}
+
+
+def envoy_gateway(**settings: object) -> dict[str, Any]:
+    values = copy.deepcopy(shipped("envoy-gateway-values"))
+    values["envoyGateway"] |= settings
+    return values
+
+
+def plain_envoy_gateway(**settings: object) -> dict[str, Any]:
+    """The same without the patch; what the server believes is left to NOTES."""
+    return envoy_gateway(**{"patch": {"enabled": False}, **settings}) | {"config": {}}
+
+
+def of_kind(values: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [made for made in objects(values) if made["kind"] == kind]
+
+
+def policies(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {made["metadata"]["name"]: made["spec"] for made in of_kind(values, "AuthorizationPolicy")}
+
+
+def shipped_filter() -> dict[str, Any]:
+    """The ext_authz filter of ``envoy/envoy.yaml``."""
+    listener = yaml.safe_load(ENVOY.read_text(encoding="utf-8"))["static_resources"]["listeners"][0]
+    hcm = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    settings: dict[str, Any] = hcm["http_filters"][0]["typed_config"]
+    return settings
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_object_is_one_that_its_own_project_takes(name: str) -> None:
+    assert _assert_valid(shipped(name)) >= 5
+
+
+def _assert_valid(values: dict[str, Any]) -> int:
+    """Hold everything that has a schema to it; returns how many there were."""
+    made = [one for one in objects(values) if one["kind"] in _schemas().get(one["apiVersion"], {})]
+    for one in made:
+        spec = {key: value for key, value in one.items() if key not in ("apiVersion", "kind", "metadata")}
+        schema = {**_schemas()[one["apiVersion"]][one["kind"]], "additionalProperties": False}
+        assert [error.message for error in Draft202012Validator(schema).iter_errors(spec)] == [], one["metadata"]
+    return len(made)
+
+
+@cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    """Return the kinds of other projects, by ``apiVersion`` and ``kind``."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in ("istio", "envoy-gateway", "gateway-api"):
+        found |= yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def _open_places(schema: object) -> list[object]:
+    """Return the parts of a schema that list properties and let others pass."""
+    if isinstance(schema, list):
+        return [place for part in schema for place in _open_places(part)]
+    if not isinstance(schema, dict):
+        return []
+    is_open = "properties" in schema and schema.get("additionalProperties") is not False
+    return [schema] * is_open + [place for part in schema.values() for place in _open_places(part)]
+
+
+def test_no_schema_lets_a_typo_pass() -> None:
+    kinds = [(kind, schema) for version in _schemas().values() for kind, schema in version.items()]
+    assert len(kinds) == 8
+    for kind, schema in kinds:
+        assert _open_places({**schema, "additionalProperties": False}) == [], kind
+
+
+@pytest.mark.parametrize("section", ["istio", "envoyGateway"])
+def test_nothing_is_made_where_nothing_was_asked_for(section: str) -> None:
+    folder = {"istio": "templates/istio/", "envoyGateway": "templates/envoy-gateway/"}[section]
+    for values in ({}, {section: {"enabled": False, "renderMode": "failIfMissing"}}):
+        assert all(not text.strip() for path, text in render(values).items() if path.startswith(folder))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_the_kinds_in_the_cluster_they_are_left_out_or_an_error(name: str) -> None:
+    values, section = shipped(name), SETS[name]
+    values[section]["renderMode"] = "skipIfMissing"
+    assert _assert_valid(values) == 0
+    values[section]["renderMode"] = "failIfMissing"
+    with pytest.raises(HelmError, match="the cluster does not have"):
+        objects(values)
+
+
+# --- fail closed, and never a loop
+
+
+OWN = {"app.kubernetes.io/name": "ott-extauthz", "app.kubernetes.io/instance": "pay"}
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ({"namespace": "istio-system", "selector": None}, "root namespace guards every workload"),
+        ({"namespace": "auth", "selector": None}, "guards the Check server too"),
+        ({"namespace": "auth", "selector": OWN}, "matches the Check server itself"),
+        ({"namespace": "istio-system", "selector": OWN}, "matches the Check server itself"),
+        ({"namespace": "auth", "selector": {"app.kubernetes.io/component": "check"}}, "matches the Check server"),
+        ({"kind": "waypoint"}, "found by targetRefs"),
+        ({"targetRefs": [{"group": "", "kind": "Service", "name": "a"}]}, "either selector or targetRefs"),
+        ({"behindGateway": True}, "gatewayIdentities"),
+        ({"kind": "gateway", "behindGateway": True}, "behindGateway is for sidecars"),
+    ],
+)
+def test_a_target_that_would_loop_or_lie_is_an_error(target: dict[str, Any], why: str) -> None:
+    changed = {key: value for key, value in {**WALLET, **target}.items() if value is not None}
+    with pytest.raises(HelmError, match=why):
+        objects(istio(changed))
+
+
+def test_a_policy_for_a_whole_foreign_namespace_or_for_a_neighbour_is_none() -> None:
+    wide = {key: value for key, value in WALLET.items() if key != "selector"}
+    assert "selector" not in policies(istio(wide))["pay-ott-extauthz-wallet"]
+    neighbour = WALLET | {"namespace": "auth", "selector": {**OWN, "app.kubernetes.io/name": "wallet"}}
+    assert policies(istio(neighbour))["pay-ott-extauthz-wallet"]["action"] == "CUSTOM"
+
+
+def test_two_targets_of_one_name_are_an_error() -> None:
+    with pytest.raises(HelmError, match="stands twice"):
+        objects(istio(WALLET, WALLET | {"selector": {"app": "other"}}))
+
+
+def test_a_waypoint_gets_its_policy_and_no_patch() -> None:
+    refs = [{"group": "", "kind": "Service", "name": "wallet"}]
+    waypoint = {"name": "wallet", "namespace": "payments", "kind": "waypoint", "targetRefs": refs}
+    assert policies(istio(waypoint))["pay-ott-extauthz-wallet"]["targetRefs"] == refs
+    with pytest.raises(HelmError, match="for gateways and sidecars"):
+        objects(istio(waypoint, patch={"enabled": True}))
+
+
+def test_the_allow_policy_is_the_custom_ones_twin() -> None:
+    """Under a mesh that denies by default the Check's OK alone lets nobody in."""
+    made = policies(shipped("istio-values"))
+    custom, allow = made["pay-ott-extauthz-wallet"], made["pay-ott-extauthz-wallet-allow"]
+    assert (custom["action"], custom["provider"]["name"], allow["action"]) == ("CUSTOM", "ott-extauthz", "ALLOW")
+    assert custom["rules"] == allow["rules"] != [{}]
+    assert custom["selector"] == allow["selector"]
+    assert "pay-ott-extauthz-ledger-allow" not in made
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"from": [{"source": {"principals": ["cluster.local/ns/a/sa/b"]}}]},
+        {"from": [{"source": {"namespaces": ["a"]}}]},
+        {"when": [{"key": "source.principal", "values": ["a"]}]},
+        {"when": [{"key": "request.auth.claims[iss]", "values": ["a"]}]},
+        {"to": [{"operation": {"path": ["/typo"]}}]},
+    ],
+)
+def test_a_rule_that_istio_refuses_of_a_custom_policy_is_refused_here(rule: dict[str, Any]) -> None:
+    with pytest.raises(HelmError):
+        objects(istio(WALLET | {"rules": [rule]}))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"istio": {"enable": True}},
+        {"istio": {"provider": "Not_A_Name"}},
+        {"istio": {"failOpen": True}},
+        {"envoyGateway": {"failOpen": True}},
+        {"envoyGateway": {"targets": [{"name": "a", "namespace": "b", "targetRefs": []}]}},
+        {"envoyGateway": {"statusOnError": 200}},
+        {"envoy": {"timeoutMilliseconds": "250ms"}},
+        {"envoy": {"mutableHeaders": ".*"}},
+        {"envoy": {"failureModeAllow": True}},
+    ],
+)
+def test_an_unknown_or_unsafe_value_is_an_error(values: dict[str, Any]) -> None:
+    with pytest.raises(HelmError):
+        render(values)
+
+
+def test_only_the_named_proxies_may_ask_for_checks() -> None:
+    made = policies(shipped("istio-values"))["pay-ott-extauthz-callers"]
+    assert made["selector"]["matchLabels"]["app.kubernetes.io/component"] == "check"
+    assert made["action"] == "ALLOW"
+    checks, metrics = made["rules"]
+    assert checks["from"][0]["source"]["principals"] == [
+        "cluster.local/ns/payments/sa/wallet",
+        "cluster.local/ns/payments/sa/ledger",
+    ]
+    assert checks["to"][0]["operation"]["ports"] == ["9001"]
+    assert metrics["to"][0]["operation"]["ports"] == ["9002"]
+
+
+def test_mutual_tls_is_strict_for_the_server_and_where_a_target_asks_for_it() -> None:
+    made = {one["metadata"]["name"]: one["spec"] for one in of_kind(shipped("istio-values"), "PeerAuthentication")}
+    assert set(made) == {"pay-ott-extauthz", "pay-ott-extauthz-wallet", "pay-ott-extauthz-ledger"}
+    assert all(spec["mtls"] == {"mode": "STRICT"} for spec in made.values())
+    assert made["pay-ott-extauthz"]["portLevelMtls"] == {"9002": {"mode": "PERMISSIVE"}}
+    assert "portLevelMtls" not in of_kind(istio(WALLET), "PeerAuthentication")[0]["spec"]
+
+
+# --- the patches say what our own envoy.yaml says
+
+
+def merged_fields(values: dict[str, Any]) -> dict[str, Any]:
+    [patch, *_] = of_kind(values, "EnvoyFilter")[0]["spec"]["configPatches"]
+    fields: dict[str, Any] = patch["patch"]["value"]["typed_config"]
+    return fields
+
+
+def added_fields(values: dict[str, Any]) -> dict[str, Any]:
+    operations = [one["operation"] for one in of_kind(values, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"]]
+    return {one["path"].removeprefix("/"): one["value"] for one in operations if "http_filters" in one["jsonPath"]}
+
+
+def test_both_patches_and_the_snippet_say_what_the_shipped_configuration_says() -> None:
+    shipped_fields = shipped_filter()
+    expected = {name: shipped_fields[name] for name in HARDENING}
+    bodies = {"with_request_body"}  # Istio's provider says what is sent of them
+    merged = merged_fields(shipped("istio-gateway-values"))
+    assert merged == {name: expected[name] for name in HARDENING - bodies} | {"@type": merged["@type"]}
+    assert added_fields(shipped("envoy-gateway-values")) == expected
+    assert snippets({})["http-filter"][0]["typed_config"] == shipped_fields
+
+
+def test_istios_patch_does_not_close_what_its_rules_leave_open() -> None:
+    """``deny_at_disable`` would refuse every call outside the rules: Istio switches the filter off for these."""
+    assert "deny_at_disable" not in merged_fields(shipped("istio-gateway-values"))
+
+
+def test_without_bodies_no_patch_and_no_policy_asks_for_them() -> None:
+    values = {"envoy": {"maxRequestBytes": 0}}
+    assert "with_request_body" not in added_fields(shipped("envoy-gateway-values") | values)
+    plain = plain_envoy_gateway() | values
+    assert all("bodyToExtAuth" not in one["spec"]["extAuth"] for one in of_kind(plain, "SecurityPolicy"))
+    assert "includeRequestBodyInCheck" not in _provider(istio(WALLET) | values)
+
+
+def test_the_body_is_asked_for_by_the_policy_or_by_the_patch() -> None:
+    """A route's own ``with_request_body``, which the policy makes, would override the filter's, and send text."""
+    plain, patched = plain_envoy_gateway(), envoy_gateway()
+    for values, expected in ((plain, {"maxRequestBytes": 65536}), (patched, None)):
+        assert all(one["spec"]["extAuth"].get("bodyToExtAuth") == expected for one in of_kind(values, "SecurityPolicy"))
+
+
+def test_every_listener_of_the_gateways_is_patched() -> None:
+    [made] = of_kind(shipped("envoy-gateway-values"), "EnvoyPatchPolicy")
+    assert {one["name"] for one in made["spec"]["jsonPatches"]} == {"edge/edge/https", "edge/edge/https-partners"}
+
+
+def test_the_security_policy_fails_closed_in_time_and_is_let_across_namespaces() -> None:
+    values = shipped("envoy-gateway-values")
+    for made in of_kind(values, "SecurityPolicy"):
+        settings = made["spec"]["extAuth"]
+        assert (settings["failOpen"], settings["timeout"], settings["statusOnError"]) == (False, "250ms", 503)
+        assert settings["grpc"]["backendRefs"] == [{"name": "pay-ott-extauthz", "namespace": "auth", "port": 9001}]
+    [grant] = of_kind(values, "ReferenceGrant")
+    assert grant["metadata"]["namespace"] == "auth"
+    assert [one["namespace"] for one in grant["spec"]["from"]] == ["edge", "payments"]
+    assert grant["spec"]["to"] == [{"group": "", "kind": "Service", "name": "pay-ott-extauthz"}]
+    at_home = [{**target, "namespace": "auth"} for target in values["envoyGateway"]["targets"]]
+    assert of_kind(envoy_gateway(targets=at_home), "ReferenceGrant") == []
+
+
+def test_the_gateway_lets_no_client_write_its_own_certificate() -> None:
+    [made] = of_kind(shipped("envoy-gateway-values"), "ClientTrafficPolicy")
+    spec = made["spec"]
+    assert spec["headers"]["xForwardedClientCert"]["mode"] == "SanitizeSet"
+    assert spec["headers"]["withUnderscoresAction"] == spec["path"]["escapedSlashesAction"] == "RejectRequest"
+    assert spec["path"]["disableMergeSlashes"] is spec["tls"]["clientValidation"]["optional"] is False
+    assert spec["tls"]["minVersion"] == "1.2"
+    assert [one["sectionName"] for one in spec["targetRefs"]] == ["https", "https-partners"]
+    assert of_kind(envoy_gateway(clientTraffic={"enabled": False}), "ClientTrafficPolicy") == []
+
+
+def test_streams_are_not_buffered_where_a_target_says_so() -> None:
+    """Istio buffers by provider, Envoy Gateway by policy; its patch buffers for all, and says so."""
+    made = policies(shipped("istio-values"))
+    assert made["pay-ott-extauthz-ledger-stream"]["provider"]["name"] == "ott-extauthz-no-body"
+    mesh = snippets(shipped("istio-values"))["istio-provider"]["meshConfig"]
+    bodies = {
+        one["name"]: "includeRequestBodyInCheck" in one["envoyExtAuthzGrpc"] for one in mesh["extensionProviders"]
+    }
+    assert bodies == {"ott-extauthz": True, "ott-extauthz-no-body": False}
+    targets = [target | {"body": False} for target in shipped("envoy-gateway-values")["envoyGateway"]["targets"]]
+    plain = of_kind(plain_envoy_gateway(targets=targets), "SecurityPolicy")
+    assert all("bodyToExtAuth" not in one["spec"]["extAuth"] for one in plain)
+    with pytest.raises(HelmError, match="sends bodies for every filter"):
+        objects(envoy_gateway(targets=targets))
+
+
+def test_the_policys_route_is_named_where_the_target_says_so() -> None:
+    named, unnamed = of_kind(shipped("envoy-gateway-values"), "SecurityPolicy")
+    by_name = {made["metadata"]["name"]: made["spec"]["extAuth"] for made in (named, unnamed)}
+    expected = [{"name": "ott.route", "type": "Value", "value": "wallet-debit"}]
+    assert by_name["pay-ott-extauthz-wallet"]["contextExtensions"] == expected
+    assert "contextExtensions" not in by_name["pay-ott-extauthz-edge"]
+
+
+# --- NOTES
+
+
+def _provider(values: dict[str, Any]) -> dict[str, Any]:
+    provider = snippets(values)["istio-provider"]["meshConfig"]["extensionProviders"][0]
+    settings: dict[str, Any] = provider["envoyExtAuthzGrpc"]
+    return settings
+
+
+def test_the_provider_fails_closed_and_soon() -> None:
+    provider = _provider(shipped("istio-values"))
+    assert provider == {
+        "service": "pay-ott-extauthz.auth.svc.cluster.local",
+        "port": 9001,
+        "timeout": "0.25s",
+        "failOpen": False,
+        "statusOnError": "503",
+        "includeRequestBodyInCheck": {"maxRequestBytes": 65536, "allowPartialMessage": False, "packAsBytes": True},
+    }
+
+
+def test_the_mesh_neither_retries_nor_reads_a_path_twice() -> None:
+    mesh = snippets(shipped("istio-values"))["istio-provider"]["meshConfig"]
+    assert mesh["defaultHttpRetryPolicy"] == {"attempts": 0}
+    assert mesh["pathNormalization"] == {"normalization": "DECODE_AND_MERGE_SLASHES"}
+
+
+def test_the_policies_name_the_provider_that_the_notes_print() -> None:
+    values = istio(WALLET, provider="spend-once")
+    [provider] = snippets(values)["istio-provider"]["meshConfig"]["extensionProviders"]
+    assert policies(values)["pay-ott-extauthz-wallet"]["provider"]["name"] == provider["name"] == "spend-once"
+
+
+EXACT = {"source": "xfcc", "exact_hops": True}
+HOPS = {"source": "xfcc", "trusted_hops": 1, "hop_identities": [GATEWAY], "exact_hops": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, {"source": "peer"}),
+        (istio(EDGE), EXACT),
+        (istio(EDGE, WALLET), {"source": "xfcc"}),
+        (istio(EDGE, patch={"enabled": True}), {"source": "peer"}),
+        (istio(WALLET), {"source": "xfcc"}),
+        (istio(WALLET | {"behindGateway": True}, gatewayIdentities=[GATEWAY]), HOPS),
+        # Behind a gateway the connection's certificate is the gateway's, patched or not.
+        (istio(WALLET | {"behindGateway": True}, gatewayIdentities=[GATEWAY], patch={"enabled": True}), HOPS),
+        (plain_envoy_gateway(), EXACT),
+        (envoy_gateway(), {"source": "peer"}),
+    ],
+    ids=[
+        "envoy",
+        "gateway",
+        "gateway-and-sidecar",
+        "gateway-patched",
+        "sidecar",
+        "behind",
+        "behind-patched",
+        "eg",
+        "eg-patched",
+    ],
+)
+def test_the_notes_say_which_certificate_counts_and_the_server_takes_it(
+    values: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    said = snippets(values)["client-certificate"]["client_certificate"]
+    assert said == expected
+    ClientCertificate.model_validate(said)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        istio(EDGE, WALLET | {"behindGateway": True}, gatewayIdentities=[GATEWAY]),
+        istio(EDGE) | plain_envoy_gateway(patch={"enabled": True}),
+    ],
+    ids=["gateway-and-behind", "istio-and-patched-eg"],
+)
+def test_two_topologies_that_need_two_rules_are_two_releases(values: dict[str, Any]) -> None:
+    with pytest.raises(HelmError, match="install a release for each"):
+        notes(values)
+
+
+@pytest.mark.parametrize(
+    ("own", "targets"),
+    [
+        ({"source": "peer"}, (EDGE,)),
+        ({"source": "xfcc", "trusted_hops": 1, "hop_identities": [GATEWAY]}, (EDGE,)),
+        ({"source": "xfcc"}, (WALLET | {"behindGateway": True},)),
+        ({"trusted_hops": 0}, (WALLET,)),
+    ],
+)
+def test_a_rule_of_ones_own_that_believes_the_wrong_certificate_is_an_error(
+    own: dict[str, Any], targets: tuple[dict[str, Any], ...]
+) -> None:
+    with pytest.raises(HelmError, match="is not what these targets need"):
+        notes(istio(*targets, gatewayIdentities=[GATEWAY]) | {"config": {"client_certificate": own}})
+    assert notes({"config": {"client_certificate": own}})
+
+
+def test_beside_envoy_the_notes_name_the_socket_and_on_a_node_its_own_server() -> None:
+    beside, on_a_node = snippets({"kind": "Sidecar"}), snippets({"kind": "DaemonSet"})
+    assert "cluster" not in beside
+    assert "socket-cluster" not in on_a_node
+    assert "pay-ott-extauthz.auth.svc" in str(on_a_node["cluster"])
+    assert "pay-ott-extauthz-headless.auth.svc" in str(snippets({})["cluster"])
+    for values in (istio(WALLET), plain_envoy_gateway()):
+        with pytest.raises(HelmError, match="no Service"):
+            notes(values | {"kind": "Sidecar"})
+
+
+def test_the_notes_name_what_is_missing_without_the_patches() -> None:
+    assert "joins repeated headers" in notes(istio(WALLET))
+    assert "joins repeated headers" not in notes(shipped("istio-gateway-values"))
+    assert "label auth for injection" in notes(istio(WALLET))
+    assert "for injection" not in notes(istio(WALLET, mutualTls=False))
+    assert "body_not_binary_safe" in notes(plain_envoy_gateway())
+    assert snippets(envoy_gateway())["envoy-gateway"] == {"extensionApis": {"enableEnvoyPatchPolicy": True}}
+
+
+def test_without_targets_the_notes_show_a_policy_that_the_schema_takes() -> None:
+    schema = _schemas()["security.istio.io/v1"]["AuthorizationPolicy"]
+    spec = snippets(istio())["istio-policy"]["spec"]
+    assert [error.message for error in Draft202012Validator(schema).iter_errors({"spec": spec})] == []
+    assert (spec["action"], spec["provider"]["name"], spec["rules"]) == ("CUSTOM", "ott-extauthz", [{}])
+
+
+# --- what the manual shows
+
+
+MANUAL: Final = [CHART.parents[1] / "docs" / name for name in ("istio.md", "envoy-gateway.md")]
+
+
+@pytest.mark.parametrize("page", MANUAL, ids=lambda page: page.stem)
+def test_the_values_that_the_manual_shows_make_valid_objects(page: Path) -> None:
+    [shown] = blocks(page, "values")
+    values = yaml.safe_load(shown)
+    for section in values.values():
+        section["renderMode"] = "alwaysRender"
+    assert _assert_valid(values) >= 4
+
+
+@pytest.mark.parametrize("page", MANUAL, ids=lambda page: page.stem)
+def test_every_reason_that_the_manual_explains_is_one(page: Path) -> None:
+    first_cells = re.findall(
+        r"^\| ([^|]+) \|", page.read_text(encoding="utf-8").split("## When it does not work")[1], re.MULTILINE
+    )
+    named = {name for cell in first_cells for name in re.findall(r"`([a-z]+_[a-z_]+)`", cell)}
+    assert named
+    assert named <= {reason.value for reason in Reason}
