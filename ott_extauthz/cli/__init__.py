@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ott_extauthz import __version__
-from ott_extauthz.cli import api_keys, clients, config, issuer, keys, policy, serve, show, tokens
+from ott_extauthz.cli import api_keys, clients, config, issuer, keys, policy, probe, serve, show, tokens
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("demo")(show.demo)
 app.command("serve")(serve.serve)
 app.command("issue")(issuer.issue)
+app.command("probe")(probe.probe)
 app.command("mint")(tokens.mint)
 app.command("inspect")(tokens.inspect)
 app.add_typer(api_keys.app, name="api-keys")

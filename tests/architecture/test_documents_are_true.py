@@ -48,7 +48,7 @@ def test_the_manual_names_every_identity_header() -> None:
     assert all(header in OPERATIONS.read_text() for header in IDENTITY_HEADERS)
 
 
-@pytest.mark.parametrize("lock", ["service", "dev", "envoy", "chaos", "mutation"])
+@pytest.mark.parametrize("lock", ["service", "dev", "build", "envoy", "chaos", "mutation"])
 def test_locks_are_hashed_and_name_no_registry(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text()
     assert "://" not in text

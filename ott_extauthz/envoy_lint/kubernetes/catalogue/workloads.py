@@ -1,0 +1,65 @@
+"""What must hold of the connections between Istio's proxies and the server?"""
+
+from typing import Final
+
+from ott_extauthz.envoy_lint.finding import Rule, Severity
+
+NOT_STRICT: Final = Rule(
+    name="istio-mtls-not-strict",
+    severity=Severity.WARNING,
+    title="The protected workload takes connections without mutual TLS.",
+    why=(
+        "A caller in plain text has no certificate: bound tokens of such callers are refused, and what "
+        "travels can be read and taken."
+    ),
+    mend="Set mtls.mode: STRICT for the workload.",
+)
+CHECK_NOT_STRICT: Final = Rule(
+    name="istio-check-mtls-not-strict",
+    severity=Severity.WARNING,
+    title="The server's workload takes connections without mutual TLS.",
+    why="Whoever can call Check can spend tokens and ask which ones are good.",
+    mend="Set mtls.mode: STRICT for the server's workload, and keep others away by a NetworkPolicy.",
+)
+CHECK_PLAIN: Final = Rule(
+    name="istio-check-plaintext",
+    severity=Severity.WARNING,
+    title="Proxies are told to speak plain text with the server.",
+    why="CheckRequests carry every token and certificate of every call.",
+    mend="Set tls.mode: ISTIO_MUTUAL, or leave tls out.",
+)
+CHECK_LIMITED: Final = Rule(
+    name="istio-check-limits",
+    severity=Severity.WARNING,
+    title="The connections to the server are limited.",
+    why=(
+        "Fewer than 1024 requests at once, or few requests per connection: what is above is an authorization "
+        "error, and clients get statusOnError."
+    ),
+    mend="Set connectionPool.http.http2MaxRequests to 4096, and leave maxRequestsPerConnection out.",
+)
+CHECK_EJECTED: Final = Rule(
+    name="istio-check-outlier-detection",
+    severity=Severity.NOTE,
+    title="Proxies put the server's pods aside after errors.",
+    why=(
+        "A store that is down makes every pod answer alike; putting pods aside then turns reasoned refusals "
+        "into unexplained ones."
+    ),
+    mend="Leave outlierDetection out for the server's host.",
+)
+PORT_PROTOCOL: Final = Rule(
+    name="istio-check-port-protocol",
+    severity=Severity.WARNING,
+    title="The server's port does not say that it speaks gRPC.",
+    why="Istio takes an unnamed port for TCP: the connection is not HTTP/2 and every Check fails.",
+    mend="Name the port grpc-check, or set appProtocol: grpc.",
+)
+RULES: Final = (
+    NOT_STRICT,
+    CHECK_NOT_STRICT,
+    CHECK_PLAIN,
+    CHECK_LIMITED,
+    CHECK_EJECTED,
+    PORT_PROTOCOL,
+)

@@ -1,0 +1,55 @@
+"""What do Envoy Gateway's policies mean?  Their targets, and the gateways behind them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ott_extauthz.envoy_lint.kubernetes.objects import GATEWAY, Object, Objects
+from ott_extauthz.envoy_lint.kubernetes.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that a policy names, of the policy's own namespace."""
+
+    kind: str
+    name: str
+    part: Part
+
+
+def targets_of(policy: Object) -> list[Target]:
+    """Return what a policy names; what it selects by labels is not among it."""
+    parts = [*policy.spec.at("targetRefs"), policy.spec.at("targetRef")]
+    return [Target(part.at("kind").text, part.at("name").text, part) for part in parts if part.is_there]
+
+
+def routes_at(objects: Objects, gateway: str) -> Iterator[Object]:
+    """Yield the HTTPRoutes that are attached to a gateway."""
+    for route in objects.kind("HTTPRoute", GATEWAY):
+        if gateway in _parents(route):
+            yield route
+
+
+def protected_gateways(objects: Objects, policies: Iterable[Object]) -> set[str] | None:
+    """Return the names of the gateways that policies mean, also by a route; None where that cannot be told."""
+    found: set[str] = set()
+    for policy in policies:
+        targets = targets_of(policy)
+        if not targets or policy.spec.at("targetSelectors").is_there:
+            return None
+        for target in targets:
+            if target.kind == "Gateway":
+                found.add(target.name)
+                continue
+            parents = [name for route in _routes_named(objects, target) for name in _parents(route)]
+            if not parents:
+                return None
+            found.update(parents)
+    return found
+
+
+def _routes_named(objects: Objects, target: Target) -> Iterator[Object]:
+    return (one for one in objects.kind(target.kind, GATEWAY) if one.name == target.name)
+
+
+def _parents(route: Object) -> set[str]:
+    return {part.at("name").text for part in route.spec.at("parentRefs") if part.at("kind").text in ("", "Gateway")}

@@ -1,0 +1,283 @@
+"""Each rule for Istio finds its fault, small edits of a mesh that is right, and is silent about what is none."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ott_extauthz.envoy_lint.expectations import Expectations
+from tests.unit.envoy_lint.kubernetes.manifests import (
+    DEBIT,
+    GONE,
+    MESH,
+    PEER,
+    UNTOLD,
+    XFCC,
+    Edit,
+    Fault,
+    edited,
+    faults,
+    good,
+    named,
+    route,
+    told,
+    told_in_full,
+)
+
+GRPC = "extensionProviders.0.envoyExtAuthzGrpc"
+BODY = f"{GRPC}.includeRequestBodyInCheck"
+POLICY, ALLOW, FILTER = "AuthorizationPolicy/ott", "AuthorizationPolicy/ott-allow", "EnvoyFilter/ott-ext-authz"
+TYPED = "spec.configPatches.0.patch.value.typed_config"
+SERVICE, RULE, VIRTUAL = "Service/pay-ott-extauthz", "DestinationRule/ott", "VirtualService/wallet"
+OWN, NAMESPACE = "PeerAuthentication/ott", "PeerAuthentication/default"
+
+
+def patch(kind: str, value: Any, operation: str = "MERGE") -> dict[str, Any]:
+    return {"applyTo": kind, "match": {}, "patch": {"operation": operation, "value": value}}
+
+
+def extra(kind: str, value: Any) -> Edit:
+    """A second EnvoyFilter, which patches something."""
+    spec = {"configPatches": [patch(kind, value)]}
+    made = {"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "spec": spec}
+    return "EnvoyFilter/more", "", made | {"metadata": {"name": "more", "namespace": "payments"}}
+
+
+FAULTS = faults("istio")
+EXPECTED: dict[str, Expectations] = {"istio-no-peer-certificate": PEER}
+
+
+def test_a_mesh_that_is_right_has_no_findings() -> None:
+    for expected in (XFCC, PEER, UNTOLD, replace(XFCC, trusted_hops=1)):
+        assert told(good("istio"), expected) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=named)
+def test_a_fault_is_found_where_it_stands(fault: Fault) -> None:
+    found = told(edited(good("istio"), fault.edit), EXPECTED.get(fault.rule, XFCC))
+    places = [where for name, where in found if name == fault.rule]
+    assert len(places) == 1, found
+    assert places[0].endswith(fault.found)
+
+
+def test_a_policy_that_selects_our_own_pods_loops() -> None:
+    ours = {"matchLabels": {"app.kubernetes.io/name": "ott-extauthz"}}
+    edits: list[Edit] = [(POLICY, "metadata.namespace", "auth"), (POLICY, "spec.selector", ours)]
+    assert ("istio-custom-loop", POLICY) in told(edited(good("istio"), *edits), XFCC)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [(ALLOW, "", GONE)],
+        [(ALLOW, "spec", {"selector": {"matchLabels": {"app": "other"}}})],
+        [(ALLOW, "spec", {"targetRefs": [{"kind": "Gateway", "name": "edge"}]})],
+        [(one, "spec.rules", [{"to": [{"operation": {"methods": ["POST"]}}]}]) for one in (POLICY, ALLOW)],
+    ],
+    ids=["none", "another workload", "a gateway", "the same rules"],
+)
+def test_where_nothing_denies_by_default_no_allow_policy_is_needed(edits: list[Edit]) -> None:
+    assert told(edited(good("istio"), *edits), XFCC) == []
+
+
+def test_a_selector_less_policy_in_the_root_namespace_loops() -> None:
+    edits: list[Edit] = [(POLICY, "metadata.namespace", "istio-system"), (POLICY, "spec.selector", GONE)]
+    assert "istio-custom-loop" in dict(told(edited(good("istio"), *edits), XFCC))
+    # Without our Service among the manifests it loops all the same; narrowed by what is asked it may not.
+    assert "istio-custom-loop" in dict(told(edited(good("istio"), *edits, (SERVICE, "", GONE)), XFCC))
+    narrowed: Edit = (POLICY, "spec.rules", [{"to": [{"operation": {"hosts": ["wallet.api"]}}]}])
+    assert "istio-custom-loop" not in dict(told(edited(good("istio"), *edits, narrowed), XFCC))
+
+
+@pytest.mark.parametrize("name", ["Ott", "ott_1", "-ott", "o" * 64, ""])
+def test_a_providers_name_must_be_a_label(name: str) -> None:
+    edits: list[Edit] = [(MESH, "extensionProviders.0.name", name), (POLICY, "spec.provider.name", name)]
+    assert [rule for rule, _ in told(edited(good("istio"), *edits), XFCC)].count("istio-provider-name") == 2
+
+
+def test_a_body_that_nobody_judges_is_a_note() -> None:
+    expected = replace(XFCC, routes=(DEBIT,))
+    assert [rule for rule, _ in told(good("istio"), expected)] == ["istio-body-not-needed"]
+
+
+def test_a_gateway_with_one_element_is_not_asked_for_two() -> None:
+    gateway = {"matchLabels": {"istio": "ingressgateway"}}
+    edits: list[Edit] = [(one, "spec.selector", gateway) for one in (POLICY, ALLOW)]
+    edits.append((FILTER, "spec.workloadSelector.labels", gateway["matchLabels"]))
+    at_gateway = edited(good("istio"), *edits)
+    assert told(at_gateway, XFCC) == []
+    assert [rule for rule, _ in told(at_gateway, replace(XFCC, trusted_hops=1))] == ["xfcc-too-many-hops"]
+
+
+def test_appending_at_the_edge_is_fine_where_further_elements_are_refused() -> None:
+    appended = edited(good("istio"), (MESH, "defaultConfig.gatewayTopology.forwardClientCertDetails", "APPEND_FORWARD"))
+    assert told(appended, replace(XFCC, exact_hops=True)) == []
+
+
+def test_the_header_does_not_matter_to_a_server_that_reads_the_certificate() -> None:
+    forgeable = edited(good("istio"), (MESH, "defaultConfig.gatewayTopology.forwardClientCertDetails", "FORWARD_ONLY"))
+    assert told(forgeable, PEER) == []
+    assert [rule for rule, _ in told(forgeable, UNTOLD)] == ["xfcc-forgeable"]
+
+
+def test_the_annotation_of_a_workload_counts_too() -> None:
+    annotations = {"proxy.istio.io/config": "proxyHeaders: {forwardedClientCert: FORWARD_ONLY}"}
+    template = {"metadata": {"annotations": annotations}}
+    edit = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "w"}, "spec": {"template": template}}
+    found = told(edited(good("istio"), ("Deployment/w", "", edit)), XFCC)
+    assert [rule for rule, _ in found] == ["xfcc-forgeable"]
+    assert "annotations.proxy.istio.io/config.proxyHeaders" in found[0][1]
+
+
+@pytest.mark.parametrize("kind", ["IstioOperator", "Istio", "values", "bare"])
+def test_the_mesh_is_read_in_each_of_its_forms(kind: str) -> None:
+    mesh: dict[str, Any] = {
+        "extensionProviders": [{"name": "ott", "envoyExtAuthzGrpc": {"service": "x", "failOpen": True}}]
+    }
+    forms: dict[str, dict[str, Any]] = {
+        "IstioOperator": {
+            "kind": "IstioOperator",
+            "apiVersion": "install.istio.io/v1alpha1",
+            "spec": {"meshConfig": mesh},
+        },
+        "Istio": {"kind": "Istio", "apiVersion": "sailoperator.io/v1", "spec": {"values": {"meshConfig": mesh}}},
+        "values": {"meshConfig": mesh},
+        "bare": mesh,
+    }
+    assert "istio-fail-open" in dict(told([forms[kind]], UNTOLD))
+
+
+def test_the_workloads_own_mode_counts_before_the_namespaces() -> None:
+    own = {
+        "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+        "metadata": {"name": "wallet", "namespace": "payments"},
+        "spec": {"selector": {"matchLabels": {"app": "wallet"}}, "mtls": {"mode": "STRICT"}},
+    }  # fmt: skip
+    weak: Edit = (NAMESPACE, "spec.mtls.mode", "PERMISSIVE")
+    assert told(edited(good("istio"), weak, ("PeerAuthentication/wallet", "", own)), XFCC) == []
+
+
+def test_the_mode_of_the_check_port_counts_for_us() -> None:
+    edits: list[Edit] = [
+        (SERVICE, "spec.ports.0.targetPort", 9001),
+        (OWN, "spec.portLevelMtls", {"9001": {"mode": "DISABLE"}}),
+    ]
+    found = told(edited(good("istio"), *edits), XFCC)
+    assert [(rule, where.split()[1]) for rule, where in found] == [
+        ("istio-check-mtls-not-strict", "spec.portLevelMtls.9001.mode")
+    ]
+
+
+def test_retries_that_the_mesh_switches_off_are_off() -> None:
+    edits: list[Edit] = [(VIRTUAL, "spec.http.0.retries", GONE), (MESH, "defaultHttpRetryPolicy", {"attempts": 0})]
+    assert told(edited(good("istio"), *edits), XFCC) == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        (VIRTUAL, "spec.hosts", ["other.api"]),
+        (VIRTUAL, "spec.http.0", {"match": [{"uri": {"prefix": "/v2"}}], "retries": {"attempts": 3}, "route": []}),
+        (VIRTUAL, "spec.http.0.match.0.method", {"exact": "GET"}),
+        (VIRTUAL, "spec.http.0", {"redirect": {"uri": "/"}}),
+    ],
+    ids=["host", "path", "method", "redirect"],
+)
+def test_what_no_one_time_request_comes_by_may_be_retried(edit: Edit) -> None:
+    more: list[Edit] = [(VIRTUAL, "spec.http.1.retries", {"attempts": 0}), (VIRTUAL, "spec.http.1.mirror", GONE)]
+    if edit[1] != "spec.hosts":
+        assert told(edited(good("istio"), edit, *more), XFCC) == []
+    else:
+        assert told(edited(good("istio"), edit), XFCC) == []
+
+
+def test_a_route_that_takes_some_leaves_the_others_to_the_next() -> None:
+    some: Edit = (VIRTUAL, "spec.http.0.match.0.headers", {"x-canary": {"exact": "1"}})
+    assert {rule for rule, _ in told(edited(good("istio"), some), XFCC)} == {
+        "one-time-route-retried",
+        "one-time-route-mirrored",
+    }
+
+
+def test_a_short_host_is_one_of_its_namespace() -> None:
+    expected = replace(XFCC, routes=(replace(DEBIT, hosts=("wallet.payments.svc.cluster.local",)), XFCC.routes[1]))
+    edits: list[Edit] = [(VIRTUAL, "spec.hosts", ["wallet"]), (VIRTUAL, "spec.http.0.retries.attempts", 1)]
+    assert [rule for rule, _ in told(edited(good("istio"), *edits), expected)] == ["one-time-route-retried"]
+
+
+def test_without_a_policy_rules_about_its_routes_hold_back() -> None:
+    edits: list[Edit] = [
+        (VIRTUAL, "spec.http.0.retries.attempts", 2),
+        (MESH, BODY, GONE),
+        (VIRTUAL, "spec.http.0.mirror", {"host": "b"}),
+    ]
+    assert (
+        told(
+            edited(good("istio"), *edits, extra("HTTP_ROUTE", {"route": {"retry_policy": {"retry_on": "5xx"}}})), UNTOLD
+        )
+        == []
+    )
+
+
+def test_other_servers_providers_are_left_alone() -> None:
+    other = {"name": "opa", "envoyExtAuthzGrpc": {"service": "opa.auth.svc.cluster.local", "failOpen": True}}
+    policy = {
+        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "opa"},
+        "spec": {"action": "CUSTOM", "provider": {"name": "opa"}},
+    }  # fmt: skip
+    edits: list[Edit] = [(MESH, "extensionProviders.1", other), ("AuthorizationPolicy/opa", "", policy)]
+    assert told(edited(good("istio"), *edits), XFCC) == []
+
+
+def test_a_lone_provider_is_ours_whatever_its_name() -> None:
+    lone = {
+        "meshConfig": {
+            "extensionProviders": [{"name": "authz", "envoyExtAuthzGrpc": {"service": "authz.x", "failOpen": True}}]
+        }
+    }
+    assert "istio-fail-open" in dict(told([lone], UNTOLD))
+
+
+def test_a_patch_of_another_filter_is_left_alone() -> None:
+    kind = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor"
+    edit = extra(
+        "HTTP_FILTER", {"typed_config": {"@type": kind, "failure_mode_allow": True, "allowed_headers": {"a": 1}}}
+    )
+    assert told(edited(good("istio"), edit), XFCC) == []
+
+
+def test_a_filter_that_is_on_for_all_is_on() -> None:
+    whole = {"default_value": {"numerator": 1_000_000, "denominator": "MILLION"}}
+    assert told(edited(good("istio"), (FILTER, f"{TYPED}.filter_enabled", whole)), XFCC) == []
+
+
+@pytest.mark.parametrize("normalization", ["BASE", "MERGE_SLASHES", "NONE", None])
+def test_a_path_rule_needs_paths_that_are_read_one_way(normalization: str | None) -> None:
+    edits: list[Edit] = [
+        (POLICY, "spec.rules.0.to", [{"operation": {"paths": ["/v1/*"]}}]),
+        (MESH, "pathNormalization", {"normalization": normalization} if normalization else GONE),
+    ]
+    found = told(edited(good("istio"), *edits), XFCC)
+    assert found == [("istio-path-escapes", f"{POLICY} spec.rules[0].to[0].operation.paths")]
+    assert told(edited(good("istio"), edits[0]), XFCC) == []
+
+
+def test_a_path_rule_that_means_everything_narrows_nothing() -> None:
+    edits: list[Edit] = [
+        (POLICY, "spec.rules.0.to", [{"operation": {"paths": ["/*"]}}]),
+        (MESH, "pathNormalization.normalization", "BASE"),
+    ]
+    assert told(edited(good("istio"), *edits), XFCC) == []
+
+
+def test_a_list_stands_for_its_items() -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": edited(good("istio"), (MESH, f"{GRPC}.failOpen", True))}
+    assert [(rule, where.split()[1][:14]) for rule, where in told([listed], XFCC)] == [
+        ("istio-fail-open", "items[0].data.")
+    ]
+
+
+def test_many_routes_are_not_all_named() -> None:
+    many = replace(XFCC, routes=tuple(route(f"hook-{number}", "/h", body=True) for number in range(100)))
+    (found,) = told_in_full(edited(good("istio"), (MESH, BODY, GONE)), many)
+    assert found.detail == "provider ott: hook-0, hook-1, hook-2 and 97 more"
