@@ -13,10 +13,11 @@ ARGS ?=
 BASE ?=
 IMAGE ?= ott-extauthz:latest
 
-.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run
+.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
+	@echo "make drill   breaks things on a throwaway stage and shows that nothing gets through (ARGS=\"store policy\", ARGS=--list)"
 	@echo "make test    every test, against a real Envoy and real stores"
 	@echo "make examples   the policies of examples/, each against its cases"
 	@echo "make chart   the Helm chart: its README made anew, every value set linted, rendered and checked"
@@ -65,6 +66,9 @@ tests/interop/node_modules/ready: tests/interop/package-lock.json
 
 demo: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz demo $(if $(ONCE),--once) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+drill: .venv/ready .tools/envoy/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz drill $(ARGS)
 
 test: .venv/ready .tools/envoy/ready .tools/prometheus/ready tests/interop/node_modules/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" PROMETHEUS_BIN="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ott_extauthz import __version__
-from ott_extauthz.cli import api_keys, clients, config, issuer, keys, policy, probe, serve, show, tokens
+from ott_extauthz.cli import api_keys, clients, config, drill, issuer, keys, policy, probe, serve, show, tokens
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(show.demo)
+app.command("drill")(drill.drill)
 app.command("serve")(serve.serve)
 app.command("issue")(issuer.issue)
 app.command("probe")(probe.probe)

