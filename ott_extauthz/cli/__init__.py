@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from ott_extauthz import __version__
-from ott_extauthz.cli import api_keys, clients, config, drill, issuer, keys, policy, probe, serve, show, tokens
+from ott_extauthz.cli import (
+    api_keys,
+    clients,
+    config,
+    drill,
+    issuer,
+    keys,
+    lint_envoy,
+    policy,
+    probe,
+    serve,
+    show,
+    tokens,
+)  # fmt: skip
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -26,6 +39,7 @@ app.command("issue")(issuer.issue)
 app.command("probe")(probe.probe)
 app.command("mint")(tokens.mint)
 app.command("inspect")(tokens.inspect)
+app.command("lint-envoy")(lint_envoy.lint_envoy)
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(clients.app, name="clients")
 app.add_typer(config.app, name="config")

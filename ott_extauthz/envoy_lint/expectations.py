@@ -16,6 +16,10 @@ class ExpectedRoute:
     needs_body: bool
     needs_raw_body: bool
     """A signature or digest is over the very bytes."""
+    is_public: bool = False
+    """Nothing is asked: such a route loses nothing where Envoy does not ask us."""
+    headers: tuple[str, ...] = ()
+    """Headers beyond our own family that are set or removed when it lets a request on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

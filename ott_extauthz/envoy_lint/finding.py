@@ -34,11 +34,15 @@ class Place:
     path: tuple[str | int, ...]
     line: int | None = None
 
+    @property
+    def inside(self) -> str:
+        """The path as people write it: ``static_resources.listeners[0]``."""
+        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).lstrip(".")
+
     def __str__(self) -> str:
         """Return it as people write it: ``envoy.yaml:12 static_resources.listeners[0]``."""
-        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).lstrip(".")
         line = "" if self.line is None else f":{self.line}"
-        return f"{self.document}{line} {steps}".rstrip()
+        return f"{self.document}{line} {self.inside}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

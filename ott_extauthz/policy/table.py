@@ -42,6 +42,7 @@ class RouteTable:
 
     def __init__(self, entries: Iterable[tuple[Match, Route]]) -> None:
         """Compile.  ``policy.document`` has refused what would overlap; here an overlap is a programmer's error."""
+        self._entries: list[tuple[Match, Route]] = []
         self._by_name: dict[str, Route] = {}
         self._by_host = HostIndex(Node)
         for match, route in entries:
@@ -51,6 +52,11 @@ class RouteTable:
     def routes(self) -> tuple[Route, ...]:
         """Every route, in the order of the policy."""
         return tuple(self._by_name.values())
+
+    @property
+    def entries(self) -> tuple[tuple[Match, Route], ...]:
+        """Every route with what it means, in the order of the policy."""
+        return tuple(self._entries)
 
     def match(self, method: str, target: CanonicalTarget, headers: Headers) -> Route | Rejection:
         """Return the one route that answers, whichever way the upstream reads the target; else why none does."""
@@ -99,6 +105,7 @@ class RouteTable:
     def _add(self, match: Match, route: Route) -> None:
         if self._by_name.setdefault(route.name, route) is not route:
             raise ValueError(f"two routes named {route.name}")
+        self._entries.append((match, route))
         for host in (None,) if match.hosts is None else match.hosts:
             end = end_of(match.template, self._by_host.at(host))
             for method in (None,) if match.methods is None else match.methods:

@@ -10,6 +10,7 @@ README: Final = ROOT / "README.md"
 DOCS: Final = ROOT / "docs"
 OPERATIONS: Final = DOCS / "operations.md"
 STORES: Final = DOCS / "stores.md"
+LINT_ENVOY: Final = DOCS / "lint-envoy.md"
 
 MANUAL: Final = (README, *sorted(DOCS.glob("*.md")))
 """What explains the product."""

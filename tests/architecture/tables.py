@@ -1,9 +1,11 @@
 """The manual's tables, made from the code they describe; `python -m tests.architecture.tables` writes them anew."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
+from ott_extauthz.envoy_lint.catalogue import ENVOY_RULES
 from ott_extauthz.model.reason import REASONS
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import MEANINGS
@@ -12,7 +14,7 @@ from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
-from tests.architecture.documents import OPERATIONS
+from tests.architecture.documents import LINT_ENVOY, OPERATIONS
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -48,17 +50,27 @@ def issuer_audit() -> str:
     return _table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in ISSUER_MEANINGS.items()])
 
 
+def lint_rules() -> str:
+    rows = [(f"`{rule.name}`", rule.severity.value, rule.title, rule.why, rule.mend) for rule in ENVOY_RULES]
+    return _table(("rule", "severity", "what is wrong", "why it matters", "mend"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "reasons": reasons,
     "metrics": metrics,
     "audit": audit,
     "issuer audit": issuer_audit,
 }
+PAGES: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
+    OPERATIONS: TABLES,
+    LINT_ENVOY: {"lint rules": lint_rules},
+}
+"""The pages with such tables, each with its own."""
 
 
-def with_tables(text: str) -> str:
+def with_tables(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """Return the page with every table as the code says it."""
-    for name, make in TABLES.items():
+    for name, make in tables.items():
         pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         found = re.search(pattern, text, flags=re.DOTALL)
         assert found is not None, name
@@ -67,4 +79,5 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    OPERATIONS.write_text(with_tables(OPERATIONS.read_text()))
+    for page, page_tables in PAGES.items():
+        page.write_text(with_tables(page.read_text(), page_tables))

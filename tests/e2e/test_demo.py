@@ -17,6 +17,9 @@ import pytest
 
 from ott_extauthz.demo.pki import Authority, write_private
 from ott_extauthz.demo.steps import STEPS
+from ott_extauthz.envoy_lint.linting import findings
+from ott_extauthz.envoy_lint.sources import read_sources
+from ott_extauthz.envoy_lint.told import expectations_at
 from tests.e2e.servers import wait_until
 from tests.processes import VALKEY, running
 
@@ -131,11 +134,24 @@ def test_it_stays_up_with_lines_to_paste_until_ctrl_c_and_clears_everything_away
     pasted = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout
     assert re.findall(r"^HTTP/[\d.]+ (\d+)", pasted, re.MULTILINE) == ["200", "401"]
     assert "TOKEN_REPLAYED" in pasted
+    assert _lints_clean(folder)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
     assert list(folder.glob("ott-demo-*")) == []
     assert not _still_running(folder)
+
+
+def _lints_clean(folder: Path) -> bool:
+    """Whether the linter has nothing to say of the demo's running Envoy, its policy and its configuration."""
+    (demo,) = folder.glob("ott-demo-*")
+    admin = (demo / "envoy-admin.txt").read_text()
+    expected = expectations_at(demo / "ott.yaml")
+    assert {route.name: route.is_single_use for route in expected.routes} == {
+        "wallet-debit": True, "ledger-entry": True, "health": False,
+    }  # fmt: skip
+    read = read_sources([f"http://{admin}"])
+    return findings(read.documents, expected, version=read.version) == []
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -1,0 +1,119 @@
+"""Which way does a request take, and what is said of the filter there?  Routes with their per-route settings.
+
+Envoy looks them up by the filter's *name*, from the route configuration over virtual host and route to the weighted
+cluster: the most specific one counts, and only ``context_extensions`` are added up.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ott_extauthz.envoy_lint.chains import Filter
+from ott_extauthz.envoy_lint.node import Node
+
+PER_ROUTE: Final = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
+_WRAPPED: Final = "envoy.config.route.v3.FilterConfig"
+_ROUTE: Final = "envoy.config.route.v3.Route"
+_LEVELS: Final = "typed_per_filter_config"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One per-route setting of a filter, unwrapped."""
+
+    entry: Node
+    type: str
+    config: Node
+    is_off: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A route, or one weighted cluster of it, in its virtual host; ``levels`` go from the general to the special."""
+
+    configuration: Node
+    virtual_host: Node
+    route: Node
+    levels: tuple[Node, ...]
+    is_certain: bool = True
+    """Whether the route was found in the plain list, where its match can be read."""
+
+    def settings(self, name: str) -> list[Setting]:
+        """Return what the levels say of a filter of this name."""
+        return [found for level in self.levels for found in settings_at(level) if found.entry.path[-1] == name]
+
+    def switched_off(self, guard: Filter) -> Node | None:
+        """Return what switches the filter off here, if something does."""
+        found: Node | None = guard.entry["disabled"] if guard.entry["disabled"].truth else None
+        for setting in self.settings(guard.name):
+            found = setting.entry if setting.is_off else None
+        return found
+
+    def extensions(self, name: str) -> dict[str, Node]:
+        """Return the ``context_extensions`` that a Check from here carries."""
+        merged: dict[str, Node] = {}
+        for setting in self.settings(name):
+            merged |= dict(setting.config.at("check_settings", "context_extensions").entries)
+        return merged
+
+    def check_settings(self, guard: Filter) -> Node | None:
+        """Return the most specific settings of a Check, if any level has some."""
+        found = [setting.config["check_settings"] for setting in self.settings(guard.name)]
+        return found[-1] if found and found[-1].is_there else None
+
+    @property
+    def is_answered_here(self) -> bool:
+        """Whether Envoy answers by itself: a redirect, or a direct response."""
+        return self.route["redirect"].is_there or self.route["direct_response"].is_there
+
+    @property
+    def clusters(self) -> Iterator[str]:
+        """The clusters that requests go to from here."""
+        action = self.route["route"]
+        yield action["cluster"].text
+        for weighted in action.at("weighted_clusters", "clusters"):
+            yield weighted["name"].text
+
+
+def settings_at(level: Node) -> Iterator[Setting]:
+    """Yield the per-route settings at one level."""
+    for _, entry in level[_LEVELS].entries:
+        kind, config = entry.typed
+        if kind == _WRAPPED:
+            inner, unwrapped = config["config"].typed
+            is_off = config["disabled"].truth or unwrapped["disabled"].truth
+            yield Setting(entry=entry, type=inner, config=unwrapped, is_off=is_off)
+        else:
+            yield Setting(entry=entry, type=kind, config=config, is_off=config["disabled"].truth)
+
+
+def branches_of(configurations: Sequence[Node]) -> Iterator[Branch]:
+    """Yield every way through these route configurations, in the order in which Envoy tries them."""
+    for configuration in configurations:
+        for virtual_host in configuration["virtual_hosts"]:
+            for route in virtual_host["routes"]:
+                yield from _of_route(configuration, virtual_host, route, is_certain=True)
+            for route in _in_matcher(virtual_host["matcher"]):
+                yield from _of_route(configuration, virtual_host, route, is_certain=False)
+
+
+def _of_route(configuration: Node, virtual_host: Node, route: Node, *, is_certain: bool) -> Iterator[Branch]:
+    levels = (configuration, virtual_host, route)
+    weighted = tuple(route.at("route", "weighted_clusters", "clusters"))
+    lasts: list[tuple[Node, ...]] = [(each,) for each in weighted]
+    for last in lasts or [()]:
+        yield Branch(
+            configuration=configuration, virtual_host=virtual_host, route=route, levels=(*levels, *last),
+            is_certain=is_certain,
+        )  # fmt: skip
+
+
+def _in_matcher(matcher: Node) -> Iterator[Node]:
+    """Yield the routes that a matching tree ends in, wherever it has them."""
+    waiting = [matcher]
+    while waiting:
+        node = waiting.pop()
+        if node.typed[0] == _ROUTE:
+            yield node.typed[1]
+        else:
+            waiting += [*node, *(value for _, value in node.entries)][::-1]

@@ -1,0 +1,185 @@
+"""Is there one reading of the target, and does nobody but the connection say who calls?  The connection manager."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
+from ott_extauthz.envoy_lint.node import Node
+from ott_extauthz.envoy_lint.rules.addresses import is_local
+from ott_extauthz.envoy_lint.rules.guarded import Guarded
+
+NORMALIZE_PATH: Final = Rule(
+    name="normalize-path",
+    severity=Severity.WARNING,
+    title="Paths are not normalised",
+    why="/public/../admin is two paths to Envoy's routes and to the upstream; the server refuses such calls",
+    mend="normalize_path: true",
+)
+MERGE_SLASHES: Final = Rule(
+    name="merge-slashes",
+    severity=Severity.WARNING,
+    title="Double slashes stay",
+    why="//admin is /admin to many upstreams; the server refuses such calls",
+    mend="merge_slashes: true",
+)
+ESCAPED_SLASHES: Final = Rule(
+    name="escaped-slashes",
+    severity=Severity.WARNING,
+    title="Escaped slashes stay",
+    why="/a%2fb is /a/b to many upstreams; the server refuses such calls",
+    mend="path_with_escaped_slashes_action: REJECT_REQUEST",
+)
+HOST_DOT: Final = Rule(
+    name="host-dot",
+    severity=Severity.WARNING,
+    title="A dot at the end of a host stays",
+    why="api.example. may be another virtual host to Envoy than api.example",
+    mend="strip_trailing_host_dot: true",
+)
+HOST_PORT: Final = Rule(
+    name="host-port",
+    severity=Severity.WARNING,
+    title="The listener's own port stays in the host",
+    why="api.example:8443 may be another virtual host to Envoy than api.example",
+    mend="strip_matching_host_port: true",
+)
+UNDERSCORES: Final = Rule(
+    name="header-underscores",
+    severity=Severity.WARNING,
+    title="Headers with underscores pass",
+    why="x_ott_subject and x-ott-subject are one variable to CGI-like upstreams; the server refuses what it knows",
+    mend="common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}",
+)
+REMOTE_ADDRESS: Final = Rule(
+    name="use-remote-address",
+    severity=Severity.WARNING,
+    title="The caller's address is taken from X-Forwarded-For",
+    why="a client writes that header, and with it an address that cidr, asn or region would let pass",
+    mend="use_remote_address: true; behind another proxy with xff_num_trusted_hops",
+)
+CLIENT_CERTIFICATE: Final = Rule(
+    name="client-certificate-not-required",
+    severity=Severity.WARNING,
+    title="Callers need no certificate",
+    why="there is nothing that a token could be bound to; routes that ask for a binding refuse such calls",
+    mend="require_client_certificate: true in the DownstreamTlsContext, with a validation_context",
+)
+CLIENT_UNVERIFIED: Final = Rule(
+    name="client-certificate-unverified",
+    severity=Severity.ERROR,
+    title="Callers' certificates are taken unverified",
+    why="anybody signs himself a certificate with any name: routes that know callers by their names are open to all",
+    mend="validation_context: trusted_ca, the authority of your workloads, and no ACCEPT_UNTRUSTED",
+)
+XFCC_FORGED: Final = Rule(
+    name="xfcc-forged",
+    severity=Severity.ERROR,
+    title="A client can write its own X-Forwarded-Client-Cert",
+    why="whoever believes the header, the server or the upstream, takes the client for whom it likes",
+    mend="SANITIZE_SET; behind a proxy of yours APPEND_FORWARD with trusted_hops and exact_hops",
+)
+XFCC_MISSING: Final = Rule(
+    name="xfcc-missing",
+    severity=Severity.WARNING,
+    title="X-Forwarded-Client-Cert lacks the caller's certificate",
+    why="client_certificate.source is xfcc: without the caller's element every bound token is refused",
+    mend="SANITIZE_SET where this Envoy ends the caller's TLS; APPEND_FORWARD and trusted_hops behind proxies",
+)
+CLIENT_CERT_HEADER: Final = Rule(
+    name="client-cert-header-forged",
+    severity=Severity.ERROR,
+    title="Anybody can write the Client-Cert header",
+    why="client_certificate.source is rfc9440, Envoy strips no incoming copy, and anybody may connect",
+    mend="require_client_certificate: true, with an authority that signs for your proxy alone; or source: peer",
+)
+RULES: Final = (
+    NORMALIZE_PATH, MERGE_SLASHES, ESCAPED_SLASHES, HOST_DOT, HOST_PORT, UNDERSCORES, REMOTE_ADDRESS,
+    CLIENT_CERTIFICATE, CLIENT_UNVERIFIED, XFCC_FORGED, XFCC_MISSING, CLIENT_CERT_HEADER,
+)  # fmt: skip
+
+_MODES: Final = ("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")
+_ESCAPED: Final = (
+    "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT",
+    "UNESCAPE_AND_FORWARD",
+)  # fmt: skip
+_TRUST: Final = ("VERIFY_TRUST_CHAIN", "ACCEPT_UNTRUSTED")
+_AUTHORITIES: Final = (
+    "trusted_ca", "ca_certificate_provider_instance", "verify_certificate_spki", "verify_certificate_hash",
+    "custom_validator_config",
+)  # fmt: skip
+_UNDERSCORE: Final = ("ALLOW", "REJECT_REQUEST", "DROP_HEADER")
+_SWITCHES: Final = (
+    (NORMALIZE_PATH, "normalize_path"), (MERGE_SLASHES, "merge_slashes"), (HOST_DOT, "strip_trailing_host_dot"),
+)  # fmt: skip
+
+
+def findings(guarded: Guarded) -> Iterator[Finding]:
+    """Yield what the connection manager leaves open; what reaches an internal listener came through another one."""
+    if not guarded.chain.is_internal:
+        yield from _target(guarded)
+    if not guarded.is_attaching:
+        yield from _caller(guarded)
+
+
+def _target(guarded: Guarded) -> Iterator[Finding]:
+    hcm = guarded.chain.hcm
+    for rule, key in _SWITCHES:
+        if not hcm[key].truth:
+            yield hcm[key].breaks(rule, f"{key} is not true")
+    action = hcm["path_with_escaped_slashes_action"]
+    if action.enum(_ESCAPED) in _ESCAPED[:2]:
+        yield action.breaks(ESCAPED_SLASHES, "they are kept")
+    if not hcm["strip_matching_host_port"].truth and not hcm["strip_any_host_port"].truth:
+        yield hcm["strip_matching_host_port"].breaks(HOST_PORT, "strip_matching_host_port is not true")
+    underscores = hcm.at("common_http_protocol_options", "headers_with_underscores_action")
+    if underscores.enum(_UNDERSCORE) == "ALLOW":
+        yield underscores.breaks(UNDERSCORES, "headers with underscores are allowed")
+
+
+def _caller(guarded: Guarded) -> Iterator[Finding]:
+    chain, expected = guarded.chain, guarded.expected
+    if not chain.hcm["use_remote_address"].truth and not chain.is_internal:
+        yield chain.hcm["use_remote_address"].breaks(REMOTE_ADDRESS, "use_remote_address is not true")
+    tls = _tls(chain.sockets)
+    is_required = tls["require_client_certificate"].truth
+    if not is_required and not chain.is_internal:
+        place = tls["require_client_certificate"] if tls.is_there else chain.sockets["transport_socket"]
+        yield place.breaks(CLIENT_CERTIFICATE, "a caller without a certificate is let in")
+    if is_required and not _is_verified(tls["common_tls_context"]):
+        yield tls.at("common_tls_context", "validation_context").breaks(CLIENT_UNVERIFIED, "no authority is named")
+    if expected.certificate_source == "rfc9440" and not is_required and not is_local(chain.listener["address"]):
+        yield chain.sockets["transport_socket"].breaks(CLIENT_CERT_HEADER, "callers need no certificate here")
+    yield from _forwarded(guarded)
+
+
+def _tls(sockets: Node) -> Node:
+    """Return the DownstreamTlsContext; HTTP/3 has it inside its own."""
+    _, context = sockets.at("transport_socket", "typed_config").typed
+    return context["downstream_tls_context"] if context["downstream_tls_context"].is_there else context
+
+
+def _is_verified(common: Node) -> bool:
+    """Whether something says whose certificates are good; what a control plane sends (SDS) is not shown here."""
+    inline = [common["validation_context"], common.at("combined_validation_context", "default_validation_context")]
+    if any(each["trust_chain_verification"].enum(_TRUST) == "ACCEPT_UNTRUSTED" for each in inline):
+        return False
+    is_sent = any(
+        common[key].is_there for key in ("combined_validation_context", "validation_context_sds_secret_config")
+    )
+    return is_sent or any(each[key].is_there for each in inline for key in _AUTHORITIES)
+
+
+def _forwarded(guarded: Guarded) -> Iterator[Finding]:
+    """The table of envoy/README.md: what each mode does with what a client sent."""
+    node, expected = guarded.chain.hcm["forward_client_cert_details"], guarded.expected
+    mode, is_read = node.enum(_MODES), expected.certificate_source == "xfcc"
+    if mode in ("FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"):
+        yield node.breaks(XFCC_FORGED, f"{mode} forwards what the client sent")
+    elif not is_read:
+        return
+    elif mode == "APPEND_FORWARD" and expected.trusted_hops == 0 and not expected.exact_hops:
+        yield node.breaks(XFCC_FORGED, "APPEND_FORWARD keeps what the client sent: no trusted_hops, no exact_hops")
+    elif mode == "SANITIZE":
+        yield node.breaks(XFCC_MISSING, "SANITIZE removes the header")
+    elif mode == "SANITIZE_SET" and expected.trusted_hops:
+        yield node.breaks(XFCC_MISSING, f"SANITIZE_SET leaves one element, trusted_hops is {expected.trusted_hops}")

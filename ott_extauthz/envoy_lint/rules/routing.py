@@ -1,0 +1,206 @@
+"""Is one Check one delivery, and is every route guarded?  Virtual hosts, routes, weighted clusters, their settings."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ott_extauthz.envoy_lint.branches import PER_ROUTE, Branch, settings_at
+from ott_extauthz.envoy_lint.chains import http_options
+from ott_extauthz.envoy_lint.expectations import ExpectedRoute
+from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
+from ott_extauthz.envoy_lint.matching import may_mean
+from ott_extauthz.envoy_lint.node import Node
+from ott_extauthz.envoy_lint.rules.addresses import is_local, shown
+from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.model.facts import is_ours
+
+ROUTE_RETRIES: Final = Rule(
+    name="route-retries",
+    severity=Severity.ERROR,
+    title="A route that takes tokens retries calls that may have been done",
+    why="one Check, one token spent, and several deliveries to the upstream",
+    mend='retry_on: "connect-failure,refused-stream" at most, unless the upstream deduplicates by x-ott-token-id',
+)
+ATTACHED_RETRIES: Final = Rule(
+    name="attached-retries",
+    severity=Severity.WARNING,
+    title="A call is retried with the token that was attached to the first try",
+    why="the receiver may have spent it: the retry is refused",
+    mend='retry_on: "connect-failure,refused-stream" at most, or the listener of envoy/attach-retries.yaml',
+)
+HEDGING: Final = Rule(
+    name="hedging",
+    severity=Severity.ERROR,
+    title="A route that takes tokens hedges",
+    why="a slow try is sent again while the first one is under way: one token, two deliveries",
+    mend="no hedge_policy",
+)
+MIRRORING: Final = Rule(
+    name="mirroring",
+    severity=Severity.ERROR,
+    title="A route that takes tokens mirrors its requests",
+    why="the copy is a second delivery of a call that was to happen once",
+    mend="no request_mirror_policies",
+)
+INTERNAL_REDIRECT: Final = Rule(
+    name="internal-redirect",
+    severity=Severity.WARNING,
+    title="A route that takes tokens follows redirects itself",
+    why="the second Check finds the token gone, but a public target is reached; it crashed Envoy, too (CVE-2026-47221)",
+    mend="no internal_redirect_policy",
+)
+SWITCHED_OFF: Final = Rule(
+    name="filter-disabled",
+    severity=Severity.ERROR,
+    title="Requests pass without a Check here",
+    why="no token is asked for, and a client's own x-ott-subject reaches the upstream",
+    mend="no disabled; give public routes to the policy (credential: public)",
+)
+UNKNOWN_ROUTE: Final = Rule(
+    name="unknown-policy-route",
+    severity=Severity.WARNING,
+    title="A route of the policy is named that the policy does not have",
+    why="every call here is refused (route_name_unknown)",
+    mend="name a route of the policy in context_extensions: ott.route",
+)
+UNKNOWN_EXTENSION: Final = Rule(
+    name="unknown-extension",
+    severity=Severity.WARNING,
+    title="A word for the server that it does not know",
+    why="it has no effect, and somebody counts on one",
+    mend="ott.route, ott.mode (shadow or enforce) or ott.direction (outbound)",
+)
+PER_ROUTE_NAME: Final = Rule(
+    name="per-route-name",
+    severity=Severity.WARNING,
+    title="Settings for a filter that the chain does not have",
+    why="Envoy finds them by the filter's name: under another one they have no effect",
+    mend="the key in typed_per_filter_config is the name of the filter in http_filters",
+)
+IDENTITY_SET: Final = Rule(
+    name="identity-header-set",
+    severity=Severity.WARNING,
+    title="A route writes one of our identity headers itself",
+    why="it comes after the Check: the upstream is told of an identity that nobody proved",
+    mend="no x-ott or x-ott-... in request_headers_to_add",
+)
+OUTBOUND_EXPOSED: Final = Rule(
+    name="outbound-exposed",
+    severity=Severity.ERROR,
+    title="Others can reach the listener that attaches tokens",
+    why="whoever reaches it calls as the workload, with tokens of its own",
+    mend="a loopback address or a Unix socket",
+)
+RULES: Final = (
+    ROUTE_RETRIES, ATTACHED_RETRIES, HEDGING, MIRRORING, INTERNAL_REDIRECT, SWITCHED_OFF, UNKNOWN_ROUTE,
+    UNKNOWN_EXTENSION, PER_ROUTE_NAME, IDENTITY_SET, OUTBOUND_EXPOSED,
+)  # fmt: skip
+
+SURELY_UNSENT: Final = frozenset({"connect-failure", "refused-stream", "reset-before-request"})
+"""Conditions under which the upstream has seen nothing of the request."""
+
+_MEANINGS: Final = {"ott.route": None, "ott.mode": ("shadow", "enforce"), "ott.direction": ("outbound",)}
+
+
+def findings(guarded: Guarded) -> Iterator[Finding]:
+    """Yield what the routes behind the filter do to a Check."""
+    for branch, served in guarded.served:
+        off = branch.switched_off(guarded.guard)
+        if off is not None and not _is_harmless(guarded, branch, served):
+            yield off.breaks(SWITCHED_OFF, f"{guarded.guard.name} is disabled")
+    for branch, served in guarded.checked:
+        yield from _words(guarded, branch)
+        yield from _identities(branch)
+        if branch.is_answered_here:
+            continue
+        if guarded.is_outbound(branch):
+            yield from (node.breaks(ATTACHED_RETRIES, told) for node, told in _retries(guarded, branch))
+        elif guarded.may_be_single_use(served):
+            yield from _repeats(guarded, branch)
+    yield from _misnamed(guarded)
+    yield from _exposed(guarded)
+
+
+def _is_harmless(guarded: Guarded, branch: Branch, served: tuple[ExpectedRoute, ...]) -> bool:
+    """Another's host, one exact path that only public routes of the policy mean, or nothing that is forwarded."""
+    if guarded.policy_hosts is not None and not may_mean(branch.virtual_host, guarded.policy_hosts):
+        return True
+    is_exact = bool(branch.route.at("match", "path").text)
+    is_public = bool(served) and all(route.is_public for route in served)
+    return branch.is_answered_here or (is_exact and is_public)
+
+
+def _repeats(guarded: Guarded, branch: Branch) -> Iterator[Finding]:
+    for node, told in _retries(guarded, branch):
+        yield node.breaks(ROUTE_RETRIES, told)
+    action, host = branch.route["route"], branch.virtual_host
+    hedge = next((each["hedge_policy"] for each in (action, host) if each["hedge_policy"].is_there), None)
+    if hedge is not None and (hedge["hedge_on_per_try_timeout"].truth or (hedge["initial_requests"].number or 1) > 1):
+        yield hedge.breaks(HEDGING, "hedge_policy")
+    for place in (action, host, branch.configuration, *_options(guarded, branch)):
+        if place["request_mirror_policies"].value:
+            yield place["request_mirror_policies"].breaks(MIRRORING, "request_mirror_policies")
+    if action["internal_redirect_policy"].is_there:
+        yield action["internal_redirect_policy"].breaks(INTERNAL_REDIRECT, "internal_redirect_policy")
+    if action["internal_redirect_action"].enum(("PASS_THROUGH", "HANDLE_INTERNAL")) != "PASS_THROUGH":
+        yield action["internal_redirect_action"].breaks(INTERNAL_REDIRECT, "internal_redirect_action")
+
+
+def _retries(guarded: Guarded, branch: Branch) -> Iterator[tuple[Node, str]]:
+    """Yield retry policies that send again what may have arrived; the most specific one counts."""
+    for place in (branch.route["route"], branch.virtual_host, *_options(guarded, branch)):
+        typed = place["retry_policy_typed_config"]
+        policy = place["retry_policy"] if place["retry_policy"].is_there else typed.typed[1]
+        if not policy.is_there:
+            continue
+        reasons = [word.strip() for word in policy["retry_on"].text.split(",") if word.strip()]
+        unsafe = [word for word in reasons if word not in SURELY_UNSENT]
+        if unsafe and policy["num_retries"].number != 0:
+            yield policy, f"retry_on has {', '.join(unsafe)}"
+        return
+
+
+def _options(guarded: Guarded, branch: Branch) -> Iterator[Node]:
+    """The HTTP options of the clusters behind a route, which have retries and mirrors of their own."""
+    for name in branch.clusters:
+        cluster = guarded.chain.envoy.clusters.get(name)
+        if cluster is not None:
+            yield http_options(cluster)
+
+
+def _words(guarded: Guarded, branch: Branch) -> Iterator[Finding]:
+    known = guarded.policy_routes
+    for key, node in branch.extensions(guarded.guard.name).items():
+        if not key.startswith("ott."):
+            continue
+        meant = _MEANINGS.get(key)
+        if key not in _MEANINGS or (meant is not None and node.text not in meant):
+            yield node.breaks(UNKNOWN_EXTENSION, f"{key}: {node.text}")
+        elif key == "ott.route" and known and node.text not in known:
+            yield node.breaks(UNKNOWN_ROUTE, f"the policy has no route {node.text}")
+
+
+def _identities(branch: Branch) -> Iterator[Finding]:
+    for level in branch.levels:
+        for option in level["request_headers_to_add"]:
+            key = option.at("header", "key")
+            if is_ours(key.text.lower()):
+                yield key.breaks(IDENTITY_SET, f"{key.text} is set here")
+
+
+def _misnamed(guarded: Guarded) -> Iterator[Finding]:
+    names = {each.name for each in guarded.chain.filters}
+    for branch in guarded.branches:
+        for level in branch.levels:
+            for setting in settings_at(level):
+                name = str(setting.entry.path[-1])
+                if setting.type == PER_ROUTE and name not in names:
+                    yield setting.entry.breaks(PER_ROUTE_NAME, f"the chain has no filter named {name}")
+
+
+def _exposed(guarded: Guarded) -> Iterator[Finding]:
+    listener = guarded.chain.listener
+    is_mesh = listener["traffic_direction"].enum(("UNSPECIFIED", "INBOUND", "OUTBOUND")) == "OUTBOUND"
+    if guarded.chain.is_internal or is_mesh or is_local(listener["address"]):
+        return
+    if any(guarded.is_outbound(branch) for branch, _ in guarded.checked):
+        yield listener["address"].breaks(OUTBOUND_EXPOSED, f"{shown(listener['address'])} attaches tokens")

@@ -1,0 +1,433 @@
+"""For each rule the smallest edits of a shipped configuration that break it, and it alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ott_extauthz.envoy_lint.expectations import Expectations
+from tests.unit.envoy_lint.shipped import (
+    FILTER,
+    PER_ROUTE,
+    TYPES,
+    Edit,
+    Tree,
+    action,
+    authz,
+    cluster,
+    copy_of,
+    entry,
+    expecting,
+    hcm,
+    listener,
+    per_route,
+    route,
+    tls,
+    virtual_host,
+    wanted,
+)
+
+FILTERS = f"{TYPES}envoy.extensions.filters.http."
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An edit, and under what it is looked at."""
+
+    edit: Edit
+    base: str = "envoy.yaml"
+    expected: Expectations = field(default_factory=Expectations)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _set(part: Any, **values: Any) -> Edit:
+    return lambda tree: part(tree).update(values)
+
+
+def _drop(part: Any, key: str) -> Edit:
+    return lambda tree: part(tree).pop(key)
+
+
+def _authz(**values: Any) -> Fault:
+    return Fault(_set(authz, **values))
+
+
+def _grpc_service(tree: Tree) -> Tree:
+    service: Tree = authz(tree)["grpc_service"]
+    return service
+
+
+def _rules(tree: Tree) -> Tree:
+    rules: Tree = authz(tree)["decoder_header_mutation_rules"]
+    return rules
+
+
+def _common(tree: Tree) -> Tree:
+    common: Tree = tls(tree)["common_tls_context"]
+    return common
+
+
+def _router(tree: Tree) -> Tree:
+    config: Tree = hcm(tree)["http_filters"][-1]["typed_config"]
+    return config
+
+
+def _body(tree: Tree) -> Tree:
+    body: Tree = authz(tree)["with_request_body"]
+    return body
+
+
+def _filter(kind: str, name: str = "", **config: Any) -> Tree:
+    return {
+        "name": name or f"envoy.filters.http.{kind}",
+        "typed_config": {"@type": f"{FILTERS}{kind}.v3.Any", **config},
+    }
+
+
+def _before(*filters: Tree) -> Edit:
+    return lambda tree: hcm(tree)["http_filters"].__setitem__(slice(0, 0), filters)
+
+
+def _after(*filters: Tree) -> Edit:
+    return lambda tree: hcm(tree)["http_filters"].__setitem__(slice(-1, -1), filters)
+
+
+def _adding(name: str) -> list[Tree]:
+    return [{"header": {"key": name, "value": "admin"}}]
+
+
+def _no_filter(tree: Tree) -> None:
+    hcm(tree)["http_filters"].remove(entry(tree))
+
+
+def _second_listener(*, to: str) -> Edit:
+    def edit(tree: Tree) -> None:
+        second = copy_of(listener(tree))
+        tree["static_resources"]["listeners"].insert(0, second | {"name": "side-door"})
+        manager = second["filter_chains"][0]["filters"][0]["typed_config"]
+        manager["http_filters"] = manager["http_filters"][-1:]
+        manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = to
+        if to != "service":
+            tree["static_resources"]["clusters"].append(cluster(tree, "service") | {"name": to})
+
+    return edit
+
+
+def _matched(tree: Tree) -> None:
+    entry(tree)["typed_config"] = {
+        "@type": f"{TYPES}envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        "extension_config": {"name": FILTER, "typed_config": authz(tree)},
+        "xds_matcher": {"matcher_tree": {}},
+    }
+
+
+def _weighted_off(tree: Tree) -> None:
+    del action(tree)["cluster"]
+    one = {"name": "service", "weight": 1}
+    off = one | {"typed_per_filter_config": per_route(disabled=True)}
+    action(tree)["weighted_clusters"] = {"clusters": [one, off]}
+
+
+def _wrapped_off(tree: Tree) -> None:
+    wrapper = {"@type": f"{TYPES}envoy.config.route.v3.FilterConfig", "disabled": True}
+    virtual_host(tree)["typed_per_filter_config"] = {FILTER: wrapper}
+
+
+def _context(**extensions: str) -> Edit:
+    named = {key.replace("__", "."): value for key, value in extensions.items()}
+    return _set(route, typed_per_filter_config=per_route(check_settings={"context_extensions": named}))
+
+
+def _log(**config: Any) -> Edit:
+    return _set(hcm, access_log=[{"name": "log", "typed_config": {"@type": f"{TYPES}x.StdoutAccessLog", **config}}])
+
+
+def _line(text: str) -> Edit:
+    return _log(log_format={"text_format_source": {"inline_string": text}})
+
+
+def _address(part: Any, address: str) -> Edit:
+    return lambda tree: part(tree)["socket_address"].update(address=address)
+
+
+def _admin(tree: Tree) -> Tree:
+    address: Tree = tree["admin"]["address"]
+    return address
+
+
+def _end(tree: Tree) -> Tree:
+    ends = cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    address: Tree = ends[0]["endpoint"]["address"]
+    return address
+
+
+def _unverified(tree: Tree) -> None:
+    context = {
+        "@type": f"{TYPES}envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {},
+    }
+    cluster(tree)["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _discovered(tree: Tree) -> None:
+    hcm(tree)["http_filters"].insert(
+        0,
+        {
+            "name": "lua",
+            "config_discovery": {"config_source": {"ads": {}}, "type_urls": [f"{FILTERS}lua.v3.Lua"]},
+        },
+    )
+
+
+def _version(minor: int, patch: int) -> Fault:
+    build = {"version": {"major_number": 1, "minor_number": minor, "patch": patch}}
+    return Fault(lambda tree: tree["node"].update(user_agent_build_version=build))
+
+
+def _options(**values: Any) -> Edit:
+    return lambda tree: cluster(tree, "service").update(typed_extension_protocol_options={HTTP_OPTIONS: values})
+
+
+DEBIT = expecting(wanted())
+XFCC = expecting(wanted(), certificate_source="xfcc")
+RETRIES = {"retry_on": "5xx,connect-failure", "num_retries": 2}
+MIRRORS = [{"cluster": "service"}]
+BODY = expecting(wanted(needs_body=True))
+RAW = expecting(wanted(needs_body=True, needs_raw_body=True))
+ATTACH = "attach.yaml"
+
+FAULTS: dict[str, list[Fault]] = {
+    "no-ext-authz": [
+        Fault(_no_filter),
+        Fault(lambda tree: None, options={"cluster": "another"}),
+        Fault(lambda tree: authz(tree).update(http_service=authz(tree).pop("grpc_service"))),
+        Fault(lambda tree: tree["static_resources"].pop("listeners")),
+    ],
+    "bypass-listener": [Fault(_second_listener(to="service"))],
+    "unguarded-listener": [Fault(_second_listener(to="another"))],
+    "filter-after": [
+        Fault(_after(_filter("lua"))),
+        Fault(_after(_filter("header_mutation"))),
+        Fault(_after(_filter("ext_proc"))),
+        Fault(_options(http_filters=[_filter("header_mutation"), _filter("upstream_codec")])),
+        Fault(_set(_router, upstream_http_filters=[_filter("lua")])),
+        Fault(_after(_filter("jwt_authn", clear_route_cache=True))),
+        Fault(_after({"name": "own", "typed_config": {"@type": f"{TYPES}xds.type.v3.TypedStruct", "type_url": "own"}})),
+    ],
+    "identity-header-set": [
+        Fault(_set(route, request_headers_to_add=_adding("x-ott-subject"))),
+        Fault(_set(virtual_host, request_headers_to_add=_adding("X-Ott-Client"))),
+        Fault(lambda tree: hcm(tree)["route_config"].update(request_headers_to_add=_adding("x-ott"))),
+    ],
+    "two-checks": [Fault(lambda tree: _after(copy_of(entry(tree)) | {"name": "again"})(tree))],
+    "not-judged": [
+        Fault(_discovered),
+        Fault(lambda tree: hcm(tree).update(rds={"route_config_name": "far"}, route_config=None)),
+        Fault(lambda tree: tree["static_resources"]["clusters"].remove(cluster(tree))),
+        Fault(_set(hcm, forward_client_cert_matcher={})),
+        Fault(lambda tree: hcm(tree)["route_config"].update(vhds={})),
+        Fault(_set(_rules, allow_expression={"regex": "x-ott(-.*"})),
+        Fault(_set(_rules, allow_expression={"regex": ".*)|(?:.*"})),
+        Fault(lambda tree: _grpc_service(tree).update(envoy_grpc=None, google_grpc={"target_uri": "ott:9001"})),
+    ],
+    "failure-mode-allow": [_authz(failure_mode_allow=True), _authz(failure_mode_allow={"value": True})],
+    "failure-mode-allow-header": [_authz(failure_mode_allow_header_add=True)],
+    "timeout-missing": [Fault(_drop(_grpc_service, "timeout"))],
+    "timeout-long": [
+        Fault(_set(_grpc_service, timeout="0.251s")),
+        Fault(_set(_grpc_service, timeout="600s")),
+        Fault(_set(_grpc_service, timeout="0s")),
+        Fault(
+            _set(
+                route,
+                typed_per_filter_config=per_route(
+                    check_settings={"grpc_service": {"envoy_grpc": {"cluster_name": "ott"}, "timeout": "9s"}}
+                ),
+            )
+        ),
+    ],
+    "check-retries": [
+        Fault(_set(_grpc_service, retry_policy={"num_retries": 1})),
+        Fault(lambda tree: _grpc_service(tree)["envoy_grpc"].update(retry_policy={})),
+    ],
+    "decision-cache": [
+        Fault(_before(_filter("cache"))),
+        Fault(_before(_filter("cache_v2"))),
+        _authz(decision_cache={"ttl": "5s"}),
+        _authz(responseCaching={}),
+    ],
+    "unknown-field": [_authz(something_new=True)],
+    "shadow-mode": [_authz(shadow_mode=True)],
+    "filter-enabled": [
+        Fault(
+            lambda tree: authz(tree).update(
+                filter_enabled={"default_value": {"numerator": 99, "denominator": "HUNDRED"}}, deny_at_disable=None
+            )
+        ),
+        Fault(
+            lambda tree: authz(tree).update(
+                filter_enabled={"default_value": {"numerator": 100, "denominator": 1}}, deny_at_disable={}
+            )
+        ),
+    ],
+    "filter-switch": [
+        Fault(
+            lambda tree: authz(tree).update(
+                filter_enabled={"default_value": {"numerator": 100}, "runtime_key": "k"}, deny_at_disable=None
+            )
+        )
+    ],
+    "filter-enabled-metadata": [_authz(filter_enabled_metadata={"filter": "envoy.filters.http.rbac"})],
+    "filter-matcher": [Fault(_matched)],
+    "status-on-error": [Fault(_drop(authz, "status_on_error"))],
+    "dynamic-metadata": [_authz(enable_dynamic_metadata_ingestion=False)],
+    "encode-raw-headers": [Fault(_drop(authz, "encode_raw_headers")), _authz(encode_raw_headers=False)],
+    "include-peer-certificate": [Fault(_drop(authz, "include_peer_certificate"))],
+    "allowed-headers": [_authz(allowed_headers={"patterns": [{"exact": "x-ott"}]})],
+    "disallowed-headers": [_authz(disallowed_headers={"patterns": [{"exact": "cookie"}]})],
+    "validate-mutations": [Fault(_drop(authz, "validate_mutations"))],
+    "mutation-rules": [Fault(_drop(authz, "decoder_header_mutation_rules")), Fault(_drop(_rules, "disallow_all"))],
+    "mutation-refused": [
+        Fault(_set(_rules, allow_expression={"regex": "x-ott-.*|authorization"})),
+        Fault(_set(_rules, allow_expression={"regex": "x-ott"})),
+        Fault(_set(_rules, disallow_expression={"regex": "x-ott-sub.*"})),
+        Fault(lambda tree: None, expected=expecting(wanted(headers=("x-partner-key",)))),
+    ],
+    "mutation-dropped": [
+        Fault(_set(_rules, allow_expression={"regex": "x-ott"}, disallow_is_error=False)),
+    ],
+    "clear-route-cache": [_authz(clear_route_cache=True), _authz(clear_route_cache_headers={})],
+    "body-missing": [
+        Fault(_drop(authz, "with_request_body"), expected=BODY),
+        Fault(
+            _set(route, typed_per_filter_config=per_route(check_settings={"disable_request_body_buffering": True})),
+            expected=BODY,
+        ),
+    ],
+    "body-partial": [
+        Fault(_set(_body, allow_partial_message=True)),
+        Fault(_set(_body, allow_partial_message=True), expected=BODY),
+    ],
+    "body-as-text": [Fault(_drop(_body, "pack_as_bytes")), Fault(_drop(_body, "pack_as_bytes"), expected=RAW)],
+    "body-limit": [
+        Fault(_set(_body, max_request_bytes=4096)),
+        Fault(
+            _set(
+                route,
+                typed_per_filter_config=per_route(
+                    check_settings={"with_request_body": {"max_request_bytes": 64, "pack_as_bytes": True}}
+                ),
+            ),
+            expected=RAW,
+        ),
+    ],
+    "grpc-buffered": [Fault(lambda tree: route(tree)["match"].update(grpc={}))],
+    "normalize-path": [Fault(_drop(hcm, "normalize_path"))],
+    "merge-slashes": [Fault(_drop(hcm, "merge_slashes"))],
+    "escaped-slashes": [
+        Fault(_drop(hcm, "path_with_escaped_slashes_action")),
+        Fault(_set(hcm, path_with_escaped_slashes_action=1)),
+    ],
+    "host-dot": [Fault(_drop(hcm, "strip_trailing_host_dot"))],
+    "host-port": [Fault(_drop(hcm, "strip_matching_host_port"))],
+    "header-underscores": [
+        Fault(lambda tree: hcm(tree)["common_http_protocol_options"].pop("headers_with_underscores_action"))
+    ],
+    "use-remote-address": [Fault(_drop(hcm, "use_remote_address"))],
+    "client-certificate-not-required": [
+        Fault(_drop(tls, "require_client_certificate")),
+        Fault(lambda tree: listener(tree)["filter_chains"][0].pop("transport_socket")),
+    ],
+    "client-certificate-unverified": [
+        Fault(lambda tree: _common(tree).pop("validation_context")),
+        Fault(lambda tree: _common(tree)["validation_context"].pop("trusted_ca")),
+        Fault(lambda tree: _common(tree)["validation_context"].update(trust_chain_verification="ACCEPT_UNTRUSTED")),
+        Fault(
+            lambda tree: _common(tree).update(
+                combined_validation_context={"default_validation_context": {"trust_chain_verification": 1}}
+            )
+        ),
+    ],
+    "xfcc-forged": [
+        Fault(_set(hcm, forward_client_cert_details="FORWARD_ONLY")),
+        Fault(_set(hcm, forward_client_cert_details=4)),
+        Fault(_set(hcm, forward_client_cert_details="APPEND_FORWARD"), expected=XFCC),
+    ],
+    "xfcc-missing": [
+        Fault(_set(hcm, forward_client_cert_details="SANITIZE"), expected=XFCC),
+        Fault(_drop(hcm, "forward_client_cert_details"), expected=XFCC),
+        Fault(lambda tree: None, expected=expecting(wanted(), certificate_source="xfcc", trusted_hops=1)),
+    ],
+    "client-cert-header-forged": [
+        Fault(
+            _drop(tls, "require_client_certificate"), expected=expecting(wanted(), certificate_source="rfc9440")
+        ),
+    ],
+    "route-retries": [
+        Fault(_set(action, retry_policy=RETRIES)),
+        Fault(_set(virtual_host, retry_policy=RETRIES)),
+        Fault(_options(retry_policy=RETRIES)),
+        Fault(_set(action, retry_policy=RETRIES), expected=DEBIT),
+    ],
+    "attached-retries": [Fault(_set(action, retry_policy=RETRIES), base=ATTACH)],
+    "hedging": [
+        Fault(_set(action, hedge_policy={"hedge_on_per_try_timeout": True})),
+        Fault(_set(virtual_host, hedge_policy={"initial_requests": 2})),
+    ],
+    "mirroring": [
+        Fault(_set(action, request_mirror_policies=MIRRORS)),
+        Fault(_set(virtual_host, request_mirror_policies=MIRRORS)),
+        Fault(lambda tree: hcm(tree)["route_config"].update(request_mirror_policies=MIRRORS)),
+        Fault(_options(request_mirror_policies=MIRRORS)),
+    ],
+    "internal-redirect": [
+        Fault(_set(action, internal_redirect_policy={})),
+        Fault(_set(action, internal_redirect_action="HANDLE_INTERNAL_REDIRECT")),
+    ],
+    "filter-disabled": [
+        Fault(_set(route, typed_per_filter_config=per_route(disabled=True))),
+        Fault(_set(virtual_host, typed_per_filter_config=per_route(disabled=True))),
+        Fault(lambda tree: hcm(tree)["route_config"].update(typed_per_filter_config=per_route(disabled=True))),
+        Fault(_weighted_off),
+        Fault(_wrapped_off),
+        Fault(_set(entry, disabled=True)),
+        Fault(_set(route, typed_per_filter_config=per_route(disabled=True)), expected=DEBIT),
+    ],
+    "unknown-policy-route": [Fault(_context(ott__route="nowhere"), expected=DEBIT)],
+    "unknown-extension": [Fault(_context(ott__rout="debit")), Fault(_context(ott__mode="off"))],
+    "per-route-name": [
+        Fault(_set(route, typed_per_filter_config={"ext_authz": {"@type": PER_ROUTE, "disabled": True}}))
+    ],
+    "outbound-exposed": [Fault(_address(lambda tree: listener(tree)["address"], "0.0.0.0"), base=ATTACH)],  # noqa: S104
+    "logged-credential": [
+        Fault(_line("%REQ(X-OTT)%")),
+        Fault(_before(_filter("tap"))),
+        Fault(_line("%START_TIME% %REQ(x-nothing?authorization):20%")),
+        Fault(_line("%CEL(request.headers['cookie'])%")),
+        Fault(_log(log_format={"json_format": {"a": {"b": "%req(dpop)%"}}})),
+        Fault(_log(log_format={"text_format": "-"}, additional_request_headers_to_log=["x-ott"])),
+        Fault(_set(hcm, tracing={"custom_tags": [{"tag": "t", "request_header": {"name": "X-Ott"}}]})),
+        Fault(_set(listener, access_log=[{"typed_config": {"log_format": {"text_format": "%REQ(x-ott)%"}}}])),
+    ],
+    "logged-query": [
+        Fault(_line("%REQ(:PATH)%")),
+        Fault(_line("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%")),
+        Fault(_line("%PATH(WQ)%")),
+        Fault(_log()),
+    ],
+    "check-max-requests": [
+        Fault(lambda tree: cluster(tree).pop("circuit_breakers")),
+        Fault(lambda tree: cluster(tree)["circuit_breakers"]["thresholds"][0].update(max_requests=1024)),
+        Fault(lambda tree: cluster(tree)["circuit_breakers"]["thresholds"][0].update(priority="HIGH")),
+    ],
+    "check-not-http2": [Fault(lambda tree: cluster(tree).pop("typed_extension_protocol_options"))],
+    "check-health": [Fault(lambda tree: cluster(tree).pop("health_checks"))],
+    "check-panic": [Fault(lambda tree: cluster(tree).pop("common_lb_config"))],
+    "check-plaintext": [
+        Fault(_address(_end, "ott.svc")),
+        Fault(lambda tree: cluster(tree).pop("load_assignment")),
+    ],
+    "check-unverified": [Fault(_unverified)],
+    "admin-exposed": [Fault(_address(_admin, "0.0.0.0")), Fault(_address(_admin, "::"))],  # noqa: S104
+    "envoy-version": [_version(38, 3), _version(37, 5), _version(36, 9),
+                      Fault(lambda tree: None, options={"version": "v1.30.0"})],
+}  # fmt: skip

@@ -1,0 +1,409 @@
+"""What looks like a fault and is none: where a rule has a good reason to hold back, it does."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ott_extauthz.envoy_lint.expectations import Expectations
+from tests.unit.envoy_lint.faults import RETRIES, _after, _filter, _second_listener
+from tests.unit.envoy_lint.shipped import (
+    FILTER,
+    PER_ROUTE,
+    TYPES,
+    Edit,
+    Tree,
+    action,
+    authz,
+    cluster,
+    edited,
+    entry,
+    expecting,
+    hcm,
+    linted,
+    listener,
+    per_route,
+    route,
+    rules_of,
+    tls,
+    virtual_host,
+    wanted,
+)
+
+PUBLIC = wanted("/healthz", name="health", methods=("GET",), is_single_use=False, is_public=True)
+DEBIT = wanted("/v1/wallets/{wallet}/debit", hosts=("wallet.api",))
+
+
+def _routes(*routes: Tree) -> Edit:
+    return lambda tree: virtual_host(tree)["routes"].__setitem__(slice(0, 0), routes)
+
+
+def _to_service(match: Tree, **action: Any) -> Tree:
+    return {"match": match, "route": {"cluster": "service", **action}}
+
+
+def _off(match: Tree) -> Tree:
+    return _to_service(match) | {"typed_per_filter_config": per_route(disabled=True)}
+
+
+def _verified_far(tree: Tree) -> None:
+    kind = f"{TYPES}envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    context = {"@type": kind, "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "ca.pem"}}}}
+    cluster(tree)["transport_socket"] = {"name": "tls", "typed_config": context}
+    cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] = {
+        "socket_address": {"address": "ott.svc", "port_value": 9001}
+    }
+
+
+def _back_on(tree: Tree) -> None:
+    virtual_host(tree)["typed_per_filter_config"] = per_route(disabled=True)
+    route(tree)["typed_per_filter_config"] = per_route(check_settings={"context_extensions": {"ott.route": "debit"}})
+
+
+def _redirecting_listener(tree: Tree) -> None:
+    _second_listener(to="service")(tree)
+    manager = tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["route_config"]["virtual_hosts"][0]["routes"] = [
+        {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
+    ]
+
+
+def _mesh_outbound(tree: Tree) -> None:
+    _second_listener(to="another")(tree)
+    tree["static_resources"]["listeners"][0]["traffic_direction"] = "OUTBOUND"
+
+
+def _set_hcm(**values: Any) -> Edit:
+    return lambda tree: hcm(tree).update(values)
+
+
+HELD: dict[str, tuple[Edit, Expectations]] = {
+    "a retry of what surely was not sent": (
+        lambda tree: action(tree).update(retry_policy={"retry_on": "connect-failure, refused-stream"}),
+        Expectations(),
+    ),
+    "a retry policy that retries never": (
+        lambda tree: action(tree).update(retry_policy=RETRIES | {"num_retries": 0}),
+        Expectations(),
+    ),
+    "a route's own retry policy comes before its virtual host's": (
+        lambda tree: (
+            virtual_host(tree).update(retry_policy=RETRIES),
+            action(tree).update(retry_policy={"retry_on": "connect-failure"}),
+        ),
+        Expectations(),
+    ),
+    "a retry where nothing is spent": (
+        lambda tree: action(tree).update(retry_policy=RETRIES),
+        expecting(wanted(is_single_use=False)),
+    ),
+    "a retry on a path that no one-time route has": (
+        _routes(_to_service({"prefix": "/reports/"}, retry_policy=RETRIES)),
+        expecting(DEBIT),
+    ),
+    "a retry on another host": (
+        lambda tree: hcm(tree)["route_config"]["virtual_hosts"].append(
+            {"name": "other", "domains": ["other.api"], "routes": [_to_service({"prefix": "/"}, retry_policy=RETRIES)]}
+        ),
+        expecting(DEBIT),
+    ),
+    "a retry for a method that the route does not have": (
+        _routes(
+            _to_service(
+                {"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+                retry_policy=RETRIES,
+            )
+        ),
+        expecting(DEBIT),
+    ),
+    "a retry behind a route that takes everything": (
+        lambda tree: virtual_host(tree)["routes"].append(_to_service({"prefix": "/v1"}, retry_policy=RETRIES)),
+        expecting(DEBIT),
+    ),
+    "an exact public path without a Check": (_routes(_off({"path": "/healthz"})), expecting(DEBIT, PUBLIC)),
+    "another host without a Check": (
+        lambda tree: hcm(tree)["route_config"]["virtual_hosts"].append(
+            {"name": "other", "domains": ["other.api"], "routes": [_off({"prefix": "/"})]}
+        ),
+        expecting(DEBIT),
+    ),
+    "a redirect without a Check": (
+        _routes({"match": {"path": "/old"}, "redirect": {"path_redirect": "/new"}}
+                | {"typed_per_filter_config": per_route(disabled=True)}),
+        Expectations(),
+    ),
+    "switched off for the host, on again for its route": (_back_on, Expectations()),
+    "a route of the policy by name": (
+        lambda tree: route(tree).update(
+            typed_per_filter_config=per_route(check_settings={"context_extensions": {"ott.route": "debit"}})
+        ),
+        expecting(DEBIT),
+    ),
+    "somebody else's words": (
+        lambda tree: route(tree).update(
+            typed_per_filter_config=per_route(check_settings={"context_extensions": {"team": "payments"}})
+        ),
+        Expectations(),
+    ),
+    "a listener that only redirects": (_redirecting_listener, Expectations()),
+    "a mesh's outbound listener": (_mesh_outbound, Expectations()),
+    "rbac, rate limits and jwt_authn after the Check": (
+        _after(_filter("rbac"), _filter("ratelimit"), _filter("jwt_authn")),
+        Expectations(),
+    ),
+    "APPEND_FORWARD behind a gateway": (
+        _set_hcm(forward_client_cert_details="APPEND_FORWARD"),
+        expecting(DEBIT, certificate_source="xfcc", trusted_hops=1, exact_hops=True),
+    ),
+    "APPEND_FORWARD where any further element is refused": (
+        _set_hcm(forward_client_cert_details="APPEND_FORWARD"),
+        expecting(DEBIT, certificate_source="xfcc", exact_hops=True),
+    ),
+    "APPEND_FORWARD where nobody reads the header": (_set_hcm(forward_client_cert_details=2), Expectations()),
+    "SANITIZE where nobody reads the header": (_set_hcm(forward_client_cert_details="SANITIZE"), Expectations()),
+    "no peer certificate where XFCC has it": (
+        lambda tree: authz(tree).pop("include_peer_certificate"),
+        expecting(DEBIT, certificate_source="xfcc"),
+    ),
+    "a part of the requests, and the rest denied": (
+        lambda tree: authz(tree).update(filter_enabled={"default_value": {"numerator": 1}, "runtime_key": "k"}),
+        Expectations(),
+    ),
+    "slashes that Envoy unescapes": (
+        _set_hcm(path_with_escaped_slashes_action="UNESCAPE_AND_FORWARD"),
+        Expectations(),
+    ),
+    "any port stripped": (
+        lambda tree: hcm(tree).update(strip_matching_host_port=None, strip_any_host_port=True),
+        Expectations(),
+    ),
+    "an authority that a control plane sends": (
+        lambda tree: tls(tree)["common_tls_context"].update(
+            validation_context=None, validation_context_sds_secret_config={"name": "ca"}
+        ),
+        Expectations(),
+    ),
+    "mutual TLS over HTTP/3": (
+        lambda tree: listener(tree)["filter_chains"][0]["transport_socket"].update(
+            typed_config={"@type": f"{TYPES}x.QuicDownstreamTransport", "downstream_tls_context": tls(tree)}
+        ),
+        Expectations(),
+    ),
+    "a verified server elsewhere": (_verified_far, Expectations()),
+    "a server behind a Unix socket": (
+        lambda tree: cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"].update(
+            address={"pipe": {"path": "/run/ott.sock"}}
+        ),
+        Expectations(),
+    ),
+    "an admin port on a Unix socket": (
+        lambda tree: tree["admin"].update(address={"pipe": {"path": "/run/envoy.sock"}}),
+        Expectations(),
+    ),
+    "bodies as text where nothing is signed": (
+        lambda tree: authz(tree)["with_request_body"].pop("pack_as_bytes"),
+        expecting(wanted(needs_body=True)),
+    ),
+    "no body where no route needs it": (lambda tree: authz(tree).pop("with_request_body"), expecting(DEBIT)),
+    "a gRPC route without buffering": (
+        lambda tree: route(tree).update(
+            match={"prefix": "/", "grpc": {}},
+            typed_per_filter_config=per_route(check_settings={"disable_request_body_buffering": True}),
+        ),
+        Expectations(),
+    ),
+    "a log filter that looks at a header": (
+        lambda tree: hcm(tree)["access_log"][0].update(
+            filter={"extension_filter": {"expression": "request.headers['authorization'] != ''"}}
+        ),
+        Expectations(),
+    ),
+    "a second server of somebody else's": (
+        _after({"name": "theirs", "typed_config": {"@type": PER_ROUTE.replace("PerRoute", ""), "http_service": {}}}),
+        Expectations(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_rule_holds_back_for_good_reason(name: str) -> None:
+    edit, expected = HELD[name]
+    found = rules_of(edited(edit), expected)
+    assert found == ({"filter-after"} if "somebody else's" in name and "server" in name else set())
+
+
+@pytest.mark.parametrize(
+    ("match", "is_suspect"),
+    [
+        ({"prefix": "/"}, True),
+        ({"prefix": "/v1/wallets/w-17/"}, True),
+        ({"path": "/v1/wallets/w-17/debit"}, True),
+        ({"path": "/v1/wallets/w-17/credit"}, False),
+        ({"path_separated_prefix": "/v1/wallets"}, True),
+        ({"path_separated_prefix": "/v2"}, False),
+        ({"safe_regex": {"regex": "/v2/.*"}}, True),  # in doubt it may
+        ({"path_match_policy": {}}, True),
+        ({"prefix": "/V1/", "case_sensitive": False}, True),
+        ({"prefix": "/V1/"}, False),
+        ({"connect_matcher": {}}, False),
+    ],
+    ids=str,
+)
+def test_a_route_is_suspect_unless_it_surely_serves_others(match: Tree, *, is_suspect: bool) -> None:
+    tree = edited(_routes(_to_service(match, retry_policy=RETRIES)))
+    assert rules_of(tree, expecting(DEBIT)) == ({"route-retries"} if is_suspect else set())
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_suspect"),
+    [
+        ("*", True),
+        ("wallet.api", True),
+        ("WALLET.api:8443", True),
+        ("*.api", True),
+        ("wallet.*", True),
+        ("*.com", False),
+    ],
+)
+def test_a_virtual_host_is_suspect_unless_it_is_surely_anothers(domain: str, *, is_suspect: bool) -> None:
+    tree = edited(lambda tree: action(tree).update(retry_policy=RETRIES))
+    virtual_host(tree)["domains"] = [domain]
+    assert rules_of(tree, expecting(DEBIT)) == ({"route-retries"} if is_suspect else set())
+
+
+def test_a_public_path_by_prefix_lets_pass_what_the_policy_would_refuse() -> None:
+    tree = edited(_routes(_off({"prefix": "/healthz"})))
+    assert rules_of(tree, expecting(DEBIT, PUBLIC)) == {"filter-disabled"}
+
+
+def _of_envoy_gateway(tree: Tree, *, enabled: tuple[str, ...]) -> None:
+    """Switched off for the chain, and on again for the routes of a policy: so Envoy Gateway writes it."""
+    entry(tree)["disabled"] = True
+    switch = {FILTER: {"@type": f"{TYPES}envoy.config.route.v3.FilterConfig", "config": {}}}
+    hcm(tree)["route_config"]["virtual_hosts"] = [
+        {
+            "name": host,
+            "domains": [host],
+            "routes": [_to_service({"prefix": "/"}) | ({"typed_per_filter_config": switch} if host in enabled else {})],
+        }
+        for host in ("wallet.api", "other.api")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("enabled", "found"),
+    [(("wallet.api",), set()), (("other.api",), {"filter-disabled"}), ((), {"filter-disabled"})],
+    ids=["for ours", "for others", "for none"],
+)
+def test_a_filter_that_is_off_but_for_some_routes_has_to_be_on_for_ours(
+    enabled: tuple[str, ...], found: set[str]
+) -> None:
+    tree = edited(lambda tree: _of_envoy_gateway(tree, enabled=enabled))
+    assert rules_of(tree, expecting(DEBIT)) == found
+    assert rules_of(tree) == {"filter-disabled"}
+
+
+def _camel(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_camel(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    parts = {key: key.split("_") for key in value}
+    return {first + "".join(map(str.title, rest)): _camel(value[key]) for key, (first, *rest) in parts.items()}
+
+
+def test_protobufs_other_spelling_says_the_same() -> None:
+    tree = edited(lambda tree: authz(tree).update(failure_mode_allow=True))
+    assert rules_of(_camel(tree)) == {"failure-mode-allow"}
+
+
+@pytest.mark.parametrize("kind", ["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"])
+def test_a_typed_struct_says_the_same(kind: str) -> None:
+    def wrap(tree: Tree) -> None:
+        config = authz(tree) | {"failure_mode_allow": True}
+        type_url = config.pop("@type")
+        config["with_request_body"]["max_request_bytes"] = 65536.0
+        entry(tree)["typed_config"] = {"@type": f"{TYPES}{kind}", "type_url": type_url, "value": config}
+
+    assert rules_of(edited(wrap)) == {"failure-mode-allow"}
+
+
+def test_the_cluster_named_tells_our_filter_from_anothers() -> None:
+    def add(tree: Tree) -> None:
+        theirs = json.loads(json.dumps(entry(tree))) | {"name": "theirs"}
+        theirs["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"] = "opa"
+        theirs["typed_config"]["failure_mode_allow"] = True
+        hcm(tree)["http_filters"].insert(0, theirs)
+
+    assert "failure-mode-allow" in rules_of(edited(add))
+    assert rules_of(edited(add), cluster="ott") == set()
+
+
+def test_finding_the_same_twice_is_one_finding() -> None:
+    """Two chains with one and the same route configuration."""
+
+    def share(tree: Tree) -> None:
+        action(tree)["retry_policy"] = RETRIES
+        listener(tree)["filter_chains"].append(json.loads(json.dumps(listener(tree)["filter_chains"][0])))
+        shared = hcm(tree).pop("route_config")
+        for chain in listener(tree)["filter_chains"]:
+            manager = chain["filters"][0]["typed_config"]
+            manager.pop("route_config", None)
+            manager["rds"] = {"route_config_name": "gateway"}
+        tree["static_resources"]["routes"] = [shared]
+
+    found = linted(edited(share))
+    assert {each.rule.name for each in found} == {"not-judged"}
+    assert len(found) == 2  # two places name what was not shown
+
+
+def test_a_word_of_the_filters_name_alone_is_no_setting() -> None:
+    tree = edited(lambda tree: route(tree).update(typed_per_filter_config={FILTER: {}}))
+    assert rules_of(tree) == set()
+
+
+def _by_matcher(*routes: Tree) -> Edit:
+    """Routes that a matching tree chooses, whose order and whose matches say nothing certain."""
+    tree = {"matcher_list": {"matchers": [{"on_match": {"action": {"typed_config": each}}} for each in routes]}}
+    kind = {"@type": f"{TYPES}envoy.config.route.v3.Route"}
+    for each in routes:
+        each.update(kind)
+    return lambda whole: virtual_host(whole).update(matcher=tree, routes=[])
+
+
+def test_routes_in_a_matching_tree_may_serve_anything() -> None:
+    first, second = _to_service({"prefix": "/"}), _to_service({"prefix": "/v2"}, retry_policy=RETRIES)
+    assert rules_of(edited(_by_matcher(first, second)), expecting(DEBIT)) == {"route-retries"}
+    assert rules_of(edited(_by_matcher(_off({"path": "/healthz"}))), expecting(DEBIT, PUBLIC)) == {"filter-disabled"}
+
+
+def test_what_a_wrapper_holds_is_looked_at() -> None:
+    wrapper = {"@type": f"{TYPES}envoy.config.route.v3.FilterConfig", "config": {"@type": PER_ROUTE, "disabled": True}}
+    tree = edited(lambda tree: route(tree).update(typed_per_filter_config={FILTER: wrapper}))
+    assert rules_of(tree) == {"filter-disabled"}
+
+
+def test_a_chain_with_a_filter_that_is_not_shown_is_not_called_a_bypass() -> None:
+    def unseen(tree: Tree) -> None:
+        _second_listener(to="service")(tree)
+        manager = tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        manager["http_filters"].insert(0, {"name": "guard", "config_discovery": {"config_source": {"ads": {}}}})
+
+    assert rules_of(edited(unseen)) == {"not-judged"}
+
+
+def test_a_meshs_own_listener_for_what_leaves_is_not_called_exposed() -> None:
+    def mesh(tree: Tree) -> None:
+        listener(tree).update(traffic_direction="OUTBOUND")
+        listener(tree)["address"]["socket_address"]["address"] = "0.0.0.0"  # noqa: S104 - as Istio binds it
+
+    assert rules_of(edited(mesh, base="attach.yaml")) == set()
+
+
+def test_a_client_cert_header_from_this_host_is_the_proxys_beside_us() -> None:
+    def beside(tree: Tree) -> None:
+        del tls(tree)["require_client_certificate"]
+        listener(tree)["address"]["socket_address"]["address"] = "127.0.0.1"
+
+    expected = expecting(DEBIT, certificate_source="rfc9440")
+    assert rules_of(edited(beside), expected) == {"client-certificate-not-required"}
