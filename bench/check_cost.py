@@ -49,12 +49,7 @@ async def _send(address: str, requests: Sequence[bytes]) -> int:
     return allowed
 
 
-def _made(case: Case, count: int) -> list[bytes]:
-    # In a thread: minting runs an event loop of its own.
-    return [case.make() for _ in range(count)]
-
-
-async def _measured(case: Case, folder: Path) -> float:
+async def measured(case: Case, folder: Path) -> float:
     """Microseconds of CPU per Check; a run in which not every check was allowed is void."""
     async with running(*case.command, folder=folder) as (process, _):
         await asyncio.sleep(FENCE_SECONDS if "redis" in case.name else 0.6)
@@ -67,6 +62,11 @@ async def _measured(case: Case, folder: Path) -> float:
     if allowed != CHECKS:
         raise SystemExit(f"{case.name}: void, {allowed} of {CHECKS} checks were allowed")
     return spent / CHECKS * 1e6
+
+
+def _made(case: Case, count: int) -> list[bytes]:
+    """Make requests; in a thread, for the minter has a loop of its own."""
+    return [case.make() for _ in range(count)]
 
 
 async def start_and_memory() -> None:
@@ -117,7 +117,7 @@ async def _round(results: dict[str, list[float]], transport: str, store: str, ur
         with TemporaryDirectory() as name:
             folder = Path(name)
             configure(folder, transport=transport, store="memory://" if store == "memory" else url, audit=True)
-            results.setdefault(case.name, []).append(await _measured(case, folder))
+            results.setdefault(case.name, []).append(await measured(case, folder))
 
 
 def _median(values: list[float]) -> float:

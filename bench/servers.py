@@ -26,6 +26,9 @@ routes:
     match: {methods: [GET], path: /healthz}
     credential: public
 """
+ROOT = Path(__file__).parents[1]
+"""The source that is measured."""
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -57,9 +60,9 @@ async def running(*command: str, folder: Path) -> AsyncIterator[tuple[Process, f
 
 
 def environment() -> dict[str, str]:
-    """The environment of a measured server: this source, and no settings of the caller's."""
+    """The environment of a measured server: the source measured, and no settings of the caller's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTT_")}
-    return environment | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return environment | {"PYTHONPATH": str(ROOT)}
 
 
 async def _healthy(address: str, process: Process) -> None:
@@ -72,7 +75,7 @@ async def _healthy(address: str, process: Process) -> None:
         ],
     ) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for _ in range(600):
+        for _ in range(6000):
             try:
                 await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
             except grpc.aio.AioRpcError:

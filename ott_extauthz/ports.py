@@ -11,6 +11,8 @@ from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Code
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.model.step import Mark
+from ott_extauthz.model.trace_context import TraceContext
+from ott_extauthz.model.traced import traced
 
 Entropy = Callable[[int], bytes]
 """Random bytes fit for secrets, as many as asked for."""
@@ -233,6 +235,8 @@ class UsedList(Protocol):
 class CheckRecord:
     """Everything the listeners may know of one Check.  Holds no token, no key, no query string.
 
+    ``host`` and ``path`` are canonical, and fit to be written down (:mod:`ott_extauthz.model.shown`).
+
     ``began`` and the ``marks`` of the steps are instants of the monotonic clock; without a tracer there are no marks.
     """
 
@@ -245,6 +249,12 @@ class CheckRecord:
     began: float = 0.0
     marks: Sequence[Mark] = ()
 
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that the request belongs to."""
+        found = traced(self.facts)
+        return None if found is None else found.context
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowRecord:
@@ -256,6 +266,12 @@ class ShadowRecord:
     host: str | None
     path: str | None
     at_ms: int
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that the request belongs to."""
+        found = traced(self.facts)
+        return None if found is None else found.context
 
     @property
     def disagrees(self) -> bool:
@@ -284,6 +300,18 @@ class AuditTrail(Protocol):
 
     def write_shadow(self, record: ShadowRecord) -> None:
         """Write down what a second policy would have answered; the answer is out, so a failure is only counted."""
+        ...
+
+
+class CheckTracing(Protocol):
+    """Times a Check from outside, for spans.  Neither call raises, waits, or changes an answer."""
+
+    def arrived(self) -> None:
+        """Take note that a Check arrived; whatever is told to observers in this task's context belongs to it."""
+        ...
+
+    def answered(self) -> None:
+        """Take note that its answer is made, or that nobody waits for one any more."""
         ...
 
 

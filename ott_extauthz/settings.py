@@ -28,6 +28,7 @@ from ott_extauthz.sections.proofs import CheckDpop
 from ott_extauthz.sections.server import ClientCertificate, Listen
 from ott_extauthz.sections.serving import Audit, ClockBounds, Drain, Geoip, Log, Reload
 from ott_extauthz.sections.store import Store
+from ott_extauthz.sections.tracing import Tracing
 from ott_extauthz.sections.trust_domains import TrustDomain, TrustDomainName
 from ott_extauthz.sections.trusted_issuers import Trust
 from ott_extauthz.sections.words import FilePath, PolicyPaths
@@ -43,6 +44,7 @@ class Settings(Model):
     ``partners`` is the file that says who signs requests, and with which keys.
     With ``trust_domains`` a SPIFFE ID counts only where its own domain's authorities signed it; other domains do not.
     ``introspection`` are the issuers that are asked about their access tokens.
+    ``tracing`` sends spans to a collector; without it there are none.
     """
 
     listen: Listen = Listen()
@@ -70,6 +72,7 @@ class Settings(Model):
     issuer: Issuer | None = None
     attach: Attach | None = None
     log: Log = Log()
+    tracing: Tracing | None = None
 
     @model_validator(mode="after")
     def _memory_is_one_process(self) -> "Settings":

@@ -16,21 +16,25 @@ from ott_extauthz.bootstrap.introspection import Introspectors, new_introspector
 from ott_extauthz.bootstrap.key_sets import following
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
+from ott_extauthz.bootstrap.tracing import CheckTracer, new_check_tracer
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.check.introspecting import IntrospectionObserver
 from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.signing_out import Signing
 from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.observe.allowance import Allowance
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.line_file import file_name
 from ott_extauthz.observe.listeners import Listeners
-from ott_extauthz.observe.log import DecisionLog, Logger, tell_store
+from ott_extauthz.observe.log import DecisionLog, LeftOut, Logger, tell_store
 from ott_extauthz.observe.metrics import Metrics, exposition
 from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
+from ott_extauthz.observe.tracing import TimedIntrospections
 from ott_extauthz.ports import Clock, UsedList
 from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.settings import Settings
@@ -57,6 +61,7 @@ class CheckApp:
     reloader: Reloader
     introspectors: Introspectors
     tokens: WorkloadTokens | None = None
+    tracer: CheckTracer | None = None
 
     def report(self) -> Report:
         """Return what is in force."""
@@ -95,7 +100,12 @@ def build(
     """
     clock, bounds = clock or SystemClock(), settings.clock
     metrics = Metrics(transport=settings.listen.chosen_transport)
-    observer = Listeners(metrics, DecisionLog(logger), on_broken=metrics.faulted)
+    tracer = new_check_tracer(
+        settings, inputs.tracing, address=address, registry=metrics.registry, logger=logger, clock=clock,
+        on_fault=metrics.faulted,
+    )  # fmt: skip
+    log = _decision_log(settings, logger, metrics, clock)
+    observer = Listeners(metrics, log, *([tracer.spans] if tracer else []), on_broken=metrics.faulted)
     used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
     audit = _audit(settings, address, metrics)
     reloads = Reloads(logger, metrics)
@@ -107,7 +117,7 @@ def build(
     tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     introspectors = new_introspectors(
         settings.introspection, bounds, clock=clock, entropy=secrets.token_bytes,
-        observer=IntrospectionMetrics(metrics.registry, on_fault=metrics.faulted),
+        observer=_introspections(metrics, tracer),
     )  # fmt: skip
     checker = Checker(
         policy=sources.policy.current,
@@ -127,6 +137,7 @@ def build(
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),
         attaching=_attaching(tokens, sources, clock),
+        is_timed=tracer is not None,
     )
     authorization = Authorization(
         checker=checker,
@@ -137,6 +148,7 @@ def build(
         clock=clock,
         expose_reasons=settings.expose_reasons,
         metadata_namespace=settings.envoy_payload.namespace,
+        tracing=tracer.spans if tracer else None,
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
     every = settings.reload.every / 1000 or None
@@ -144,8 +156,18 @@ def build(
     return CheckApp(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
         sources=sources, reloads=reloads, reloader=reloader, introspectors=introspectors,
-        tokens=tokens,
+        tokens=tokens, tracer=tracer,
     )  # fmt: skip
+
+
+def _decision_log(settings: Settings, logger: Logger, metrics: Metrics, clock: Clock) -> DecisionLog:
+    room = {what: Allowance(settings.log.refusals_per_second, clock.monotonic) for what in LeftOut}
+    return DecisionLog(logger, room=room, on_left_out=metrics.log_left_out)
+
+
+def _introspections(metrics: Metrics, tracer: CheckTracer | None) -> IntrospectionObserver:
+    counts = IntrospectionMetrics(metrics.registry, on_fault=metrics.faulted)
+    return counts if tracer is None else TimedIntrospections(counts, tracer.spans)
 
 
 def _attaching(tokens: WorkloadTokens | None, sources: Sources, clock: Clock) -> Attaching:
@@ -180,6 +202,8 @@ async def serve(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(on_hangup(app.ask))  # first: while the store is looked for, it would end us
+        if app.tracer is not None:
+            stack.push_async_callback(app.tracer.aclose)
         stack.callback(app.audit.close)
         stack.push_async_callback(app.used_list.close)
         stack.push_async_callback(app.introspectors.aclose)

@@ -25,6 +25,7 @@ from ott_extauthz.bootstrap.proofs import nonce_secret
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.bootstrap.signing_keys import signing_lacks
 from ott_extauthz.bootstrap.store_files import store_problems
+from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_files
 from ott_extauthz.bootstrap.trust_bundles import bundle_files, read_bundles
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
@@ -67,6 +68,7 @@ class CheckInputs:
     partners: Partners = field(default_factory=dict)
     trust_bundles: dict[str, TrustBundle] = field(default_factory=dict)
     paseto_trust: dict[str, TrustedIssuer] = field(default_factory=dict)
+    tracing: TracingFiles = field(default_factory=TracingFiles)
 
     def look_of(self, paths: Sequence[Path]) -> Look:
         """Return how files looked before they were read, so that a change during the start is still a change."""
@@ -97,12 +99,13 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     problems += _shared_keys(attach, partners, source)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
     trust_bundles = read_bundles(settings, problems)
+    tracing = tracing_files(settings.tracing, source, problems)
     if problems or policy is None:
         raise DocumentError(problems)
     return CheckInputs(
         policy=policy, trust=trust, asn_of=asn_of, shadow_policy=shadow_policy, decryption=decryption, looks=looks,
         attach=attach, nonce_secret=secret, partners=partners, api_keys=api_keys, trust_bundles=trust_bundles,
-        paseto_trust=paseto_trust,
+        paseto_trust=paseto_trust, tracing=tracing,
     )  # fmt: skip
 
 

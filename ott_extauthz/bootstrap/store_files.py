@@ -24,7 +24,7 @@ def store_problems(store: Store, source: str) -> list[Problem]:
     if store.ca is not None:
         problems += [Problem(source, 0, 0, "store.ca", why) for why in authorities_problems(store.ca)]
     if store.certificate is not None:
-        problems += _key_pair(store.certificate, store.key, source)
+        problems += key_pair_problems("store", store.certificate, store.key, source)
     return problems
 
 
@@ -51,8 +51,9 @@ def authorities_problems(path: Path) -> list[str]:
     return []
 
 
-def _key_pair(certificate: Path, key: Path | None, source: str) -> list[Problem]:
-    for setting, path in (("store.certificate", certificate), ("store.key", key)):
+def key_pair_problems(section: str, certificate: Path, key: Path | None, source: str) -> list[Problem]:
+    """Return why ``certificate`` and ``key`` of a section are no pair to say who we are with."""
+    for setting, path in ((f"{section}.certificate", certificate), (f"{section}.key", key)):
         try:
             if path is not None:
                 path.read_bytes()
@@ -64,5 +65,5 @@ def _key_pair(certificate: Path, key: Path | None, source: str) -> list[Problem]
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, secret, password=lambda: b"")
     except (ssl.SSLError, ValueError):
         told = f"{secret} is no unencrypted PEM key of the first certificate in {certificate}"
-        return [Problem(source, 0, 0, "store.key" if key else "store.certificate", told)]
-    return [Problem(source, 0, 0, "store.key", f"{secret}: {each.message}") for each in readable_by_others(secret)]
+        return [Problem(source, 0, 0, f"{section}.key" if key else f"{section}.certificate", told)]
+    return [Problem(source, 0, 0, f"{section}.key", f"{secret}: {each.message}") for each in readable_by_others(secret)]

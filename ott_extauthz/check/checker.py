@@ -34,6 +34,7 @@ from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection, TokenState
+from ott_extauthz.model.shown import shown_host, shown_path
 from ott_extauthz.model.step import Step
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.asked import Asked, Outgoing
@@ -211,8 +212,8 @@ class Checker:
         record = CheckRecord(
             decision=decision,
             facts=facts,
-            host=attempt.target.host if attempt.target else None,
-            path=attempt.target.path if attempt.target else None,
+            host=shown_host(attempt.target.host) if attempt.target else None,
+            path=shown_path(attempt.target.path) if attempt.target else None,
             at_ms=attempt.began_ms,
             seconds=self.clock.monotonic() - started,
             began=started,

@@ -24,6 +24,7 @@ from ott_extauthz.check.spending import Ready
 from ott_extauthz.model.decision import Allow, Decision
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.shown import shown_host, shown_path
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.document.credential import TOKENS
 from ott_extauthz.policy.routes import Route
@@ -119,8 +120,8 @@ class SecondPolicy:
             answer=answer,
             would_be=would_be,
             facts=facts,
-            host=answered.target.host if answered.target else None,
-            path=answered.target.path if answered.target else None,
+            host=shown_host(answered.target.host) if answered.target else None,
+            path=shown_path(answered.target.path) if answered.target else None,
             at_ms=answered.now_ms,
         )
         self.audit.write_shadow(record)

@@ -48,7 +48,7 @@ class Facts:
 
     ``stream_id`` (Envoy's own, not x-request-id) and ``started_at_us`` name the request together with the peer's
     address and port; no client controls them.  ``metadata`` is what filters of Envoy's own left for us, by namespace;
-    no header ever gets there by itself.
+    no header ever gets there by itself.  ``envoy_traceparent`` is what Envoy sent with the Check about its own span.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Facts:
     context_extensions: Mapping[str, str]
     body: Body = NO_BODY
     metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    envoy_traceparent: str = ""
 
     @property
     def is_grpc(self) -> bool:
@@ -79,3 +80,4 @@ class Malformed:
     """A CheckRequest that cannot be decided on, and why; it is refused, never guessed at."""
 
     reason: Reason
+    envoy_traceparent: str = ""

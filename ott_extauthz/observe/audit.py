@@ -14,6 +14,7 @@ from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import FirstSpender
+from ott_extauthz.model.shown import shown_method
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.observe.line_file import GROUP_MAY_READ, LineFile
 from ott_extauthz.observe.metrics import Metrics
@@ -24,7 +25,8 @@ MEANINGS: Final = MappingProxyType(
     {
         "v": "Version of this format: 1.",
         "at": "When the Check arrived, UTC, milliseconds.",
-        "decision_id": "Names this decision everywhere: answer, log, dynamic metadata.",
+        "decision_id": "Names this decision everywhere: answer, log, span, dynamic metadata.",
+        "trace_id": "The W3C trace that Envoy, or the request, named; what a client writes there proves nothing.",
         "outcome": "`allow` or `deny`; null on the line of a shadow policy, which follows the decision's own.",
         "reason": "Why it was refused: see the reasons above.",
         "detail": "What refused, where the reason alone does not say: `deny_when[1]`, `max_amount`.",
@@ -32,9 +34,9 @@ MEANINGS: Final = MappingProxyType(
         "status": "The HTTP status of the refusal.",
         "route": "The policy's route, once one matched.",
         "policy_revision": "The policy that decided.",
-        "method": "The request's method.",
-        "host": "The canonical host, once there is one.",
-        "path": "The canonical path, without the query.",
+        "method": "The request's method; `~masked~` where it is no word.",
+        "host": "The canonical host, once there is one; a label longer than any name is `~masked~`.",
+        "path": "The canonical path, without the query; a segment that looks like a credential is `~masked~`.",
         "peer_address": "The caller's address as Envoy saw it.",
         "peer_principal": "The caller's identity as Envoy verified it.",
         "peer_certificate": "SHA-256 of the caller's certificate, base64url (`x5t#S256`).",
@@ -111,12 +113,13 @@ class NoAudit:
 def line_from(record: CheckRecord) -> dict[str, Any]:
     """Return a record's line as plain values, every field of :data:`MEANINGS`."""
     decision, facts = record.decision, record.facts
-    token = _token_of(decision)
+    token = token_of(decision)
     line: dict[str, Any] = dict.fromkeys(MEANINGS)
     line |= {
         "v": FORMAT_VERSION,
         "at": instant(record.at_ms),
         "decision_id": decision.decision_id,
+        "trace_id": _trace_id(record),
         "outcome": "allow" if isinstance(decision, Allow) else "deny",
         "route": decision.route,
         "credential": decision.credential,
@@ -166,6 +169,7 @@ def shadow_line_from(record: ShadowRecord) -> dict[str, Any]:
         "v": FORMAT_VERSION,
         "at": instant(record.at_ms),
         "decision_id": record.answer.decision_id,
+        "trace_id": _trace_id(record),
         "host": record.host,
         "path": record.path,
     }
@@ -206,7 +210,8 @@ def instant(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _token_of(decision: Allow | Deny) -> VerifiedToken | None:
+def token_of(decision: Decision) -> VerifiedToken | None:
+    """Return the token that a decision is about, once it was verified."""
     if isinstance(decision, Deny):
         return decision.token
     if isinstance(decision.would_be, Deny):
@@ -214,10 +219,15 @@ def _token_of(decision: Allow | Deny) -> VerifiedToken | None:
     return decision.spent.token if decision.spent else None
 
 
+def _trace_id(record: CheckRecord | ShadowRecord) -> str | None:
+    trace = record.trace
+    return None if trace is None else trace.trace_id
+
+
 def _caller(facts: Facts) -> dict[str, Any]:
     certificate = facts.peer.certificate
     return {
-        "method": facts.method,
+        "method": shown_method(facts.method),
         "peer_address": facts.peer.address,
         "peer_principal": facts.peer.principal,
         "peer_certificate": None if isinstance(certificate, Reason) else encoded(certificate),

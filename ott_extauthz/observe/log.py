@@ -2,13 +2,17 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 import structlog
 
-from ott_extauthz.model.decision import Deny
+from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Facts
-from ott_extauthz.observe.audit import first_fields, shadow_fields
+from ott_extauthz.observe.allowance import Allowance
+from ott_extauthz.observe.audit import first_fields, shadow_fields, token_of
 from ott_extauthz.ports import CheckRecord, ShadowRecord, StoreHealth, UsedListFault
 
 Logger = structlog.typing.FilteringBoundLogger
@@ -38,40 +42,52 @@ def tell_store(logger: Logger, health: StoreHealth) -> None:
         logger.info("store ready", detail=health.detail)
 
 
-class DecisionLog:
-    """Logs refusals and faults; allows are in the audit and the metrics."""
+class LeftOut(StrEnum):
+    """Lines that a flood of requests would otherwise write: the label of ``ott_log_lines_left_out_total``."""
 
-    def __init__(self, logger: Logger) -> None:
+    REFUSALS = "refusals"
+    REPLAYS = "replays"
+
+
+class DecisionLog:
+    """Logs refusals, replays and faults; allows are in the audit and the metrics, and here for debugging.
+
+    A client makes as many refusals as it likes: of both sorts only so many lines are written in a second, and
+    ``on_left_out`` hears of each that is not.  What was left out is in the audit.
+    """
+
+    def __init__(
+        self,
+        logger: Logger,
+        *,
+        room: Mapping[LeftOut, Allowance] = MappingProxyType({}),
+        on_left_out: Callable[[LeftOut], None] = lambda _: None,
+    ) -> None:
         self._logger = logger
+        self._room = room
+        self._on_left_out = on_left_out
 
     def decided(self, record: CheckRecord) -> None:
         """Log a refusal."""
         decision = record.decision
-        if not isinstance(decision, Deny):
-            return
-        self._logger.info(
-            "check refused",
-            decision_id=decision.decision_id,
-            reason=decision.reason,
-            code=decision.meaning.code,
-            route=decision.route,
-            host=record.host,
-            path=record.path,
-            client_id=decision.token.client_id if decision.token else None,
-            token_id=decision.token.public_id if decision.token else None,
-        )
+        if isinstance(decision, Allow):
+            if self._logger.is_enabled_for(logging.DEBUG):
+                self._logger.debug("check allowed", **_of(record))
+        elif self._has_room(LeftOut.REFUSALS):
+            self._logger.info(
+                "check refused", **_of(record), reason=decision.reason, code=decision.meaning.code,
+                host=record.host, path=record.path,
+            )  # fmt: skip
 
     def replayed(self, record: CheckRecord) -> None:
         """Log a second use as the alarm it is: who tried, and who spent it first."""
         decision, facts = record.decision, record.facts
-        if not isinstance(decision, Deny):
+        if not isinstance(decision, Deny) or not self._has_room(LeftOut.REPLAYS):
             return
         self._logger.warning(
             "token replayed",
+            **_of(record),
             reason=decision.reason,
-            decision_id=decision.decision_id,
-            token_id=decision.token.public_id if decision.token else None,
-            client_id=decision.token.client_id if decision.token else None,
             peer_principal=facts.peer.principal if isinstance(facts, Facts) else None,
             peer_address=facts.peer.address if isinstance(facts, Facts) else None,
             **(first_fields(decision.first) if decision.first else {}),
@@ -81,7 +97,7 @@ class DecisionLog:
         """Log where a second policy disagrees, for whoever asked for debug lines."""
         if record.disagrees:
             self._logger.debug(
-                "shadow policy disagrees", decision_id=record.answer.decision_id, host=record.host, path=record.path,
+                "shadow policy disagrees", **_of(record), host=record.host, path=record.path,
                 **shadow_fields(record.would_be),
             )  # fmt: skip
 
@@ -98,3 +114,23 @@ class DecisionLog:
     def store_failed(self, fault: UsedListFault) -> None:
         """Log a broken used-list."""
         self._logger.warning("used-list failed", kind=fault)
+
+    def _has_room(self, what: LeftOut) -> bool:
+        room = self._room.get(what)
+        if room is None or room.takes():
+            return True
+        self._on_left_out(what)
+        return False
+
+
+def _of(record: CheckRecord | ShadowRecord) -> dict[str, str | None]:
+    """Return what every line about a decision begins with."""
+    decision = record.answer if isinstance(record, ShadowRecord) else record.decision
+    token, trace = token_of(decision), record.trace
+    return {
+        "decision_id": decision.decision_id,
+        "trace_id": trace.trace_id if trace else None,
+        "route": decision.route,
+        "client_id": token.client_id if token else None,
+        "token_id": token.public_id if token else None,
+    }

@@ -56,6 +56,10 @@ class Metrics:
         self._store_errors = Counter("ott_store_errors", "Faults of the used-list.", ["kind"], registry=registry)
         self._audit = Counter("ott_audit_records", "Decisions written to the audit.", registry=registry)
         self._audit_failures = Counter("ott_audit_failures", "Decisions that could not be written.", registry=registry)
+        self._left_out = Counter(
+            "ott_log_lines_left_out", "Refusals and replays that were not logged: too many in a second.", ["what"],
+            registry=registry,
+        )  # fmt: skip
         self._faults = Counter("ott_internal_errors", "Faults of ours, by type.", ["type"], registry=registry)
         self._policy_reloads = Counter(
             "ott_policy_reloads", "Changed policies: loaded, refused (the old one stays) or unchanged.",
@@ -111,6 +115,10 @@ class Metrics:
     def faulted(self, error_type: str) -> None:
         """Count a fault of ours."""
         self._faults.labels(error_type).inc()
+
+    def log_left_out(self, what: str) -> None:
+        """Count a line that is not in the log."""
+        self._left_out.labels(what).inc()
 
     def spend_took(self, seconds: float) -> None:
         """Observe the used-list's time."""

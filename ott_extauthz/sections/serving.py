@@ -1,8 +1,9 @@
 """How does a Check server keep time, write down, reload and leave?"""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    Field,
     field_validator,
 )
 
@@ -59,6 +60,10 @@ class Reload(Model):
 
 
 class Log(Model):
-    """What is logged, to standard error, as JSON lines."""
+    """What is logged, to standard error, as JSON lines.
+
+    At most ``refusals_per_second`` lines tell of refusals, and as many of replays; what is left out is counted.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    refusals_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100

@@ -4,13 +4,16 @@ A gRPC error would be Envoy's to interpret, and ``failure_mode_allow`` interpret
 under every Envoy setting.  The one exception is cancellation: there is nobody left to answer.
 """
 
+from dataclasses import replace
+
 import grpc
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
-from ott_extauthz.ports import CheckObserver, Clock
+from ott_extauthz.model.trace_context import HEADER as TRACEPARENT
+from ott_extauthz.ports import CheckObserver, CheckTracing, Clock
 from ott_extauthz.wire.decode import JWT_AUTHN, facts_from, request_or_none
 from ott_extauthz.wire.encode import last_resort, response_from
 from ott_extauthz.wire.peer import PeerCertificates
@@ -32,6 +35,7 @@ class Authorization:
         clock: Clock,
         expose_reasons: bool,
         metadata_namespace: str = JWT_AUTHN,
+        tracing: CheckTracing | None = None,
     ) -> None:
         self._checker = checker
         self._observer = observer
@@ -39,6 +43,7 @@ class Authorization:
         self._clock = clock
         self._expose_reasons = expose_reasons
         self._metadata_namespace = metadata_namespace
+        self._tracing = tracing
 
     async def check(
         self, request: CheckRequest | None, context: "grpc.aio.ServicerContext[CheckRequest, CheckResponse]"
@@ -46,14 +51,21 @@ class Authorization:
         """Answer one Check."""
         remaining: float | None = context.time_remaining()  # grpc.aio says None where no deadline was set
         budget = MAX_BUDGET_SECONDS if remaining is None else min(remaining, MAX_BUDGET_SECONDS)
+        if self._tracing is not None:
+            self._tracing.arrived()
         try:
-            return await self._answer(request, self._clock.monotonic() + budget)
+            return await self._answer(request, _traceparent(context), self._clock.monotonic() + budget)
         except Exception as error:  # noqa: BLE001 - an exception would reach Envoy as an RPC error
             self._observer.faulted(type(error).__name__)
             return last_resort()
+        finally:
+            if self._tracing is not None:
+                self._tracing.answered()
 
-    async def _answer(self, request: CheckRequest | None, deadline: float) -> CheckResponse:
+    async def _answer(self, request: CheckRequest | None, traceparent: str, deadline: float) -> CheckResponse:
         facts = self._facts(request)
+        if traceparent:
+            facts = replace(facts, envoy_traceparent=traceparent)
         decision = await self._checker.check(facts, deadline=deadline)
         is_grpc = isinstance(facts, Facts) and facts.is_grpc
         return response_from(decision, is_grpc=is_grpc, expose_reason=self._expose_reasons)
@@ -74,3 +86,11 @@ class Authorization:
                 response_serializer=CheckResponse.SerializeToString,
             )
         }
+
+
+def _traceparent(context: "grpc.aio.ServicerContext[CheckRequest, CheckResponse]") -> str:
+    """Return what Envoy says of its own span: no header of the request gets into the metadata of the RPC."""
+    for key, value in context.invocation_metadata() or ():
+        if key == TRACEPARENT:
+            return value if isinstance(value, str) else ""
+    return ""

@@ -31,6 +31,38 @@ class _FaultsByType(logging.Handler):
             self._on_fault("HTTPServerError" if kind is None else kind.__name__)
 
 
+class _Wordless(web.RequestHandler):
+    """Answers malformed HTTP by its status alone: aiohttp's text quotes what could not be read, credentials and all."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer without ``message``."""
+        del message
+        return super().handle_error(request, status, exc)
+
+
+class _Server(web.Server):
+    """Makes such handlers."""
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the handler of a new connection."""
+        return _Wordless(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    """Runs such a server."""
+
+    __slots__ = ()
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Server  # aiohttp has no other way to say which handler it makes
+        return server
+
+
 async def serve_http(
     app: web.Application,
     address: str,
@@ -48,7 +80,7 @@ async def serve_http(
     """
     log = logging.Logger("http")  # noqa: LOG001 - of its own: no configuration elsewhere turns the texts on again
     log.addHandler(_FaultsByType(on_fault))
-    runner = web.AppRunner(
+    runner = _Runner(
         app,
         handle_signals=False,
         access_log=None,

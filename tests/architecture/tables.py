@@ -14,6 +14,7 @@ from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
+from ott_extauthz.observe.span_counts import SpanCounts
 from tests.architecture.documents import LINT_ENVOY, OPERATIONS
 
 
@@ -33,6 +34,7 @@ def metrics() -> str:
     show_policies(check, lambda: ())
     show_api_keys(check, lambda: (), lambda: 0)
     IntrospectionMetrics(check, on_fault=lambda _: None)
+    SpanCounts(check)
     for source in (check, IssuerMetrics(lambda: 0).registry):
         for collector in source._collector_to_names:
             for family in collector.collect():

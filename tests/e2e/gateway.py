@@ -4,6 +4,7 @@ The base is read from the shipped file itself, so that what these tests show hol
 """
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 SHIPPED: Final = Path(__file__).parents[2] / "envoy" / "envoy.yaml"
 JWT_AUTHN: Final = SHIPPED.parent / "jwt-authn.yaml"
+TRACING: Final = Path(__file__).parents[2] / "docs" / "tracing.md"
 FILTER: Final = "envoy.filters.http.ext_authz"
 PER_ROUTE: Final = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
 UPSTREAM_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
@@ -29,6 +31,7 @@ class Places:
     grpc_upstream: int
     checks: Mapping[str, tuple[str, ...]]
     """Cluster name to its Check servers' addresses, ``host:port`` or ``unix:///path``."""
+    collector: str = "127.0.0.1:4317"
     over_tls: frozenset[str] = frozenset()
     """Clusters whose Check server wants mTLS."""
     behind: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ def configuration(places: Places, listeners: tuple[Listener, ...]) -> Tree:
         _cluster(service, "service", f"127.0.0.1:{places.upstream}"),
         _http2(_cluster(service, "grpc-service", f"127.0.0.1:{places.grpc_upstream}")),
         *_hop_clusters(service, places),
+        _http2(_cluster(service, "otel", places.collector)),
     ]
     return shipped
 
@@ -84,6 +88,18 @@ def jwt_authn() -> tuple[Tree, list[str]]:
     tree = yaml.safe_load(JWT_AUTHN.read_text(encoding="utf-8"))
     verifying, asking, _ = hcm_of(tree["static_resources"]["listeners"][0])["http_filters"]
     return verifying, asking["typed_config"]["metadata_context_namespaces"]
+
+
+def traced(tree: Tree) -> None:
+    """Change a listener as the manual's page on traces shows it, but for the share: every call is traced."""
+    log, tracing = (
+        yaml.safe_load(text)
+        for text in re.findall(r"^```yml\n(.*?)^```$", TRACING.read_text(), re.MULTILINE | re.DOTALL)
+    )
+    hcm = hcm_of(tree)
+    ours = hcm["access_log"][0]["typed_config"]["log_format"]["json_format"]
+    ours |= log["access_log"][0]["typed_config"]["log_format"]["json_format"]
+    hcm["tracing"] = tracing["tracing"] | {"random_sampling": {"value": 100}}
 
 
 def route(prefix: str, *, per_route: Tree | None = None, cluster: str = "service", **action: object) -> Tree:

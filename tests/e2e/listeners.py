@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, jwt_authn, named_route, route
+from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, jwt_authn, named_route, route, traced
 
 _UNNORMALISED: Final[Tree] = {
     "normalize_path": False,
@@ -110,6 +110,9 @@ LISTENERS: Final = (
         Listener(f"hops-{mode}", hcm={"forward_client_cert_details": mode}, cluster="hops")
         for mode in ("SANITIZE_SET", "APPEND_FORWARD")
     ),
+    # Envoy traces, and says so to the Check server; the second has several workers where the store is shared.
+    Listener("traced", change=traced),
+    Listener("traced-xfcc", change=traced, cluster="xfcc"),
     # The Check server that tests take down.
     Listener("victim", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"}}),
     Listener(

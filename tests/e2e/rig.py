@@ -16,6 +16,7 @@ from typing import Any
 from ott_extauthz.demo.calling import Reply
 from ott_extauthz.demo.pki import Authority, Identity
 from ott_extauthz.demo.ports import free_ports
+from tests.collector import Collector, collecting
 from tests.e2e import policies
 from tests.e2e.calling import Caller, Header, exchange, request
 from tests.e2e.forge import Forge, now
@@ -32,6 +33,7 @@ DEBIT = "/v1/wallets/w-17/debit"
 VICTIM = "victim"
 _STARTED_WITHIN = 60.0  # seconds: eight programs start at once, on cores that may have other work
 MEMORY = "memory://"
+COLLECTOR_SECRET = token_hex(24)
 SERVER_TLS = {"certificate": "server.pem", "key": "server-key.pem", "client_ca": "ca.pem"}
 
 
@@ -78,6 +80,7 @@ class Rig:
     login: Login
     victim_store: StoreProcess | None
     api_key: str
+    collector: Collector
     ports: dict[str, int] = field(default_factory=dict)
     admin: str = ""
     _ending: ExitStack = field(default_factory=ExitStack)
@@ -166,7 +169,9 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ott-e2e-")))
         identities = _identities(folder / "tls")
         login = stack.enter_context(Login(folder / "tls").running())
-        checks = {one.name: one for one in _check_servers(folder, transport, store, _url(victim_store), login)}
+        collector = stack.enter_context(collecting())
+        backs = _Backs(store, _url(victim_store), login, collector)
+        checks = {one.name: one for one in _check_servers(folder, transport, backs)}
         api_key = _api_key(folder / "api-keys.yaml")
         rig = Rig(
             folder=folder,
@@ -181,10 +186,13 @@ def started_rig(*, transport: str, store: str, victim_store: StoreProcess | None
             login=login,
             victim_store=victim_store,
             api_key=api_key,
+            collector=collector,
         )
         (folder / "jwks.json").write_text(rig.forge.jwks, encoding="utf-8")
         (folder / "policy.yaml").write_text(json.dumps(policies.POLICY), encoding="utf-8")
         policies.write_partners(folder)
+        (folder / "otlp-headers").touch(mode=0o600)
+        (folder / "otlp-headers").write_text(f"authorization: Bearer {COLLECTOR_SECRET}\n", encoding="utf-8")
         servers = [stack.enter_context(one.start()) for one in checks.values() if one.name != VICTIM]
         servers.append(stack.enter_context(_envoy(rig, envoy)))
         _wait(rig, servers)
@@ -250,7 +258,17 @@ def _api_key(path: Path) -> str:
     return done.stdout.strip()
 
 
-def _check_servers(folder: Path, transport: str, store: str, victim_store: str, login: Login) -> Iterator[CheckServer]:
+@dataclass(frozen=True, slots=True)
+class _Backs:
+    """What stands behind the Check servers."""
+
+    store: str
+    victim_store: str
+    login: Login
+    collector: Collector
+
+
+def _check_servers(folder: Path, transport: str, backs: _Backs) -> Iterator[CheckServer]:
     """The main one over TCP, ``hops`` over mTLS where the transport has it, the others over Unix sockets.
 
     ``xfcc`` has two workers where the store is shared: one token must be spent once between them as well.
@@ -258,24 +276,25 @@ def _check_servers(folder: Path, transport: str, store: str, victim_store: str, 
     xfcc = {"source": "xfcc"}
     hops = {"source": "xfcc", "trusted_hops": 1, "hop_identities": [policies.GATEWAY], "exact_hops": True}
     domains = {f"{name}.example": {"bundle": f"tls/{name}.pem"} for name in ("bank", "partner")}
+    tracing = {"endpoint": f"http://{backs.collector.address}", "every": "20ms", "headers_file": "otlp-headers"}
     kinds: dict[str, dict[str, Any]] = {
-        "ott": {"expose_reasons": True},
-        "xfcc": {"expose_reasons": True, "client_certificate": xfcc, "trust_domains": domains},
+        "ott": {"expose_reasons": True, "tracing": tracing, "log": {"level": "debug", "refusals_per_second": 100_000}},
+        "xfcc": {"expose_reasons": True, "client_certificate": xfcc, "trust_domains": domains, "tracing": tracing},
         "hops": {"expose_reasons": True, "client_certificate": hops, "trust_domains": domains},
-        VICTIM: {"store": victim_store},
+        VICTIM: {"store": backs.victim_store},
     }
-    if store == MEMORY:  # one store is enough for the meshes: what they differ in comes before it
+    if backs.store == MEMORY:  # one store is enough for the meshes: what they differ in comes before it
         kinds[MESH] = {"expose_reasons": True, "client_certificate": hops}
     for name, changes in kinds.items():
         over_tcp = name == "ott" or _is_over_tls(name, transport)
-        workers = 2 if name == "xfcc" and store != MEMORY else 1
+        workers = 2 if name == "xfcc" and backs.store != MEMORY else 1
         addresses = tuple(
             f"127.0.0.1:{free_ports(1)[0]}" if over_tcp else f"unix://{folder}/{name}-{number}.check.sock"
             for number in range(workers)
         )
         [admin] = free_ports(1)
-        tree = policies.ott_yaml(name, transport, store, addresses, admin)
-        tree |= {"introspection": [login.settings()]} | changes
+        tree = policies.ott_yaml(name, transport, backs.store, addresses, admin)
+        tree |= {"introspection": [backs.login.settings()]} | changes
         if _is_over_tls(name, transport):
             tree["listen"]["tls"] = {key: f"tls/{file}" for key, file in SERVER_TLS.items()}
         config = folder / f"{name}.yaml"
@@ -293,7 +312,10 @@ def _envoy(rig: Rig, binary: Path) -> Iterator[Server]:
     over_tls = frozenset(name for name in checks if _is_over_tls(name, rig.transport))
     checks[NOBODY] = (f"unix://{rig.folder}/{NOBODY}.sock",)
     behind = ("behind", "behind-hops", *BEHIND)
-    places = Places(rig.folder, rig.upstream.port, rig.grpc_upstream.port, checks, over_tls, behind)
+    places = Places(
+        rig.folder, rig.upstream.port, rig.grpc_upstream.port, checks,
+        collector=rig.collector.address, over_tls=over_tls, behind=behind,
+    )  # fmt: skip
     config, admin = rig.folder / "envoy.json", rig.folder / "admin.txt"
     listeners = (*LISTENERS, *MESHES) if MESH in rig.checks else LISTENERS
     config.write_text(json.dumps(configuration(places, listeners)), encoding="utf-8")

@@ -98,6 +98,8 @@ async def served(settings: Settings, address: str) -> AsyncIterator[CheckApp]:
         await app.introspectors.aclose()
         await app.used_list.close()
         app.audit.close()
+        if app.tracer is not None:
+            await app.tracer.aclose()
 
 
 @pytest.fixture(params=["native", "grpcio"])

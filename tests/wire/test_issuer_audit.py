@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import grpc
 import pytest
+from yarl import URL
 
 from ott_extauthz._proto.ott.issuer.v1.issuer_pb2 import MintRequest, MintResponse
 from ott_extauthz.authn.base64url import encoded
@@ -28,8 +30,9 @@ from ott_extauthz.observe.log import new_logger
 from ott_extauthz.observe.metrics import exposition
 from tests.exchange_bank import claims_of
 from tests.fakes.certificates import Authority, Leaf
-from tests.issuer_bank import CLIENTS, RGS, Bank
+from tests.issuer_bank import CLIENTS, FORM, FORM_TYPE, RGS, Bank
 from tests.issuer_door import MINT, with_grpc
+from tests.leaks import leaked, variants
 
 SECRET = """
   - client_id: old
@@ -254,6 +257,59 @@ async def test_nothing_of_a_token_secret_assertion_or_proof_is_in_audit_log_or_m
     assert [
         each for each in pieces(*tokens, forged, bad, bank.secret, basic, "proofs-own-identifier") if each in told
     ] == []
+
+
+FIELDS = (
+    "client_id", "client_secret", "client_assertion", "client_assertion_type", "subject_token", "actor_token",
+    "requested_token_type", "scope", "resource", "audience", "grant_type", "authorization_details", "cnf", "x",
+)  # fmt: skip
+HEADERS = (
+    "Authorization", "DPoP", "Cookie", "User-Agent", "traceparent", "tracestate", "X-Forwarded-Client-Cert",
+    "Client-Cert", "X-Request-Id", "Referer",
+)  # fmt: skip
+
+
+@only_required
+async def test_no_form_of_a_secret_in_any_place_of_a_request_is_written_down(
+    written: Written, rgs: Leaf, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    bank, caught = written.bank, list[str]()
+    token = (await bank.token(rgs)).json["access_token"]
+    secrets = [
+        token, bank.secret, base64.b64encode(f"old:{bank.secret}".encode()).decode(), encoded(os.urandom(40)),
+        f"{token.split('.')[0]}.{token.split('.')[1]}.{encoded(os.urandom(64))}",
+    ]  # fmt: skip
+    plain = {"Content-Type": FORM_TYPE}
+    wrong = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    async with bank.session(rgs) as session:
+        for secret in secrets:
+            for value in variants(secret).values():
+                text = value.decode("latin-1")
+                forms = [FORM | {"client_assertion_type": wrong} | {field: text} for field in FIELDS]
+                forms.append({text: "x"})
+                headers = [{name: before + text} for name in HEADERS for before in ("", "Basic ", "Bearer ")]
+                asked: list[tuple[str, dict[str, Any]]] = [
+                    ("/token", {"data": urlencode(form), "headers": plain}) for form in forms
+                ]
+                asked += [
+                    ("/token", {"data": FORM, "headers": plain | each})
+                    for each in headers
+                    if not set("\r\n\0") & {*text}
+                ]
+                asked += [
+                    (f"/token?access_token={quote(text)}", {"data": FORM}),
+                    (f"/{quote(text)}", {}),
+                    ("/token", {"data": value}),
+                ]
+                for path, options in asked:
+                    async with session.post(URL(path, encoded=True), **options) as response:
+                        assert response.status < 500
+                        caught.append(await response.text() if response.status != 200 else "")
+    captured = capfd.readouterr()
+    told = written.file.read_text() + captured.out + captured.err + caplog.text + "".join(caught)
+    told += exposition(written.metrics.registry)[0].decode()
+    assert len(told.splitlines()) > 500
+    assert not leaked(secrets, told), [line for line in told.splitlines() if leaked(secrets, line)][:5]
 
 
 def test_an_audit_that_cannot_be_opened_keeps_the_issuer_from_starting(tmp_path: Path, authority: Authority) -> None:

@@ -22,6 +22,7 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
 
     app = SimpleNamespace(
         tokens=None,
+        tracer=None,
         introspectors=Introspectors(),
         audit=SimpleNamespace(close=lambda: None),
         used_list=SimpleNamespace(start=start, close=nothing),

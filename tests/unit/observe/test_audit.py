@@ -14,6 +14,7 @@ from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.policy.document import policy_from
 from ott_extauthz.ports import AuditError, ShadowRecord
 from tests.fakes.desk import POLICY, Desk
+from tests.leaks import leaked
 
 
 def count(metrics: Metrics, name: str) -> float:
@@ -151,3 +152,20 @@ async def test_a_mandate_is_never_spent_and_its_actor_is_named(tmp_path: Path) -
     audit.write(desk.audit.records[0])
     line = json.loads((tmp_path / "a.jsonl").read_text())
     assert (line["outcome"], line["token_state"], line["actor"]) == ("allow", "unspent", "jackpot")
+
+
+async def test_a_token_as_method_or_in_the_path_is_not_written(tmp_path: Path) -> None:
+    audit, _, desk = await written(tmp_path)
+    token, key = desk.token(), "a" * 49
+    path = f"/v1/wallets/{token}/debit"
+    for facts in (desk.facts(method=token), desk.facts(path=path), desk.facts(path=path, host=f"{key}.api")):
+        await desk.ask(facts)
+    for record in desk.audit.records:
+        audit.write(record)
+    text = (tmp_path / "audit" / "a.jsonl").read_text()
+    assert [(line["method"], line["host"], line["path"]) for line in map(json.loads, text.splitlines())] == [
+        ("~masked~", None, None),
+        ("POST", "wallet.api", "/v1/wallets/~masked~/debit"),
+        ("POST", "~masked~.api", "/v1/wallets/~masked~/debit"),
+    ]
+    assert not leaked([token, key], text)

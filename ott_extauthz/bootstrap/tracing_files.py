@@ -1,0 +1,73 @@
+"""Which files does ``tracing`` name, and can they be used?  Read once, at the start."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ott_extauthz.bootstrap.secret_files import readable_by_others, why_unreadable
+from ott_extauthz.bootstrap.store_files import authorities_problems, key_pair_problems
+from ott_extauthz.documents.problems import Problem
+from ott_extauthz.sections.tracing import Tracing
+
+_HEADER: Final = re.compile(
+    r"(?!grpc-|te:)([a-z0-9][a-z0-9_.-]{0,127})(?<!-bin)[ \t]*:[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)"
+)
+_MOST_BYTES: Final = 16 * 1024
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracingFiles:
+    """What the files hold."""
+
+    ca: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    headers: Headers = field(default=(), repr=False)
+
+
+def tracing_files(settings: Tracing | None, source: str, problems: list[Problem]) -> TracingFiles:
+    """Read what ``settings`` name; what is wrong goes to ``problems``, and quotes nothing of a secret."""
+    if settings is None:
+        return TracingFiles()
+    found = list(_problems(settings, source))
+    problems += found
+    if found:
+        return TracingFiles()
+    ca, certificate, key = (
+        None if path is None else path.read_bytes() for path in (settings.ca, settings.certificate, settings.key)
+    )
+    headers = () if settings.headers_file is None else _headers(settings.headers_file)[0]
+    return TracingFiles(ca=ca, certificate=certificate, key=key, headers=headers)
+
+
+def _problems(settings: Tracing, source: str) -> Iterator[Problem]:
+    if settings.ca is not None:
+        yield from (Problem(source, 0, 0, "tracing.ca", why) for why in authorities_problems(settings.ca))
+    if settings.certificate is not None:
+        yield from key_pair_problems("tracing", settings.certificate, settings.key, source)
+    if settings.headers_file is not None:
+        whys = _headers(settings.headers_file)[1]
+        yield from (Problem(source, 0, 0, "tracing.headers_file", why) for why in whys)
+
+
+def _headers(path: Path) -> tuple[Headers, list[str]]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return (), [why_unreadable(path, error)]
+    if len(raw) > _MOST_BYTES:
+        return (), [f"{path} is larger than {_MOST_BYTES} bytes"]
+    whys = [f"{path}: {each.message}" for each in readable_by_others(path)]
+    headers = []
+    for number, line in enumerate(raw.decode("latin-1").split("\n"), 1):
+        text = line.removesuffix("\r").strip(" \t")
+        found = _HEADER.fullmatch(text)
+        if found is not None:
+            headers.append((found[1], found[2]))
+        elif text and not text.startswith("#"):
+            whys.append(f"{path}:{number}: a line is `name: value`, a lower-case name that is not gRPC's own, ASCII")
+    return tuple(headers), whys or ([] if headers else [f"{path} names no header"])

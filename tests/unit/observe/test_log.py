@@ -1,0 +1,77 @@
+"""Every line about a decision can be joined with the others, and a flood of refusals does not fill the disk."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ott_extauthz.observe.allowance import Allowance
+from ott_extauthz.observe.log import DecisionLog, LeftOut, new_logger
+from ott_extauthz.ports import ShadowRecord
+from tests.fakes.desk import Desk
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01")
+JOINED = ("decision_id", "trace_id", "route", "client_id")
+
+
+def lines(shown: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+async def test_every_line_about_a_decision_names_it_its_trace_its_route_and_its_client(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    desk, log = Desk(), DecisionLog(new_logger("debug"))
+    token = desk.token()
+    for _ in range(2):
+        await desk.ask(desk.facts(("x-ott", token), PARENT))
+    allowed, refused = desk.observer.records
+    for record in (allowed, refused):
+        log.decided(record)
+    log.replayed(refused)
+    log.shadowed(
+        ShadowRecord(
+            answer=allowed.decision, would_be=refused.decision, facts=allowed.facts, host=None, path=None, at_ms=0
+        )
+    )
+    told = lines(capsys.readouterr().err)
+    assert [line["event"] for line in told] == [
+        "check allowed", "check refused", "token replayed", "shadow policy disagrees",
+    ]  # fmt: skip
+    assert [tuple(line[name] for name in JOINED) for line in told] == [
+        (record.decision.decision_id, TRACE, "wallet-debit", "rgs") for record in (allowed, refused, refused, allowed)
+    ]
+    assert [line.get("reason") for line in told[:3]] == [None, "token_replayed", "token_replayed"]
+
+
+async def test_allows_are_for_whoever_asked_for_debug_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    desk = Desk()
+    await desk.ask(desk.facts(("x-ott", desk.token())))
+    DecisionLog(new_logger("info")).decided(desk.observer.records[0])
+    assert capsys.readouterr().err == ""
+
+
+async def test_a_flood_of_refusals_fills_no_disk_and_hides_no_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    desk, left_out = Desk(), list[LeftOut]()
+    room = {what: Allowance(5, desk.clock.monotonic) for what in LeftOut}
+    log = DecisionLog(new_logger("info"), room=room, on_left_out=left_out.append)
+    token = desk.token()
+    for _ in range(2):
+        await desk.ask(desk.facts(("x-ott", token)))
+    for _ in range(1000):
+        log.decided(desk.observer.records[1])
+    log.replayed(desk.observer.replays[0])
+    told = [line["event"] for line in lines(capsys.readouterr().err)]
+    assert told == ["check refused"] * 5 + ["token replayed"]
+    assert left_out == [LeftOut.REFUSALS] * 995
+
+
+async def test_a_trace_that_is_none_leaves_nothing_of_it_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    desk = Desk()
+    await desk.ask(replace(desk.facts(("traceparent", "00-hunter2-hunter2-01")), envoy_traceparent="hunter2"))
+    DecisionLog(new_logger("info")).decided(desk.observer.records[0])
+    shown = capsys.readouterr().err
+    assert lines(shown)[0]["trace_id"] is None
+    assert "hunter2" not in shown
