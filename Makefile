@@ -13,7 +13,7 @@ ARGS ?=
 BASE ?=
 IMAGE ?= ott-extauthz:latest
 
-.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill
+.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill alerts
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    every test, against a real Envoy and real stores"
 	@echo "make examples   the policies of examples/, each against its cases"
 	@echo "make chart   the Helm chart: its README made anew, every value set linted, rendered and checked"
+	@echo "make alerts  promtool: the alert rules, and the cases in which each fires and does not"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   what a Check costs here, as ratios of one run"
 	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
@@ -79,6 +80,10 @@ examples: .venv/ready
 chart: .venv/ready
 	@$(BIN)/python -m tests.chart.readme
 	@$(BIN)/pytest tests/chart $(ARGS)
+
+alerts: .tools/prometheus/ready
+	@$(PROMETHEUS)/promtool check rules helm/ott-extauthz/files/alerts.yaml
+	@$(PROMETHEUS)/promtool test rules tests/alerts/*.yaml
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

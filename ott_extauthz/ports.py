@@ -188,18 +188,43 @@ class UsedListError(Exception):
         self.token_state = token_state
 
 
+class StoreState(StrEnum):
+    """What a look found of one of a used-list's servers: a label of the metrics."""
+
+    WHOLE = "whole"  # it can spend
+    UNREACHABLE = "unreachable"
+    CLOCK = "clock"  # its clock and ours differ by more than max_skew
+    REPLICA = "replica"
+    EVICTS = "evicts"  # it may forget
+    UNFIT = "unfit"  # whatever else refuses; the detail says what
+
+
+@dataclass(frozen=True, slots=True)
+class StoreServer:
+    """What a look found of one server: since when it has been whole, on its clock, and how far that is ahead of ours.
+
+    None is what it did not come to say.
+    """
+
+    name: str
+    state: StoreState
+    since_ms: int | None = None
+    ahead_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
     """Whether a used-list can serve, and in one line why not; never holds an address's password.
 
     ``remarks`` are facts about the store, ``warnings`` what to mend though it serves; both read the same until they
-    change, so that a change can be told.
+    change, so that a change can be told.  ``servers`` are those that were looked at, for the metrics.
     """
 
     ready: bool
     detail: str
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    servers: tuple[StoreServer, ...] = ()
 
 
 class UsedList(Protocol):
@@ -238,6 +263,7 @@ class CheckRecord:
     ``host`` and ``path`` are canonical, and fit to be written down (:mod:`ott_extauthz.model.shown`).
 
     ``began`` and the ``marks`` of the steps are instants of the monotonic clock; without a tracer there are no marks.
+    ``seconds_left`` is what the caller's deadline, or our own shorter one, left when the Check began.
     """
 
     decision: Decision
@@ -248,6 +274,7 @@ class CheckRecord:
     seconds: float
     began: float = 0.0
     marks: Sequence[Mark] = ()
+    seconds_left: float = 0.0
 
     @property
     def trace(self) -> TraceContext | None:

@@ -26,7 +26,7 @@ from ott_extauthz.sections.introspection import Introspection
 from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.sections.proofs import CheckDpop
 from ott_extauthz.sections.server import ClientCertificate, Listen
-from ott_extauthz.sections.serving import Audit, ClockBounds, Drain, Geoip, Log, Reload
+from ott_extauthz.sections.serving import Audit, ClockBounds, Drain, Geoip, Log, MetricsWanted, Reload
 from ott_extauthz.sections.store import Store
 from ott_extauthz.sections.tracing import Tracing
 from ott_extauthz.sections.trust_domains import TrustDomain, TrustDomainName
@@ -73,6 +73,7 @@ class Settings(Model):
     attach: Attach | None = None
     log: Log = Log()
     tracing: Tracing | None = None
+    metrics: MetricsWanted = MetricsWanted()
 
     @model_validator(mode="after")
     def _memory_is_one_process(self) -> "Settings":

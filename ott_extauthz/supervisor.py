@@ -25,15 +25,20 @@ from prometheus_client.multiprocess import mark_process_dead
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.observe.api_keys import show_api_keys
+from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.exemplars import Exemplar
+from ott_extauthz.observe.exposition import WORKERS_FOLDER, exposition, workers_registry
 from ott_extauthz.observe.in_force import Report, show_policies
 from ott_extauthz.observe.log import Logger
-from ott_extauthz.observe.metrics import WORKERS_FOLDER, exposition, workers_registry
+from ott_extauthz.observe.workers import WorkersServing
+from ott_extauthz.sections.server import Tls
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
 
 SERVING: Final = "serving"
 REPORT: Final = "in force "
+EXEMPLARS: Final = "exemplars "
 _MOST_LINE_BYTES: Final = 1024 * 1024
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
@@ -49,6 +54,7 @@ class Worker:
         self.address = address
         self.is_serving = False
         self.report = Report()
+        self.exemplars: list[Exemplar] = []
         self._is_asked = False
         self._config = config
         self._environment = environment
@@ -100,7 +106,7 @@ class Worker:
         assert process.stdout is not None  # noqa: S101 - we asked for a pipe
         async for line in process.stdout:
             self._hear(line.decode().strip())
-        self.is_serving, self.report = False, Report()
+        self.is_serving, self.report, self.exemplars = False, Report(), []
         code = await process.wait()
         mark_process_dead(process.pid, path=self._environment[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
         return code
@@ -108,6 +114,8 @@ class Worker:
     def _hear(self, line: str) -> None:
         if line.startswith(REPORT):
             self.report = msgspec.json.decode(line.removeprefix(REPORT), type=Report)
+        elif line.startswith(EXEMPLARS):
+            self.exemplars = msgspec.json.decode(line.removeprefix(EXEMPLARS), type=list[Exemplar])
         elif line == SERVING:
             self.is_serving = self._has_served = True
             if self._is_asked:
@@ -129,7 +137,7 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
             for address in settings.listen.check
         ]
         runner = await serve_http(
-            admin_app(_admin(workers)),
+            admin_app(_admin(workers, settings.listen.tls)),
             settings.listen.admin,
             on_fault=lambda error_type: logger.error("internal error", type=error_type),
         )
@@ -159,16 +167,18 @@ async def _drain(workers: Sequence[Worker], kept: Sequence["asyncio.Task[int]"],
         await asyncio.wait(late)
 
 
-def _admin(workers: Sequence[Worker]) -> Admin:
+def _admin(workers: Sequence[Worker], tls: Tls | None) -> Admin:
     async def readiness() -> tuple[bool, list[str]]:
         lines = [f"worker {worker.address}: {line}" for worker in workers for line in _state(worker)]
         return all(worker.is_serving and worker.report.is_ready for worker in workers), lines
 
-    def metrics() -> tuple[bytes, str]:
+    def metrics(accept: str) -> tuple[bytes, str]:
         registry = workers_registry()
         show_policies(registry, lambda: [worker.report for worker in workers])
         show_api_keys(registry, lambda: [worker.report for worker in workers], SystemClock().now_ms)
-        return exposition(registry)
+        registry.register(CertificateEnds.of("check", tls))
+        registry.register(WorkersServing(lambda: [worker.is_serving for worker in workers]))
+        return exposition(registry, accept, [each for worker in workers for each in worker.exemplars])
 
     return Admin(metrics=metrics, readiness=readiness)
 

@@ -49,10 +49,19 @@ class Prometheus:
         result: list[dict[str, Any]] = (await self._get("/api/v1/query", query=expression))["result"]
         return result
 
+    async def alerts(self) -> list[dict[str, Any]]:
+        """Return the alerts that fire, as Prometheus would send them."""
+        alerts = (await self._get("/api/v1/alerts"))["alerts"]
+        return [alert for alert in alerts if alert["state"] == "firing"]
+
     async def firing(self) -> set[str]:
         """Return the names of the alerts that fire."""
-        alerts = (await self._get("/api/v1/alerts"))["alerts"]
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+        return {alert["labels"]["alertname"] for alert in await self.alerts()}
+
+    async def exemplars(self, expression: str) -> list[dict[str, Any]]:
+        """Return the exemplars of the series in an expression, of all that was scraped."""
+        found = await self._get("/api/v1/query_exemplars", query=expression, start="0", end="9999999999")
+        return [exemplar for series in found for exemplar in series["exemplars"]]
 
     async def is_scraped(self, job: str) -> bool:
         """Whether every target of a job answered."""
@@ -88,11 +97,12 @@ async def running(
     }
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config))
-    process = await asyncio.create_subprocess_exec(
-        program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage",
-        stdout=(folder / "prometheus.log").open("w"), stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    with (folder / "prometheus.log").open("w") as log:
+        process = await asyncio.create_subprocess_exec(
+            program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage",
+            stdout=log, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
     try:
         server = Prometheus(f"http://127.0.0.1:{port}")
         await _ready(server.url, process, folder / "prometheus.log")

@@ -14,6 +14,7 @@ from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
 from ott_extauthz.bootstrap.introspection import Introspectors, new_introspectors
 from ott_extauthz.bootstrap.key_sets import following
+from ott_extauthz.bootstrap.known_clients import KnownClients
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.tracing import CheckTracer, new_check_tracer
@@ -27,13 +28,17 @@ from ott_extauthz.check.single_use import SingleUse
 from ott_extauthz.observe.allowance import Allowance
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
+from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.line_file import file_name
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, LeftOut, Logger, tell_store
-from ott_extauthz.observe.metrics import Metrics, exposition
+from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
+from ott_extauthz.observe.step_times import StepTimes
+from ott_extauthz.observe.store_gauges import StoreGauges
 from ott_extauthz.observe.tracing import TimedIntrospections
 from ott_extauthz.ports import Clock, UsedList
 from ott_extauthz.reload.reloader import Reloader
@@ -76,6 +81,10 @@ class CheckApp:
         report = self.report()
         return self.server.is_serving and report.is_ready, [*report.lines, f"store: {store.detail}"]
 
+    def metrics_text(self, accept: str) -> tuple[bytes, str]:
+        """Return what a scrape gets, and its content type."""
+        return exposition(self.metrics.registry, accept, self.metrics.exemplars.latest())
+
     def ask(self) -> None:
         """Have every file looked at, and every key set fetched, as soon as may be."""
         self.reloader.ask()
@@ -99,19 +108,26 @@ def build(
         ValueError: such a file holds something else by now.
     """
     clock, bounds = clock or SystemClock(), settings.clock
-    metrics = Metrics(transport=settings.listen.chosen_transport)
+    metrics = Metrics(transport=settings.listen.chosen_transport, region=settings.region)
+    steps = metrics.steps = StepTimes(metrics.registry) if settings.metrics.steps else None
     tracer = new_check_tracer(
         settings, inputs.tracing, address=address, registry=metrics.registry, logger=logger, clock=clock,
         on_fault=metrics.faulted,
     )  # fmt: skip
     log = _decision_log(settings, logger, metrics, clock)
     observer = Listeners(metrics, log, *([tracer.spans] if tracer else []), on_broken=metrics.faulted)
-    used_list = new_used_list(settings, clock=clock, on_change=partial(tell_store, logger))
+    used_list = new_used_list(
+        settings, clock=clock, on_change=partial(tell_store, logger),
+        on_look=StoreGauges(metrics.registry, max_skew_ms=bounds.max_skew).looked,
+    )  # fmt: skip
     audit = _audit(settings, address, metrics)
     reloads = Reloads(logger, metrics)
     sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     show_api_keys(metrics.registry, lambda: [report_of(sources.all())], clock.now_ms)
+    metrics.registry.register(CertificateEnds.of("check", settings.listen.tls))
+    metrics.clients = KnownClients(sources)
+    metrics.expect(inputs.policy)
     warn_of_shadow(logger, inputs.policy)
     domains = sources.trust_domains
     tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
@@ -128,6 +144,7 @@ def build(
             observer=observer,
             exp_leeway_ms=bounds.exp_leeway,
             max_skew_ms=bounds.max_skew,
+            on_repeat=metrics.repeated,
         ),
         audit=audit,
         observer=observer,
@@ -137,7 +154,7 @@ def build(
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),
         attaching=_attaching(tokens, sources, clock),
-        is_timed=tracer is not None,
+        is_timed=steps is not None or tracer is not None,
     )
     authorization = Authorization(
         checker=checker,
@@ -149,6 +166,7 @@ def build(
         expose_reasons=settings.expose_reasons,
         metadata_namespace=settings.envoy_payload.namespace,
         tracing=tracer.spans if tracer else None,
+        timing=steps,
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
     every = settings.reload.every / 1000 or None
@@ -212,7 +230,7 @@ async def serve(
             app.tokens.start(on_fault=app.metrics.faulted)
             stack.push_async_callback(app.tokens.aclose)
         if admin is not None:
-            endpoints = Admin(metrics=lambda: exposition(app.metrics.registry), readiness=app.readiness)
+            endpoints = Admin(metrics=app.metrics_text, readiness=app.readiness)
             runner = await serve_http(admin_app(endpoints), admin, on_fault=app.metrics.faulted)
             stack.push_async_callback(runner.cleanup)
         await stack.enter_async_context(following(app.sources.followed))

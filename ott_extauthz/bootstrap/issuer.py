@@ -40,6 +40,8 @@ from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
+from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.in_force import report_of, show_policies
 from ott_extauthz.observe.issuer_audit import AuditedEvents
 from ott_extauthz.observe.issuer_log import IssuerLog
@@ -47,7 +49,6 @@ from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.issuer_reloads import IssuerReloads
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_store
-from ott_extauthz.observe.metrics import exposition
 from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
 from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings
@@ -104,6 +105,7 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     trail: IssuerTrail,
     listener: ReloadListener,
     on_store_change: Callable[[StoreHealth], None] = lambda _: None,
+    on_store_look: Callable[[StoreHealth], None] = lambda _: None,
     source: str = CONFIGURATION,
 ) -> IssuerApp:
     """Put the issuer together; nothing listens or looks yet.
@@ -113,7 +115,7 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
     context = None if inputs.tls is None else _context(inputs.tls, observer, source)
-    used_list = new_used_list(settings, clock=clock, on_change=on_store_change)
+    used_list = new_used_list(settings, clock=clock, on_change=on_store_change, on_look=on_store_look)
     new_endpoint_for = endpoints(
         inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer, trail=trail
     )
@@ -140,18 +142,19 @@ def run_issuer(
         OSError: the address cannot be listened on.
     """
     clock, logger = clock or SystemClock(), new_logger(settings.log.level)
-    metrics = IssuerMetrics(clock.now_ms)
+    metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
     audit = issuer_audit(settings, counts=metrics, clock=clock, source=source)
     observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
     issuer = assemble(
         settings, clock=clock, entropy=entropy, observer=observer, trail=audit,
         listener=IssuerReloads(logger, metrics, audit, changes_between),
-        on_store_change=partial(tell_store, logger), source=source,
+        on_store_change=partial(tell_store, logger), on_store_look=metrics.store.looked, source=source,
     )  # fmt: skip
     show_policies(metrics.registry, lambda: [report_of(issuer.sources.all())])
+    metrics.registry.register(CertificateEnds.of("issuer", issuer.inputs.tls))
     for warning in warnings_of(issuer.inputs, settings):
         logger.warning("issuer", warning=warning)
-    admin = Admin(metrics=lambda: exposition(metrics.registry), readiness=issuer.readiness)
+    admin = Admin(metrics=partial(exposition, metrics.registry), readiness=issuer.readiness)
     grace = settings.drain.grace / 1000
     desks = issuer.sources.clients.desks
     grpc_server = partial(batch_server, issuer.inputs, desks, clock=clock, observer=observer, trail=audit, grace=grace)

@@ -8,14 +8,23 @@ from ott_extauthz.stores.guarded import GuardedUsedList
 from ott_extauthz.stores.memory import MemoryUsedList
 
 
-def new_used_list(settings: Settings, *, clock: Clock, on_change: Callable[[StoreHealth], None]) -> UsedList:
+def new_used_list(
+    settings: Settings,
+    *,
+    clock: Clock,
+    on_change: Callable[[StoreHealth], None],
+    on_look: Callable[[StoreHealth], None] = lambda _: None,
+) -> UsedList:
     """Return the used-list that ``store`` names; settings have refused every URL but these.
 
-    A list that can fail is guarded; ``on_change`` is told when its store becomes ready, and when it no longer is.
+    A list that can fail is guarded; ``on_change`` is told when its store becomes ready, and when it no longer is,
+    ``on_look`` what every look at it found, the first of which comes before it serves.
     """
     if settings.store.is_memory:
-        return MemoryUsedList(clock=clock, iat_lead_ms=settings.clock.iat_lead)
-    return GuardedUsedList(_of_a_store(settings, clock), on_change=on_change)
+        memory = MemoryUsedList(clock=clock, iat_lead_ms=settings.clock.iat_lead)
+        on_look(memory.look())
+        return memory
+    return GuardedUsedList(_of_a_store(settings, clock), on_change=on_change, on_look=on_look)
 
 
 def _of_a_store(settings: Settings, clock: Clock) -> UsedList:

@@ -81,12 +81,12 @@ class Checker:
         try:
             decision = await self.decide(facts, attempt, deadline)
         except asyncio.CancelledError:
-            self._conclude(facts, attempt, started, attempt.deny_for_fault(Reason.CHECK_CANCELLED))
+            self._conclude(facts, attempt, started, deadline, attempt.deny_for_fault(Reason.CHECK_CANCELLED))
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke, the answer is a refusal that is counted by type
             self.observer.faulted(type(error).__name__)
             decision = attempt.deny_for_fault(Reason.INTERNAL_ERROR)
-        answer = self._conclude(facts, attempt, started, decision)
+        answer = self._conclude(facts, attempt, started, deadline, decision)
         if self.second is not None:
             self.second.ask_later(facts, attempt, answer, self._authorized)
         return answer
@@ -208,7 +208,9 @@ class Checker:
             asn_of=self.asn_of,
         )
 
-    def _conclude(self, facts: Facts | Malformed, attempt: Attempt, started: float, decision: Decision) -> Decision:
+    def _conclude(
+        self, facts: Facts | Malformed, attempt: Attempt, started: float, deadline: float, decision: Decision
+    ) -> Decision:
         record = CheckRecord(
             decision=decision,
             facts=facts,
@@ -218,6 +220,7 @@ class Checker:
             seconds=self.clock.monotonic() - started,
             began=started,
             marks=attempt.marks,
+            seconds_left=deadline - started,
         )
         try:
             self.audit.write(record)

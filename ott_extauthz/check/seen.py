@@ -43,6 +43,11 @@ class SeenTokens:
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)
 
+    def is_repeat(self, key: bytes, nonce: bytes) -> bool:
+        """Whether this very attempt won here before."""
+        seen = self._seen.get(key)
+        return seen is not None and seen.nonce == nonce
+
     def replayed_by(self, key: bytes, nonce: bytes, now_ms: int) -> Seen | None:
         """Return the use that ``nonce`` would replay; None where the store must say, as for the winner's own repeat."""
         seen = self._seen.get(key)

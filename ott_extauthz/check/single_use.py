@@ -11,7 +11,7 @@ What may come once beside a token (a proof, a nonce, an event) is a use like tha
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -65,7 +65,10 @@ def _replayed(first: FirstSpender | None) -> Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleUse:
-    """Spends verified tokens in a used-list, within what is left of the caller's deadline."""
+    """Spends verified tokens in a used-list, within what is left of the caller's deadline.
+
+    ``on_repeat`` is told when an attempt that was let through here comes again (a reservation), and passes again.
+    """
 
     used_list: UsedList
     clock: Clock
@@ -74,6 +77,7 @@ class SingleUse:
     max_skew_ms: int
     seen: SeenTokens = field(default_factory=SeenTokens)
     latency: RecentLatency = field(default_factory=RecentLatency)
+    on_repeat: Callable[[], None] = lambda: None
 
     async def spend_all(
         self, once: Sequence[Once], spendings: Sequence[Spending], *, now_ms: int, deadline: float
@@ -155,6 +159,8 @@ class SingleUse:
         if not is_taken:
             return self._refused(spend, use)
         if is_once:
+            if self.seen.is_repeat(use.key, use.nonce):
+                self.on_repeat()
             self.seen.add(use.key, Seen(use.nonce, use.keep_until_ms, first_spender(use.now_ms, use.witness)))
         return None
 

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -17,11 +17,14 @@ from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.observe.exemplars import Exemplars
 from ott_extauthz.observe.in_force import Report
 from ott_extauthz.observe.log import Logger, new_logger
 from ott_extauthz.settings import Settings
-from ott_extauthz.supervisor import REPORT, SERVING, supervise
+from ott_extauthz.supervisor import EXEMPLARS, REPORT, SERVING, supervise
 from ott_extauthz.wire.transports import ListenError
+
+EXEMPLARS_SECONDS: Final = 1.0
 
 
 def serve(
@@ -74,8 +77,20 @@ async def _serve_as_worker(
         _report_to_parent(app.report())
         logger.info("serving", check=address)
 
-    await serve_app(app, admin=None, until=until, on_serving=say_serving, on_report=_report_to_parent)
+    telling = asyncio.create_task(_keep_telling(app.metrics.exemplars))
+    try:
+        await serve_app(app, admin=None, until=until, on_serving=say_serving, on_report=_report_to_parent)
+    finally:
+        telling.cancel()
     return 0
+
+
+async def _keep_telling(exemplars: Exemplars) -> None:
+    """Tell the parent which requests are examples of the histogram's buckets, whenever there are new ones."""
+    while True:
+        await asyncio.sleep(EXEMPLARS_SECONDS)
+        if (told := exemplars.told()) is not None:
+            _tell_parent(EXEMPLARS + msgspec.json.encode(told).decode())
 
 
 def _report_to_parent(report: Report) -> None:

@@ -32,11 +32,15 @@ class KeySetReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process has in force: ``lines`` for people, ``api_key_ends_ms`` when each API key ends."""
+    """What one process has in force: ``lines`` for people, ``api_key_ends_ms`` when each API key ends.
+
+    ``refused`` counts, of each kind that there is, those whose last change was refused.
+    """
 
     policies: tuple[PolicyReport, ...] = ()
     key_sets: tuple[KeySetReport, ...] = ()
     api_key_ends_ms: tuple[int, ...] = ()
+    refused: dict[str, int] = {}
     lines: tuple[str, ...] = ()
 
     @property
@@ -51,8 +55,10 @@ def report_of(sources: Iterable[Shown]) -> Report:
     key_sets: list[KeySetReport] = []
     lines: list[str] = []
     ends: list[int] = []
+    refused: dict[str, int] = {}
     for source in sources:
-        now = source.in_force
+        now, kind = source.in_force, source.kind.replace(" ", "_").lower()
+        refused[kind] = refused.get(kind, 0) + (now.failure is not None)
         if source.kind is Kind.API_KEYS:
             ends += [key.expires_at_ms for key in now.value.values()]
         if isinstance(now.value, Policy):
@@ -63,8 +69,9 @@ def report_of(sources: Iterable[Shown]) -> Report:
         name = source.kind if isinstance(now.value, Policy) else f"{source.kind} of {source.name}"
         lines += _lines(name, now, "" if source.kind.is_secret else f", sha256 {now.fingerprint}")
     return Report(
-        policies=tuple(policies), key_sets=tuple(key_sets), api_key_ends_ms=tuple(ends), lines=tuple(lines[:MOST_LINES])
-    )
+        policies=tuple(policies), key_sets=tuple(key_sets), api_key_ends_ms=tuple(ends), refused=refused,
+        lines=tuple(lines[:MOST_LINES]),
+    )  # fmt: skip
 
 
 def label(kind: Kind) -> str:
@@ -139,6 +146,7 @@ class PoliciesInForce(Collector):
         yield info
         yield loaded
         yield _confirmed(reports)
+        yield _refused(reports)
 
 
 def _confirmed(reports: Iterable[Report]) -> GaugeMetricFamily:
@@ -153,6 +161,20 @@ def _confirmed(reports: Iterable[Report]) -> GaugeMetricFamily:
         oldest[key_set.issuer] = min(confirmed_ms, oldest.get(key_set.issuer, confirmed_ms))
     for issuer, confirmed_ms in oldest.items():
         gauge.add_metric([issuer], confirmed_ms / 1000)
+    return gauge
+
+
+def _refused(reports: Iterable[Report]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(
+        "ott_refused_changes",
+        "Files, and key sets that are fetched, whose last change was refused; of several workers, the most.",
+        labels=["what"],
+    )
+    most: dict[str, int] = {}
+    for what, count in (item for report in reports for item in report.refused.items()):
+        most[what] = max(count, most.get(what, 0))
+    for what, count in most.items():
+        gauge.add_metric([what], count)
     return gauge
 
 

@@ -9,6 +9,7 @@ from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import ring_title
 from ott_extauthz.observe.metrics import key_set_reloads
 from ott_extauthz.observe.signing_keys import SigningKeys
+from ott_extauthz.observe.store_gauges import StoreGauges
 
 UNKNOWN_CLIENT = "unknown"
 
@@ -16,8 +17,8 @@ UNKNOWN_CLIENT = "unknown"
 class IssuerMetrics:
     """The issuer's metrics, in a registry of their own."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        """``now_ms`` is the clock that ages are told by."""
+    def __init__(self, now_ms: Callable[[], int], *, max_skew_ms: int = 0) -> None:
+        """``now_ms`` is the clock that ages are told by, ``max_skew_ms`` how far a store's may differ."""
         self.registry = registry = CollectorRegistry()
         self._issued = Counter("ott_tokens_issued", "Tokens minted.", ["client", "audience"], registry=registry)
         self._refused = Counter(
@@ -54,6 +55,7 @@ class IssuerMetrics:
         self._key_set_reloads = key_set_reloads(registry)
         self._keys = SigningKeys(now_ms)
         registry.register(self._keys)
+        self.store = StoreGauges(registry, max_skew_ms=max_skew_ms)
 
     def key_changed(self, change: KeyChange) -> None:
         """Count a rotation, and show the keys as they are now."""

@@ -1,37 +1,71 @@
 """What is counted?  Prometheus metrics; no label takes a value that a caller chooses."""
 
-import os
 import platform
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ott_extauthz import __version__
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
+from ott_extauthz.model.facts import Facts
+from ott_extauthz.model.reason import Reason
+from ott_extauthz.observe.exemplars import Exemplars
+from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
 
-WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Set by the parent of several workers: each keeps its values in this folder and the parent shows their sum."""
+if TYPE_CHECKING:
+    from ott_extauthz.observe.step_times import StepTimes
 
 NO_ROUTE: Final = "none"
+NO_CLIENT: Final = "none"
+OTHER_CLIENT: Final = "other"
+NO_REGION: Final = "none"
 ALLOWED: Final = "OK"
-_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_LEFT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
 
 
 class Metrics:
-    """The server's metrics, in a registry of their own."""
+    """The server's metrics, in a registry of their own.
 
-    def __init__(self, *, transport: str) -> None:
+    ``clients`` are the clients that the policy, the partners and the API keys name: others share one label value.
+    ``steps`` is there where the time in each step is wanted.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: str,
+        region: str | None = None,
+        clients: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self.registry = registry = CollectorRegistry()
-        self._checks = Counter("ott_checks", "Checks answered.", ["route", "outcome", "code"], registry=registry)
-        self._seconds = Histogram(
-            "ott_check_seconds", "From request to decision.", ["route", "outcome"], buckets=_SECONDS, registry=registry
+        self.exemplars = Exemplars(SECONDS)
+        self.steps: StepTimes | None = None
+        self._region, self.clients = region or NO_REGION, clients
+        checks = Counter("ott_checks", "Checks answered.", ["route", "outcome", "code"], registry=registry)
+        seconds = Histogram(
+            "ott_check_seconds", "From request to decision.", ["route", "outcome"], buckets=SECONDS, registry=registry
         )
-        self._denials = Counter(
-            "ott_denials", "Checks refused, by exact reason.", ["route", "reason"], registry=registry
-        )
+        self._left = Histogram(
+            "ott_check_seconds_left", "What Envoy's deadline, 1 s at most, left when the Check began.",
+            buckets=_LEFT_SECONDS, registry=registry,
+        )  # fmt: skip
+        client_checks = Counter(
+            "ott_client_checks", "Checks by the client that was proven: none, other (not in our files), or its name.",
+            ["client", "region", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._conflicts = Counter(
+            "ott_certificate_conflicts", "Requests whose connection and XFCC speak of different certificates.",
+            registry=registry,
+        )  # fmt: skip
+        self._repeats = Counter(
+            "ott_reservation_hits", "Checks let through as the repetition of one that this process let through.",
+            registry=registry,
+        )  # fmt: skip
+        denials = Counter("ott_denials", "Checks refused, by exact reason.", ["route", "reason"], registry=registry)
         self._attached = Counter(
             "ott_tokens_attached", "Requests that left with a token.", ["route", "audience"], registry=registry
         )
@@ -52,8 +86,10 @@ class Metrics:
         self._skipped = Counter(
             "ott_shadow_skipped", "Requests the shadow policy was not asked about: too many waited.", registry=registry
         )
-        self._spend = Histogram("ott_spend_seconds", "Time in the used-list.", buckets=_SECONDS, registry=registry)
+        self._spend = Histogram("ott_spend_seconds", "Time in the used-list.", buckets=SECONDS, registry=registry)
         self._store_errors = Counter("ott_store_errors", "Faults of the used-list.", ["kind"], registry=registry)
+        for fault in UsedListFault:
+            self._store_errors.labels(fault)
         self._audit = Counter("ott_audit_records", "Decisions written to the audit.", registry=registry)
         self._audit_failures = Counter("ott_audit_failures", "Decisions that could not be written.", registry=registry)
         self._left_out = Counter(
@@ -66,33 +102,60 @@ class Metrics:
             ["policy", "result"], registry=registry,
         )  # fmt: skip
         self._key_set_reloads = key_set_reloads(registry)
+        # Asked for at every Check, and as many as there are series: finding one costs 1 µs, remembering it a tenth.
+        self._checks_of, self._seconds_of = cache(checks.labels), cache(seconds.labels)
+        self._denials_of, self._client_checks_of = cache(denials.labels), cache(client_checks.labels)
         build = Gauge(
             "ott_build_info", "Always 1.", ["version", "python", "transport"], registry=registry,
             multiprocess_mode="max",
         )  # fmt: skip
         build.labels(__version__, platform.python_version(), transport).set(1)
 
+    def expect(self, policy: Policy) -> None:
+        """Begin at 0 what an alarm is raised by: the first replay of a route would be seen by no ``increase`` else."""
+        for route in policy.table.routes:
+            self._replays.labels(route.name)
+
     def decided(self, record: CheckRecord) -> None:
         """Count one decision."""
         decision = record.decision
-        route = decision.route or NO_ROUTE
+        route, outcome = decision.route or NO_ROUTE, _outcome(decision)
+        self._seconds_of(route, outcome).observe(record.seconds)
+        self._left.observe(record.seconds_left)
+        self._client_checks_of(self._client(decision), self._region, outcome).inc()
+        if self.steps is not None:
+            self.steps.decided(record)
+        if isinstance(record.facts, Facts):
+            self.exemplars.decided(record, route, outcome)
+            if record.facts.peer.certificate is Reason.CERTIFICATE_CONFLICT:
+                self._conflicts.inc()
         if isinstance(decision, Allow):
-            self._checks.labels(route, "allow", ALLOWED).inc()
-            self._seconds.labels(route, "allow").observe(record.seconds)
+            self._checks_of(route, "allow", ALLOWED).inc()
             if decision.attached is not None:
                 self._count_attached(route, decision.attached)
             if decision.would_be is not None:
                 self._shadow("route", decision.would_be)
             return
-        self._checks.labels(route, "deny", decision.meaning.code).inc()
-        self._seconds.labels(route, "deny").observe(record.seconds)
-        self._denials.labels(route, decision.reason).inc()
+        self._checks_of(route, "deny", decision.meaning.code).inc()
+        self._denials_of(route, decision.reason).inc()
+
+    def _client(self, decision: Decision) -> str:
+        token = decision.token if isinstance(decision, Deny) else None
+        if isinstance(decision, Allow) and decision.spent is not None:
+            token = decision.spent.token
+        if token is None:
+            return NO_CLIENT
+        return token.client_id if token.client_id in self.clients() else OTHER_CLIENT
 
     def _count_attached(self, route: str, attached: Attached) -> None:
         if isinstance(attached, AttachedToken):
             self._attached.labels(route, attached.audience).inc()
         else:
             self._signed.labels(route, attached.key).inc()
+
+    def repeated(self) -> None:
+        """Count a Check that was let through again."""
+        self._repeats.inc()
 
     def replayed(self, record: CheckRecord) -> None:
         """Count a second use."""
@@ -155,15 +218,3 @@ def key_set_reloads(registry: CollectorRegistry) -> Counter:
         "ott_key_set_reloads", "Changed key sets: loaded, refused (the old one stays) or unchanged.",
         ["issuer", "result"], registry=registry,
     )  # fmt: skip
-
-
-def exposition(registry: CollectorRegistry) -> tuple[bytes, str]:
-    """Return the registry's metrics as text, and its content type."""
-    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
-
-
-def workers_registry() -> CollectorRegistry:
-    """Return a registry that sums the values of all workers of this folder."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=os.environ[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
-    return registry

@@ -29,6 +29,7 @@ class Reloads:
         if isinstance(now.value, Policy):
             logger = logger.bind(revision=now.value.revision)
             self._metrics.policy_reloaded(label(source.kind), result)
+            self._metrics.expect(now.value)
         else:
             self._metrics.key_set_reloaded(source.name, result)
         if result is Result.REFUSED:

@@ -76,9 +76,13 @@ class ClientList:
 
     def __init__(self, clients: Iterable[Client]) -> None:
         self._by_name: dict[str | Thumbprint, list[Client]] = {}
+        client_ids: set[str] = set()
         for client in clients:
+            if client.client_id is not None:
+                client_ids.add(client.client_id)
             for name in _names(client):
                 self._by_name.setdefault(name, []).append(client)
+        self.client_ids = frozenset(client_ids)
 
     def fault(self, route: Route, caller: Caller) -> Reason | None:
         """Return the first reason against the call, or None when every entry that knows the caller allows it."""

@@ -59,6 +59,12 @@ class Reload(Model):
         return value
 
 
+class MetricsWanted(Model):
+    """What is measured beyond the rest.  ``steps``: the time in each step of a Check, for a little time in each."""
+
+    steps: bool = False
+
+
 class Log(Model):
     """What is logged, to standard error, as JSON lines.
 

@@ -33,9 +33,17 @@ _NUMBER: Final = re.compile(r"\d+")
 class GuardedUsedList:
     """Guards one used-list; keeps the port's contract, since it only ever adds refusals."""
 
-    def __init__(self, used_list: UsedList, *, on_change: Callable[[StoreHealth], None]) -> None:
+    def __init__(
+        self,
+        used_list: UsedList,
+        *,
+        on_change: Callable[[StoreHealth], None],
+        on_look: Callable[[StoreHealth], None] = lambda _: None,
+    ) -> None:
+        """``on_look`` is told what every look found, ``on_change`` what an operator should read."""
         self._used_list = used_list
         self._on_change = on_change
+        self._on_look = on_look
         self._faults = 0
         self._waiting = 0
         self._told: StoreHealth | None = None
@@ -104,12 +112,14 @@ class GuardedUsedList:
                 return await self._look()
         except Exception as error:  # noqa: BLE001 - whatever broke, a circuit that nobody probes would stay open for ever
             health = StoreHealth(ready=False, detail=f"no answer to a look in {limit} s ({type(error).__name__})")
+            self._on_look(health)
             if self._told is None or self._told.ready:  # else a better reason was told already
                 self._tell(health)
             return health
 
     async def _look(self) -> StoreHealth:
         health = await self._used_list.health()
+        self._on_look(health)
         self._tell(health)
         return health
 

@@ -17,6 +17,8 @@ from ott_extauthz.ports import (
     Spend,
     SpendOutcome,
     StoreHealth,
+    StoreServer,
+    StoreState,
     Use,
     UsedListError,
     UsedListFault,
@@ -33,6 +35,7 @@ class MemoryUsedList:
 
     def __init__(self, *, clock: Clock, iat_lead_ms: int) -> None:
         self._latest_ms = clock.now_ms()
+        self._since_ms = self._latest_ms
         self._fence_ms = self._latest_ms + iat_lead_ms
         self._uses: dict[bytes, tuple[bytes, FirstUse]] = {}
         self._expiries: list[tuple[int, bytes]] = []
@@ -100,9 +103,15 @@ class MemoryUsedList:
 
     async def health(self) -> StoreHealth:
         """Say that it serves, and what an operator should know of it."""
+        return self.look()
+
+    def look(self) -> StoreHealth:
+        """Return the same at once: nobody need be asked."""
         if self._is_closed:
             return StoreHealth(ready=False, detail="memory, closed")
-        return StoreHealth(ready=True, detail=f"memory of this process alone, {len(self._uses)} uses remembered")
+        server = StoreServer("memory", StoreState.WHOLE, self._since_ms, 0)
+        detail = f"memory of this process alone, {len(self._uses)} uses remembered"
+        return StoreHealth(ready=True, detail=detail, servers=(server,))
 
     async def close(self) -> None:
         """Forget everything; a list made later starts with a fence of its own."""

@@ -8,17 +8,17 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
-    """What the endpoints answer with: the exposition text, and (ready, lines of detail)."""
+    """What the endpoints answer with: the metrics for an ``Accept`` header, and (ready, lines of detail)."""
 
-    metrics: Callable[[], tuple[bytes, str]]
+    metrics: Callable[[str], tuple[bytes, str]]
     readiness: Callable[[], Awaitable[tuple[bool, list[str]]]]
 
 
 def admin_app(admin: Admin) -> web.Application:
     """Return the HTTP application."""
 
-    async def metrics(_: web.Request) -> web.Response:
-        body, content_type = admin.metrics()
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = admin.metrics(request.headers.get("accept", ""))
         return web.Response(body=body, headers={"content-type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:

@@ -5,11 +5,13 @@ under every Envoy setting.  The one exception is cancellation: there is nobody l
 """
 
 from dataclasses import replace
+from typing import Protocol
 
 import grpc
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from ott_extauthz.check.checker import Checker
+from ott_extauthz.model.decision import Decision
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.trace_context import HEADER as TRACEPARENT
@@ -21,6 +23,18 @@ from ott_extauthz.wire.peer import PeerCertificates
 SERVICE = "envoy.service.auth.v3.Authorization"
 MAX_BUDGET_SECONDS = 1.0
 """The longest we work on one Check, also for a caller with no deadline or, like Istio by default, one of minutes."""
+
+
+class Timing(Protocol):
+    """Is told how long what is around a Check took, in seconds."""
+
+    def decoded(self, seconds: float) -> None:
+        """Take note of the reading of a request."""
+        ...
+
+    def encoded(self, seconds: float) -> None:
+        """Take note of the writing of an answer."""
+        ...
 
 
 class Authorization:
@@ -36,6 +50,7 @@ class Authorization:
         expose_reasons: bool,
         metadata_namespace: str = JWT_AUTHN,
         tracing: CheckTracing | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._checker = checker
         self._observer = observer
@@ -44,6 +59,7 @@ class Authorization:
         self._expose_reasons = expose_reasons
         self._metadata_namespace = metadata_namespace
         self._tracing = tracing
+        self._timing = timing
 
     async def check(
         self, request: CheckRequest | None, context: "grpc.aio.ServicerContext[CheckRequest, CheckResponse]"
@@ -63,16 +79,31 @@ class Authorization:
                 self._tracing.answered()
 
     async def _answer(self, request: CheckRequest | None, traceparent: str, deadline: float) -> CheckResponse:
-        facts = self._facts(request)
-        if traceparent:
-            facts = replace(facts, envoy_traceparent=traceparent)
+        if self._timing is not None:
+            return await self._timed_answer(request, traceparent, deadline, self._timing)
+        facts = self._facts(request, traceparent)
+        return self._response(facts, await self._checker.check(facts, deadline=deadline))
+
+    async def _timed_answer(
+        self, request: CheckRequest | None, traceparent: str, deadline: float, timing: Timing
+    ) -> CheckResponse:
+        began = self._clock.monotonic()
+        facts = self._facts(request, traceparent)
+        timing.decoded(self._clock.monotonic() - began)
         decision = await self._checker.check(facts, deadline=deadline)
+        began = self._clock.monotonic()
+        response = self._response(facts, decision)
+        timing.encoded(self._clock.monotonic() - began)
+        return response
+
+    def _response(self, facts: Facts | Malformed, decision: Decision) -> CheckResponse:
         is_grpc = isinstance(facts, Facts) and facts.is_grpc
         return response_from(decision, is_grpc=is_grpc, expose_reason=self._expose_reasons)
 
-    def _facts(self, request: CheckRequest | None) -> Facts | Malformed:
+    def _facts(self, request: CheckRequest | None, traceparent: str) -> Facts | Malformed:
         try:
-            return facts_from(request, self._certificates, self._metadata_namespace)
+            facts = facts_from(request, self._certificates, self._metadata_namespace)
+            return replace(facts, envoy_traceparent=traceparent) if traceparent else facts
         except Exception as error:  # noqa: BLE001 - a request that breaks our reading of it is still refused and audited
             self._observer.faulted(type(error).__name__)
             return Malformed(Reason.REQUEST_MALFORMED)

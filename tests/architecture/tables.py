@@ -5,16 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from ott_extauthz.envoy_lint.catalogue import ENVOY_RULES
 from ott_extauthz.model.reason import REASONS
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import MEANINGS
+from ott_extauthz.observe.certificate_ends import CertificateEnds
 from ott_extauthz.observe.in_force import show_policies
 from ott_extauthz.observe.introspections import IntrospectionMetrics
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.span_counts import SpanCounts
+from ott_extauthz.observe.step_times import StepTimes
+from ott_extauthz.observe.store_gauges import StoreGauges
+from ott_extauthz.observe.workers import WorkersServing
 from tests.architecture.documents import LINT_ENVOY, OPERATIONS
 
 
@@ -28,14 +34,25 @@ def reasons() -> str:
     return _table(("reason", "code", "status", "meaning"), rows)
 
 
-def metrics() -> str:
-    rows = []
-    check = Metrics(transport="native").registry
+def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
+    """Return everything that a Check server shows, and everything that an issuer does."""
+    check, issuer = Metrics(transport="native").registry, IssuerMetrics(lambda: 0).registry
+    StepTimes(check)
+    StoreGauges(check, max_skew_ms=500)
     show_policies(check, lambda: ())
     show_api_keys(check, lambda: (), lambda: 0)
     IntrospectionMetrics(check, on_fault=lambda _: None)
     SpanCounts(check)
-    for source in (check, IssuerMetrics(lambda: 0).registry):
+    check.register(CertificateEnds({}))
+    check.register(WorkersServing(list))
+    show_policies(issuer, lambda: ())
+    issuer.register(CertificateEnds({}))
+    return check, issuer
+
+
+def metrics() -> str:
+    rows = []
+    for source in registries():
         for collector in source._collector_to_names:
             for family in collector.collect():
                 name = f"{family.name}_total" if family.type == "counter" else family.name

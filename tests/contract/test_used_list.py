@@ -11,7 +11,7 @@ import pytest
 
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.model.token import TokenId
-from ott_extauthz.ports import SpendOutcome, Use, UsedList, UsedListError, UsedListFault
+from ott_extauthz.ports import SpendOutcome, StoreState, Use, UsedList, UsedListError, UsedListFault
 from ott_extauthz.stores.memory import MemoryUsedList
 from tests.fakes.clock import FakeClock, SkewedClock
 from tests.processes import REDIS, VALKEY, Engine, StoreProcess, running
@@ -188,6 +188,18 @@ async def test_it_says_that_it_can_serve(subject: Subject) -> None:
     health = await subject.used_list.health()
     assert health.ready, health.detail
     assert "\n" not in health.detail
+
+
+async def test_it_says_of_each_server_that_it_is_whole_and_since_when(subject: Subject) -> None:
+    servers = (await subject.used_list.health()).servers
+    assert servers
+    assert len({server.name for server in servers}) == len(servers)
+    for server in servers:
+        assert server.name
+        assert server.state is StoreState.WHOLE
+        assert server.since_ms is not None
+        assert server.since_ms > 0
+        assert server.ahead_ms is not None
 
 
 async def test_a_closed_list_raises_and_the_token_is_unspent(subject: Subject) -> None:

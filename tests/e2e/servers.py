@@ -5,16 +5,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.error import URLError
 
 from ott_extauthz.demo.programs import environment
 
-START_WITHIN = 20.0
+START_WITHIN = 60.0
 STOP_WITHIN = 15.0
 SELF = (sys.executable, "-m", "ott_extauthz")
 
@@ -28,9 +28,10 @@ def wait_until(holds: Callable[[], bool], what: Callable[[], str], within: float
         time.sleep(0.02)
 
 
-def fetched(url: str) -> str:
+def fetched(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> str:
     """GET a loopback URL."""
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - loopback, built by the tests
+    asked = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - loopback, built by the tests
+    with urllib.request.urlopen(asked, timeout=5) as response:  # noqa: S310 - the same
         text: str = response.read().decode()
     return text
 
@@ -106,6 +107,7 @@ class CheckServer:
         """What it says of itself and of what it depends on."""
         return fetched(f"http://127.0.0.1:{self.admin}/readyz?verbose")
 
-    def metrics(self) -> str:
-        """Its Prometheus text."""
-        return fetched(f"http://127.0.0.1:{self.admin}/metrics")
+    def metrics(self, *, openmetrics: bool = False) -> str:
+        """Its Prometheus text, or what it says to a Prometheus that asks for OpenMetrics."""
+        accept = {"accept": "application/openmetrics-text;version=1.0.0"} if openmetrics else {}
+        return fetched(f"http://127.0.0.1:{self.admin}/metrics", accept)

@@ -22,12 +22,12 @@ from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.key_change import KeyChange, KeyState
 from ott_extauthz.model.token import TokenId, public_token_id
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.issuer_audit import ISSUER_MEANINGS, AuditedEvents, IssuerAuditFile
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger
-from ott_extauthz.observe.metrics import exposition
 from tests.exchange_bank import claims_of
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import CLIENTS, FORM, FORM_TYPE, RGS, Bank

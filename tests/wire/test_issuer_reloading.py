@@ -11,10 +11,10 @@ import pytest
 from ott_extauthz.bootstrap.client_secret_files import make_secret
 from ott_extauthz.bootstrap.client_set import changes_between
 from ott_extauthz.bootstrap.issuer_audit import issuer_audit
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.issuer_reloads import IssuerReloads
 from ott_extauthz.observe.log import new_logger
-from ott_extauthz.observe.metrics import exposition
 from ott_extauthz.reload.source import Result
 from tests.fakes.certificates import Authority, Leaf, self_signed
 from tests.issuer_bank import CLIENTS, FORM, Bank

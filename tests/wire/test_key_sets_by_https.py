@@ -16,8 +16,8 @@ from ott_extauthz.bootstrap.check_server import build, serve
 from ott_extauthz.bootstrap.inputs import check_inputs
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.log import new_logger
-from ott_extauthz.observe.metrics import exposition
 from ott_extauthz.settings import load
 from tests.fakes.clock import SkewedClock
 from tests.fakes.issuer import FakeIssuer

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from ott_extauthz.ports import StoreHealth
+from ott_extauthz.ports import StoreHealth, StoreServer, StoreState
 from ott_extauthz.stores.redislist.node import Node
 
 PATIENCE_SECONDS: Final = 0.35
@@ -21,10 +21,7 @@ async def gathered(
     tasks = [asyncio.create_task(look) for look in looks]
     try:
         await asyncio.wait(tasks, timeout=None if is_patient else PATIENCE_SECONDS)
-        healths = [
-            task.result() if task.done() else StoreHealth(ready=False, detail=f"{node.place}: {node.trouble}")
-            for task, node in zip(tasks, nodes, strict=True)
-        ]
+        healths = [task.result() if task.done() else _silent(node) for task, node in zip(tasks, nodes, strict=True)]
     finally:
         for task in tasks:
             task.cancel()
@@ -35,4 +32,10 @@ async def gathered(
         detail=f"{count} of {len(healths)} servers ready, {needed} needed: {told}",
         remarks=tuple(remark for health in healths for remark in health.remarks),
         warnings=tuple(warning for health in healths for warning in health.warnings),
+        servers=tuple(server for health in healths for server in health.servers),
     )
+
+
+def _silent(node: Node) -> StoreHealth:
+    server = StoreServer(str(node.place), StoreState.UNREACHABLE)
+    return StoreHealth(ready=False, detail=f"{node.place}: {node.trouble}", servers=(server,))

@@ -7,7 +7,16 @@ from typing import Final
 import hiredis
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, UsedListError, UsedListFault
+from ott_extauthz.ports import (
+    Clock,
+    Spend,
+    SpendOutcome,
+    StoreHealth,
+    StoreServer,
+    StoreState,
+    UsedListError,
+    UsedListFault,
+)
 from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.redislist import answers, refusals, report, script
@@ -98,7 +107,7 @@ class Node:
         try:
             health = await self._looked(scripts, clock, bounds, margin_ms)
         except UsedListError as error:
-            health = StoreHealth(ready=False, detail=str(error))
+            health = StoreHealth(ready=False, detail=str(error), servers=(StoreServer("", StoreState.UNREACHABLE),))
         return report.of_place(self.place, health, self._persistence.said)
 
     async def close(self) -> None:

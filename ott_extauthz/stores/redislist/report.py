@@ -1,9 +1,9 @@
 """Can the store serve, and what should an operator mend?  One line for ``/readyz`` and the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ott_extauthz.ports import StoreHealth
+from ott_extauthz.ports import StoreHealth, StoreServer, StoreState
 from ott_extauthz.stores.redislist.answers import Look, Verdict
 from ott_extauthz.stores.redislist.persistence import Persistence
 from ott_extauthz.stores.redislist.places import Place
@@ -15,6 +15,15 @@ _TROUBLES: Final = {
     Verdict.REPLICA: "it is a replica; store.url must name the primary",
     Verdict.EVICTS: "it may evict keys, and so forget; set its maxmemory-policy to noeviction",
     Verdict.HIDDEN: "its INFO hides run_id, master_replid or evicted_keys, so that a loss could not be seen",
+}
+
+
+_STATES: Final = {
+    Verdict.WHOLE: StoreState.WHOLE,
+    Verdict.CLOCK: StoreState.CLOCK,
+    Verdict.REPLICA: StoreState.REPLICA,
+    Verdict.EVICTS: StoreState.EVICTS,
+    Verdict.HIDDEN: StoreState.UNFIT,
 }
 
 
@@ -46,23 +55,29 @@ def server_from(reply: object) -> Server | None:
 
 def health_from(look: Look, *, server: Server, now_ms: int, max_skew_ms: int, margin_ms: int) -> StoreHealth:
     """Judge what a look found; ``now_ms`` is the caller's time that the look was sent with."""
+    ahead_ms = look.now_ms - now_ms
+    found = (StoreServer("", _STATES[look.verdict], look.since_ms or None, ahead_ms),)
     if look.verdict is Verdict.WHOLE:
-        return StoreHealth(ready=True, detail=f"{server.name}, {_wholeness(look, margin_ms)}")
+        return StoreHealth(ready=True, detail=f"{server.name}, {_wholeness(look, margin_ms)}", servers=found)
     if look.verdict is Verdict.CLOCK:
-        return StoreHealth(ready=False, detail=f"{server.name}: {_disagreement(look.now_ms - now_ms, max_skew_ms)}")
-    return StoreHealth(ready=False, detail=f"{server.name}: {_TROUBLES[look.verdict]}")
+        detail = f"{server.name}: {_disagreement(ahead_ms, max_skew_ms)}"
+        return StoreHealth(ready=False, detail=detail, servers=found)
+    return StoreHealth(ready=False, detail=f"{server.name}: {_TROUBLES[look.verdict]}", servers=found)
 
 
 def of_place(place: Place, health: StoreHealth, persistence: Persistence | None) -> StoreHealth:
-    """Say where that is, and what is known of its disk."""
+    """Say where that is, and what is known of its disk; one that was not looked into is unfit."""
+    found = health.servers or (StoreServer("", StoreState.UNFIT),)
+    servers = tuple(replace(server, name=str(place)) for server in found)
     if persistence is None:
-        return StoreHealth(ready=health.ready, detail=f"{place}: {health.detail}")
+        return StoreHealth(ready=health.ready, detail=f"{place}: {health.detail}", servers=servers)
     told = (f"{place}: {persistence.text}",)
     return StoreHealth(
         ready=health.ready,
         detail=f"{place}: {health.detail}; {persistence.text}",
         remarks=() if persistence.fails else told,
         warnings=told if persistence.fails else (),
+        servers=servers,
     )
 
 

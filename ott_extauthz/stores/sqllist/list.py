@@ -8,7 +8,17 @@ import asyncio
 from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
-from ott_extauthz.ports import Clock, Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
+from ott_extauthz.ports import (
+    Clock,
+    Spend,
+    SpendOutcome,
+    StoreHealth,
+    StoreServer,
+    StoreState,
+    Use,
+    UsedListError,
+    UsedListFault,
+)
 from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.sections.store import Store
 from ott_extauthz.stores.sqllist.judging import Seen
@@ -56,13 +66,27 @@ class SqlUsedList:
             now_ms = self._clock.now_ms()
             seen, _, _ = await self._lane.ask(None, now + 2 * self._look_limit)
             health = self._judged(seen, now_ms)
+            server = self._server(seen, now_ms, is_ready=health.ready)
         except UsedListError as error:
             health = StoreHealth(ready=False, detail=str(error))
-        return StoreHealth(ready=health.ready, detail=f"{self._database}: {health.detail}")
+            server = StoreServer(str(self._database), StoreState.UNREACHABLE)
+        return StoreHealth(ready=health.ready, detail=f"{self._database}: {health.detail}", servers=(server,))
 
     async def close(self) -> None:
         """Fail what is under way and let go of the connections."""
         await self._lane.close()
+
+    def _server(self, seen: Seen, now_ms: int, *, is_ready: bool) -> StoreServer:
+        name, max_skew_ms = str(self._database), self._database.rules.max_skew_ms
+        if seen.refusal is not None or seen.fence is None:
+            return StoreServer(
+                name, StoreState.REPLICA if seen.refusal is SpendOutcome.NOT_PRIMARY else StoreState.UNFIT
+            )
+        # Where the clock is one, what lies between the two is the time that the look took.
+        ahead_ms = 0 if max_skew_ms is None else seen.now_ms - now_ms
+        if max_skew_ms is not None and not abs(ahead_ms) <= max_skew_ms:
+            return StoreServer(name, StoreState.CLOCK, seen.fence.since_ms, ahead_ms)
+        return StoreServer(name, StoreState.WHOLE if is_ready else StoreState.UNFIT, seen.fence.since_ms, ahead_ms)
 
     def _judged(self, seen: Seen, now_ms: int) -> StoreHealth:
         rules = self._database.rules

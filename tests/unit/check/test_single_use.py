@@ -53,6 +53,19 @@ async def test_without_a_reservation_the_same_request_twice_is_a_replay() -> Non
     assert await outcome(desk, token) is Reason.TOKEN_REPLAYED
 
 
+async def test_only_what_is_let_through_again_counts_as_a_repetition() -> None:
+    desk, repeats = Desk(policy=RESERVED), []
+    desk.checker = dataclasses.replace(
+        desk.checker, single_use=dataclasses.replace(desk.checker.single_use, on_repeat=lambda: repeats.append(1))
+    )
+    token = desk.token()
+    counts = []
+    for changes in ({}, {}, {"stream_id": "another"}, {}):
+        await outcome(desk, token, **changes)
+        counts.append(len(repeats))
+    assert counts == [0, 1, 1, 2]
+
+
 async def test_with_a_reservation_the_same_request_twice_is_one_spend_for_two_seconds() -> None:
     desk = Desk(policy=RESERVED)
     token = desk.token()

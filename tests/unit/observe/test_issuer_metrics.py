@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from ott_extauthz.issuer.key_change import KeyChange, KeyState
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger
-from ott_extauthz.observe.metrics import exposition
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.issuing import Remembering
 

@@ -1,9 +1,10 @@
 """Counters agree with decisions, random traffic adds no label values, and a broken listener changes nothing."""
 
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.log import DecisionLog, new_logger
-from ott_extauthz.observe.metrics import Metrics, exposition
+from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.ports import CheckRecord, UsedListFault
 from tests.fakes.desk import Desk
 from tests.fakes.observer import RecordingObserver

@@ -105,3 +105,26 @@ def test_workers_that_disagree_show_both_revisions_and_the_older_time() -> None:
     assert value("ott_policy_loaded_timestamp_seconds", {"policy": "enforced"}) == 1
     del reports[0]
     assert value("ott_policy_info", {"policy": "enforced", "revision": "r1"}) is None
+
+
+def test_a_refused_change_shows_until_it_is_mended_and_of_several_workers_the_worst(tmp_path: Path) -> None:
+    rig, registry = Rig(tmp_path), CollectorRegistry()
+    reports = [report_of([rig.source]), Report(refused={"policy": 0, "key_set": 2})]
+    show_policies(registry, lambda: reports)
+
+    def shown(what: str) -> float | None:
+        return registry.get_sample_value("ott_refused_changes", {"what": what})
+
+    assert (shown("policy"), shown("key_set")) == (0, 2)
+    reports[0] = rig.become("routes: 7\n")
+    assert shown("policy") == 1
+    reports[0] = rig.become(POLICY)
+    assert shown("policy") == 0
+    assert msgspec.json.decode(msgspec.json.encode(reports[0]), type=Report) == reports[0]
+
+
+def test_a_route_that_comes_with_a_reload_begins_without_replays(tmp_path: Path) -> None:
+    """Else the first replay would be the counter's first value, and no `increase` would see it."""
+    rig = Rig(tmp_path)
+    rig.become(POLICY.replace("wallet-debit", "wallet-new"))
+    assert rig.metrics.registry.get_sample_value("ott_replays_total", {"route": "wallet-new"}) == 0

@@ -217,3 +217,17 @@ async def test_troubles_that_alternate_do_not_flood_the_log() -> None:
         await outer.health()
     assert told == ["a"]
     await outer.close()
+
+
+async def test_every_look_is_shown_also_one_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ott_extauthz.stores.guarded.FIRST_LOOK_SECONDS", 0.01)
+    shown: list[bool] = []
+    inner = Switchable()
+    outer = GuardedUsedList(inner, on_change=lambda _: None, on_look=lambda health: shown.append(health.ready))
+    await outer.start()
+    assert shown == [True]
+    await outer.close()
+    inner.hangs = True
+    await outer.start()
+    assert shown == [True, False]
+    await outer.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ott_extauthz.ports import OWN_WRITE_MS, Spend, SpendOutcome
+from ott_extauthz.ports import OWN_WRITE_MS, Spend, SpendOutcome, StoreState
 from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.stores.redislist.list import RedisUsedList
 from ott_extauthz.stores.redislist.script import FENCE_KEY, USED_PREFIX
@@ -138,6 +138,7 @@ async def test_a_replica_takes_no_use_and_says_so(own_store: StoreProcess, engin
         assert not health.ready
         assert "replica" in health.detail
         assert "store.url" in health.detail
+        assert [server.state for server in health.servers] == [StoreState.REPLICA]
 
 
 async def test_the_fence_stands_from_the_start_and_for_good(store: StoreProcess) -> None:
@@ -282,6 +283,7 @@ async def test_a_policy_that_may_evict_is_refused_unless_nothing_is_ever_full(ow
         health = await used_list.health()
         assert not health.ready
         assert "maxmemory-policy" in health.detail
+        assert [server.state for server in health.servers] == [StoreState.EVICTS]
         assert own_store.command("EXISTS", USED_PREFIX + use.key.hex()) == 0
 
 

@@ -1,0 +1,38 @@
+"""How do the metrics leave?  As Prometheus text; as OpenMetrics, which alone has exemplars, to whoever asks for it."""
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from ott_extauthz.observe.exemplars import Exemplar, WithExemplars
+
+WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Set by the parent of several workers: each keeps its values in this folder and the parent shows their sum."""
+
+_OPENMETRICS: Final = "application/openmetrics-text"
+
+
+def exposition(registry: CollectorRegistry, accept: str = "", exemplars: Iterable[Exemplar] = ()) -> tuple[bytes, str]:
+    """Return the registry's metrics as text in a form that ``accept`` (RFC 9110 §12.5.1) names, and its content type.
+
+    ``exemplars`` show in OpenMetrics only.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter and histogram, which nobody asks for
+    if _OPENMETRICS not in accept:
+        return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+    shown = CollectorRegistry()
+    shown.register(WithExemplars(registry, exemplars))
+    text: bytes = openmetrics.generate_latest(shown)  # type: ignore[no-untyped-call]
+    return text, openmetrics.CONTENT_TYPE_LATEST
+
+
+def workers_registry() -> CollectorRegistry:
+    """Return a registry that sums the values of all workers of this folder."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=os.environ[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
+    return registry

@@ -1,0 +1,60 @@
+"""What looks at the used-list found, as a scrape sees it."""
+
+from prometheus_client import CollectorRegistry
+
+from ott_extauthz.observe.store_gauges import StoreGauges
+from ott_extauthz.ports import StoreHealth, StoreServer, StoreState
+
+
+class Shown:
+    """The gauges, and what they say."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.gauges = StoreGauges(self.registry, max_skew_ms=500)
+
+    def look(self, *servers: StoreServer, ready: bool = True) -> None:
+        self.gauges.looked(StoreHealth(ready=ready, detail="", servers=servers))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def states(self, server: str) -> set[str]:
+        return {state for state in StoreState if self.value("ott_store_server_state", server=server, state=state)}
+
+
+def test_a_server_is_in_one_state_at_a_time() -> None:
+    shown = Shown()
+    shown.look(StoreServer("a:1", StoreState.WHOLE, 1_000, -20))
+    assert shown.states("a:1") == {"whole"}
+    shown.look(StoreServer("a:1", StoreState.CLOCK, None, 900), ready=False)
+    assert shown.states("a:1") == {"clock"}
+    assert shown.value("ott_store_ready") == 0
+    assert shown.value("ott_store_clock_offset_seconds", server="a:1") == 0.9
+    assert shown.value("ott_store_clock_limit_seconds") == 0.5
+
+
+def test_a_fence_moves_when_the_youngest_does_and_the_first_sight_is_no_move() -> None:
+    shown = Shown()
+    for since_ms, moves in ((1_000, 0), (1_000, 0), (5_000, 1), (4_000, 1), (6_000, 2)):
+        shown.look(StoreServer("a:1", StoreState.WHOLE, since_ms), StoreServer("b:1", StoreState.WHOLE, 500))
+        assert shown.value("ott_store_fence_moves_total") == moves
+    assert shown.value("ott_store_fence_timestamp_seconds") == 6
+
+
+def test_a_server_out_of_reach_moves_no_fence_and_a_replaced_one_does() -> None:
+    shown = Shown()
+    shown.look(StoreServer("a:1", StoreState.WHOLE, 1_000))
+    shown.look(StoreServer("a:1", StoreState.UNREACHABLE), ready=False)
+    assert (shown.value("ott_store_fence_moves_total"), shown.value("ott_store_fence_timestamp_seconds")) == (0, 1)
+    shown.look(StoreServer("b:1", StoreState.WHOLE, 9_000))
+    assert shown.value("ott_store_fence_moves_total") == 1
+    assert shown.states("a:1") == set(), "the sentinel names another now"
+
+
+def test_a_look_without_an_answer_is_no_server_that_is_well() -> None:
+    shown = Shown()
+    shown.look(StoreServer("a:1", StoreState.WHOLE, 1_000))
+    shown.look(ready=False)
+    assert shown.states("a:1") == {"unreachable"}
+    assert shown.value("ott_store_ready") == 0
