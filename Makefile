@@ -13,7 +13,7 @@ ARGS ?=
 BASE ?=
 IMAGE ?= ott-extauthz:latest
 
-.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill alerts
+.PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill alerts rolling dashboards dashboards-pictures
 
 help:
 	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
@@ -26,6 +26,8 @@ help:
 	@echo "make bench   what a Check costs here, as ratios of one run"
 	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
 	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
+	@echo "make rolling restarts and kills Check servers behind a real Envoy under load: nothing refused, nothing accepted twice (5 min)"
+	@echo "make dashboards   writes the chart's Grafana dashboards; make dashboards-pictures draws them for docs/ from a real Prometheus"
 	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
 	@echo "make image   build the container image with docker, podman or buildah (BASE=python@sha256:... pins the base)"
 	@echo "make image-dry-run   the Dockerfile's steps without an engine, and what they make run read-only"
@@ -108,6 +110,15 @@ rotation: .venv/ready
 
 chaos: .venv/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+rolling: .venv/ready .tools/envoy/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/python -m tests.chaos.rolling $(ARGS)
+
+dashboards: .venv/ready
+	@$(BIN)/python -m dashboards
+
+dashboards-pictures: .venv/chaos .tools/envoy/ready .tools/prometheus/ready
+	@OTT_ENVOY="$(ENVOY_BINARY)" PROMETHEUS_BIN="$(PROMETHEUS)" $(BIN)/python -m tests.dashboards.pictures $(ARGS)
 
 .venv/mutation: .venv/ready requirements/mutation.lock
 	@$(BIN)/python $(PIP) --require-hashes -r requirements/mutation.lock

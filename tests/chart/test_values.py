@@ -140,7 +140,13 @@ def test_nothing_weak_stands_in_the_defaults() -> None:
 @pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in SETS.items()])
 def test_no_shipped_set_teaches_a_weakness(values: dict[str, Any]) -> None:
     expected = {"memory://"} if values["store"]["type"] == "memory" else set()
-    assert weak(yaml.safe_dump(objects(values, needed={}))) == expected
+    made = [one for one in objects(values, needed={}) if not _speaks_of_stores(one)]
+    assert weak(yaml.safe_dump(made)) == expected
+
+
+def _speaks_of_stores(made: dict[str, Any]) -> bool:
+    """Whether it is an alert or a dashboard, which say "unsafe" of a store that is."""
+    return made["kind"] == "PrometheusRule" or "-dashboard-" in made["metadata"]["name"]
 
 
 def test_a_weakness_is_seen() -> None:
