@@ -24,7 +24,7 @@ def test_it_has_every_package_of_the_lock_with_every_hash() -> None:
     # Counted without the reader under test: what is for other systems stands with a marker.
     lines = [line for line in LOCK.splitlines() if "==" in line]
     others = [line for line in lines if "'win32'" in line or "< '3.11.3'" in line]
-    assert len(told) == len(lines) - len(others) > 50
+    assert len(told) == len(lines) - len(others) > 40
     assert sum(len(hashes) for _, hashes in told.values()) > 1000
     for pin in pins_from(LOCK):
         assert told[pin.name] == (pin.version, {*pin.hashes})
