@@ -18,13 +18,17 @@ _RIG = re.compile(r"[\[-]((?:native|grpcio)-(?:memory|redis))[]-]")
 
 @cache  # asked for again and again, of every test that is left
 def _scope_of(nodeid: str) -> str:
+    if nodeid.startswith("tests/chart/"):
+        return nodeid.partition("::")[0]
     found = _RIG.search(nodeid) if nodeid.startswith("tests/e2e/") else None
     return found[1] if found else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the cases of one end-to-end rig together: its Envoy and its servers start once."""
+    """Keep the cases of one end-to-end rig together: its Envoy and its servers start once; and those of one file about
+    the chart, which look at the same renderings.
+    """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where xdist spreads the tests
 
     class ByRig(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types

@@ -41,9 +41,10 @@ def open_places(schema: Any, place: str = "") -> Iterator[str]:
             yield from open_places(part, f"{place}/{index}")
 
 
+@cache
 def own_schemas() -> dict[str, Any]:
     """Return the schemas of other projects' kinds, by `apiVersion/kind`."""
-    files = [yaml.safe_load(path.read_text()) for path in sorted(_OWN.glob("*.yaml"))]
+    files = [yaml.load(path.read_text(), Loader=yaml.CSafeLoader) for path in sorted(_OWN.glob("*.yaml"))]
     return {
         f"{version}/{kind}": one for file in files for version, kinds in file.items() for kind, one in kinds.items()
     }

@@ -34,7 +34,7 @@ class Row:
 def rows() -> list[Row]:
     """Return every described value, in the order of the file."""
     text = VALUES.read_text()
-    defaults = yaml.safe_load(text)
+    defaults = yaml.load(text, Loader=yaml.CSafeLoader)
     return [Row(key, json.dumps(_at(defaults, key)), meaning) for key, meaning in _described(text)]
 
 

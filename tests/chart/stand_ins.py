@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.stores.keyring import Place, init_ring
@@ -12,6 +12,8 @@ from tests.fakes.certificates import Authority
 
 SECRET_TEXTS = ("a-password-of-the-store", "a-password-of-the-sentinels", "a-passphrase-of-the-keys")
 """Nothing but a mounted Secret may hold one of these."""
+
+TRACES_KEY: Final = "a-key-of-the-collector"
 
 _API_KEYS = "keys: []\n"
 
@@ -28,6 +30,7 @@ def secrets() -> dict[str, Files]:
         "ott-keys": _ring(),
         "pay-keys-eu-a": _ring(),
         "ott-keys-passphrase": {"passphrase": passphrase},
+        "otlp": {"headers": f"authorization: Bearer {TRACES_KEY}\n", **pair},
         **dict.fromkeys(_OF_TLS, pair),
     }
 

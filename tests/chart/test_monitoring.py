@@ -9,13 +9,12 @@ from typing import Any, Final
 import pytest
 import yaml
 from helm_python import Chart, HelmError
-from jsonschema import Draft202012Validator
 
 from dashboards.__main__ import BOARDS, FOLDER
 from tests.architecture.documents import DOCS, blocks
+from tests.chart.kinds import misfits
 from tests.chart.rendering import CHART, objects, render, value_sets
 
-SCHEMAS: Final = Path(__file__).parent / "schemas"
 MONITORS: Final = {"serviceMonitor": "ServiceMonitor", "podMonitor": "PodMonitor"}
 KINDS: Final = {*MONITORS.values(), "PrometheusRule"}
 RULES: Final = """# A comment.
@@ -40,14 +39,6 @@ def of_kind(values: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 def dashboards_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = of_kind(values, "ConfigMap")
     return {name: made for name, made in found.items() if "-dashboard-" in name}
-
-
-def misfits(made: dict[str, Any]) -> list[str]:
-    (file,) = SCHEMAS.glob(f"{made['kind']}.*.yaml")
-    kinds = yaml.safe_load(file.read_text(encoding="utf-8"))[made["apiVersion"]]
-    assert made.keys() == {"apiVersion", "kind", "metadata", "spec"}
-    spec = kinds[made["kind"]]["properties"]["spec"]
-    return [error.message for error in Draft202012Validator(spec).iter_errors(made["spec"])]
 
 
 def test_by_default_there_is_nothing_of_another_project() -> None:
@@ -225,7 +216,7 @@ def test_a_typo_does_not_install(wrong: dict[str, Any]) -> None:
         render({"metrics": wrong})
 
 
-def test_no_schema_lets_a_typo_pass() -> None:
+def test_a_typo_in_a_monitor_is_seen() -> None:
     values = metrics(serviceMonitor={"renderMode": "alwaysRender"})
     (made,) = of_kind(values, "ServiceMonitor").values()
     made["spec"]["endpoints"][0]["intervall"] = "5s"

@@ -48,5 +48,6 @@ def test_a_package_has_what_installs_and_not_what_tests(tmp_path: Path) -> None:
 
 
 def test_what_the_readme_shows_installs() -> None:
-    (shown,) = blocks(README, "yaml")
+    (shown,), (more,) = blocks(README, "yaml"), blocks(README, "values")
     assert problems(yaml.safe_load(shown), needed={}) == ""
+    assert problems(yaml.safe_load(shown) | yaml.safe_load(more), needed={}) == ""

@@ -138,14 +138,16 @@ def test_it_does_not_install(name: str) -> None:
     assert told in problems(values, needed={})
 
 
-@pytest.mark.parametrize("key", ["listen", "store", "trust", "policy", "shadow_policy", "audit"])
-def test_what_the_chart_writes_is_not_written_over(key: str) -> None:
-    assert f"config.{key}: the chart writes it" in problems(SHARED | {"config": {key: None}})
+def test_what_the_chart_writes_is_not_written_over() -> None:
+    keys = {"listen", "store", "trust", "policy", "shadow_policy", "audit"}
+    told = problems(SHARED | {"config": dict.fromkeys(keys)})
+    assert set(re.findall(r"^- config\.(\w+): the chart writes it", told, re.MULTILINE)) == keys
 
 
-@pytest.mark.parametrize("key", ["url", "listen", "admin", "grpc", "keys", "rings", "read_only", "clients", "tls"])
-def test_nor_in_the_issuer(key: str) -> None:
-    assert f"issuer.config.{key}: the chart writes it" in problems(issuer(config={key: None}))
+def test_nor_in_the_issuer() -> None:
+    keys = {"url", "listen", "admin", "grpc", "keys", "rings", "passphrase_file", "read_only", "clients", "tls"}
+    told = problems(issuer(config=dict.fromkeys(keys)))
+    assert set(re.findall(r"^- issuer\.config\.(\w+): the chart writes it", told, re.MULTILINE)) == keys
 
 
 def test_every_mistake_is_told_at_once() -> None:

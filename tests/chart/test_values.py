@@ -13,7 +13,7 @@ from tests.chart.rendering import CHART, objects, problems, render, value_sets
 
 SETS = value_sets()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-DEFAULTS = yaml.safe_load(VALUES.read_text())
+DEFAULTS = yaml.load(VALUES.read_text(), Loader=yaml.CSafeLoader)
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +124,12 @@ WEAK = (
 )  # fmt: skip
 
 
+def dumped(value: Any) -> str:
+    """YAML in block style, by libyaml: ten times faster."""
+    text: str = yaml.dump(value, Dumper=yaml.CSafeDumper)
+    return text
+
+
 def weak(text: str) -> set[str]:
     return {found[0] for word in WEAK if (found := re.search(word, text))}
 
@@ -131,8 +137,8 @@ def weak(text: str) -> set[str]:
 def test_nothing_weak_stands_in_the_defaults() -> None:
     """Whoever gives only what is needed gets no fail-open, no retry, no risk, and no memory store."""
     made = objects({})
-    assert weak(yaml.safe_dump(made)) == set()
-    assert weak(yaml.safe_dump(DEFAULTS)) == set()
+    assert weak(dumped(made)) == set()
+    assert weak(dumped(DEFAULTS)) == set()
     assert DEFAULTS["acceptedRisks"] == []
     assert DEFAULTS["store"]["type"] == ""
 
@@ -141,7 +147,7 @@ def test_nothing_weak_stands_in_the_defaults() -> None:
 def test_no_shipped_set_teaches_a_weakness(values: dict[str, Any]) -> None:
     expected = {"memory://"} if values["store"]["type"] == "memory" else set()
     made = [one for one in objects(values, needed={}) if not _speaks_of_stores(one)]
-    assert weak(yaml.safe_dump(made)) == expected
+    assert weak(dumped(made)) == expected
 
 
 def _speaks_of_stores(made: dict[str, Any]) -> bool:

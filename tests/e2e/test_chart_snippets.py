@@ -40,6 +40,21 @@ def test_envoy_takes_the_filter_and_the_cluster(
     assert "eprecat" not in validated(envoy, config, tmp_path)
 
 
+@pytest.mark.parametrize("client_auth", [True, False], ids=["mutual", "server-only"])
+def test_envoy_takes_the_cluster_of_a_server_that_speaks_tls(envoy: Path, tmp_path: Path, *, client_auth: bool) -> None:
+    tree: dict[str, Any] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    resources = tree["static_resources"]
+    tls = {"enabled": True, "existingSecret": "ott-tls", "clientAuth": client_auth}
+    [cluster] = snippets({"tls": tls})["cluster"]
+    assert ("tls_certificates" in cluster["transport_socket"]["typed_config"]["common_tls_context"]) is client_auth
+    resources["clusters"] = [cluster, *(one for one in resources["clusters"] if one["name"] != "ott")]
+    folder = tls_files(tmp_path, "server", "envoy")
+    (folder / "ott-ca.pem").write_bytes((folder / "client-ca.pem").read_bytes())
+    config = tmp_path / "envoy.yaml"
+    config.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    assert "eprecat" not in validated(envoy, config, tmp_path)
+
+
 def test_the_clusters_differ_from_the_shipped_one_in_their_address_only() -> None:
     shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["static_resources"]["clusters"][0]
     for name, kind in KINDS.items():

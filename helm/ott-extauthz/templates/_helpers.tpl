@@ -34,8 +34,8 @@
 
 {{- /* Called with (dict "root" $ "component" "check"); what a selector may hold, and never changes. */ -}}
 {{- define "ott.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "ott.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "ott.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -50,8 +50,8 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- /* Name, namespace and labels: (dict "root" $ "component" "check" "name" …). */ -}}
 {{- define "ott.metadata" -}}
-name: {{ .name }}
-namespace: {{ include "ott.namespace" .root }}
+name: {{ .name | quote }}
+namespace: {{ include "ott.namespace" .root | quote }}
 labels: {{- include "ott.labels" . | nindent 2 }}
 {{- end -}}
 
@@ -87,12 +87,12 @@ labels: {{- include "ott.labels" . | nindent 2 }}
 {{- mulf $number $unit | ceil | int -}}
 {{- end -}}
 
-{{- /* What a pod needs to leave: preStop, the two parts of the drain. */ -}}
+{{- /* What a pod needs to leave: preStop, the two parts of the drain, and what it sends its last spans in. */ -}}
 {{- define "ott.leaving" -}}
 {{- $drain := default dict .Values.config.drain -}}
 {{- $wait := include "ott.seconds" (dict "text" $drain.wait "default" 5) | int -}}
 {{- $grace := include "ott.seconds" (dict "text" $drain.grace "default" 5) | int -}}
-{{- add .Values.preStop.sleepSeconds $wait $grace -}}
+{{- add .Values.preStop.sleepSeconds $wait $grace (ternary 2 0 (not (empty .Values.config.tracing))) -}}
 {{- end -}}
 
 {{- define "ott.grace" -}}

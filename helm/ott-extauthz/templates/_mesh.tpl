@@ -106,3 +106,29 @@ true
 {{- printf "%s.%s.svc.%s" (include "ott.suffixed" (dict "root" . "suffix" "headless")) (include "ott.namespace" .) (default "cluster.local" .Values.clusterDomain) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* A server that died is left alone after three failed connections; answers do not count, and one alone stays in. Here
+       for Envoy, below for Istio, which has no names of its own for the rest. */ -}}
+{{- define "ott.envoy.outliers" -}}
+outlier_detection:
+  split_external_local_origin_errors: true
+  consecutive_local_origin_failure: 3
+  enforcing_local_origin_success_rate: 0
+  enforcing_success_rate: 0
+  enforcing_consecutive_5xx: 0
+  enforcing_consecutive_gateway_failure: 0
+  base_ejection_time: 10s
+  interval: 1s
+  max_ejection_percent: 50
+{{- end -}}
+
+{{- define "ott.istio.outliers" -}}
+outlierDetection:
+  splitExternalLocalOriginErrors: true
+  consecutiveLocalOriginFailures: 3
+  consecutive5xxErrors: 0
+  consecutiveGatewayErrors: 0
+  baseEjectionTime: 10s
+  interval: 1s
+  maxEjectionPercent: 50
+{{- end -}}

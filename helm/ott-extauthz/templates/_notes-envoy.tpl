@@ -44,5 +44,21 @@ typed_extension_protocol_options:
 circuit_breakers: {thresholds: [{max_requests: {{ int .Values.envoy.maxRequests }}, max_pending_requests: {{ int .Values.envoy.maxRequests }}}]}
 health_checks:
   - {timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 2, healthy_threshold: 1, grpc_health_check: {}}
-common_lb_config: {healthy_panic_threshold: {value: 0}}
+{{ include "ott.envoy.outliers" . }}
+common_lb_config: {healthy_panic_threshold: {value: 0}, update_merge_window: 0s}
+{{- if .Values.tls.enabled }}
+transport_socket:
+  name: envoy.transport_sockets.tls
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+    sni: {{ include "ott.host" . }}
+    common_tls_context:
+      alpn_protocols: [h2]
+      {{- if .Values.tls.clientAuth }}
+      tls_certificates: [{certificate_chain: {filename: tls/envoy.pem}, private_key: {filename: tls/envoy-key.pem}}]   # YOURS
+      {{- end }}
+      validation_context:
+        trusted_ca: {filename: tls/ott-ca.pem}   # YOURS
+        match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: {{ include "ott.host" . }}}}]
+{{- end }}
 {{- end -}}

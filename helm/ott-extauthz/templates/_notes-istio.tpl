@@ -7,7 +7,7 @@ meshConfig:
     {{- $names = append $names (include "ott.istio.provider" (dict "root" $ "target" .)) }}
     {{- end }}
     {{- range $name := uniq $names }}
-    - name: {{ $name }}
+    - name: {{ $name | quote }}
       envoyExtAuthzGrpc:
         service: {{ include "ott.host" $ }}
         port: {{ include "ott.envoy.checkPort" $ }}
@@ -29,6 +29,6 @@ metadata: {name: ott, namespace: YOUR-NAMESPACE}
 spec:
   selector: {matchLabels: {app: YOUR-APP}}
   action: CUSTOM
-  provider: {name: {{ .Values.istio.provider }}}
+  provider: {name: {{ .Values.istio.provider | quote }}}
   rules: [{}]
 {{- end -}}

@@ -90,8 +90,11 @@ replicas: {{ . }}
 {{- end -}}
 
 {{- define "ott.auditConfig" -}}
-path: /var/lib/ott/audit
+path: {{ ternary "-" "/var/lib/ott/audit" (eq .Values.audit.volume "stdout") | quote }}
 required: {{ .Values.audit.required }}
+{{- with .Values.audit.rotate }}
+rotate: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "ott.config" -}}
@@ -116,15 +119,12 @@ client_ca: /ott/tls/client-ca.crt
 {{- end }}
 {{- end -}}
 
-{{- /* A policy's files as a ConfigMap's data: (dict "policy" .Values.policy). */ -}}
+{{- /* Files as a ConfigMap's data, by name: text as it is, a map as YAML. */ -}}
 {{- define "ott.documents" -}}
-{{- range $name, $content := . }}
-{{ $name }}: |
-  {{- include "ott.document" $content | nindent 2 }}
+{{- $texts := dict -}}
+{{- range $name, $content := . -}}
+{{- $_ := set $texts $name (ternary $content (printf "%s\n" (toYaml $content)) (kindIs "string" $content)) -}}
 {{- end -}}
-{{- end -}}
-
-{{- /* Text as it is, a map as YAML. */ -}}
-{{- define "ott.document" -}}
-{{- if kindIs "string" . }}{{ . | trimSuffix "\n" }}{{ else }}{{ toYaml . }}{{ end -}}
+{{- /* Not by hand: a text whose first line is indented would end the block, or begin another key. */ -}}
+{{- toYaml $texts -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{- define "ott.portsOf" -}}
 {{- range . }}
-- {port: {{ . }}, protocol: TCP}
+- {port: {{ int . }}, protocol: TCP}
 {{- end }}
 {{- end -}}
 
@@ -15,8 +15,35 @@
 {{- toYaml (uniq $ports) -}}
 {{- end -}}
 
+{{- /* The ports that addresses in these settings name, besides those listed: (dict "settings" … "ports" …). */ -}}
+{{- define "ott.namedPorts" -}}
+{{- $ports := list -}}
+{{- range .ports }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- range regexFindAll "https?://([^/?#@\\s\"',:\\[\\]]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}" (toJson .settings) -1 -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
+{{- toYaml (uniq $ports) -}}
+{{- end -}}
+
+{{- /* Whom a server asks over https, and where its traces go, as ports by destination: (dict "root" $ "component" …). */ -}}
+{{- define "ott.egressPorts" -}}
+{{- $values := .root.Values -}}
+{{- $egress := $values.networkPolicy.egress -}}
+{{- $asked := list -}}
+{{- if $egress.issuers.ports -}}
+{{- $asked = list $values.trust (default list $values.config.introspection) -}}
+{{- if eq .component "issuer" }}{{ $asked = list (default list $values.issuer.config.subject_issuers) $values.issuer.keys.vault $values.issuer.keys.awsKms }}{{ end -}}
+{{- end -}}
+issuers: {{ include "ott.namedPorts" (dict "settings" $asked "ports" $egress.issuers.ports) | nindent 2 }}
+otlp: {{ include "ott.namedPorts" (dict "settings" (ternary dict (default dict $values.config.tracing) (not (empty $egress.otlp.ports))) "ports" $egress.otlp.ports) | nindent 2 }}
+{{- end -}}
+
+{{- /* (dict "root" $ "component" "check"). */ -}}
 {{- define "ott.egressRules" -}}
+{{- $all := . -}}
+{{- with .root -}}
 {{- $egress := .Values.networkPolicy.egress }}
+{{- $ports := include "ott.egressPorts" $all | fromYaml }}
 - ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
@@ -29,21 +56,22 @@
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
-{{- range list $egress.issuers $egress.otlp }}
-{{- if .ports }}
-- ports: {{- include "ott.portsOf" .ports | trim | nindent 4 }}
-  {{- with .to }}
+{{- range $to := list "issuers" "otlp" }}
+{{- with get $ports $to }}
+- ports: {{- include "ott.portsOf" . | trim | nindent 4 }}
+  {{- with (get $egress $to).to }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
 {{- end }}
-{{- if .Values.issuer.enabled }}
+{{- if and .Values.issuer.enabled (eq $all.component "check") }}
 - ports: {{- include "ott.portsOf" (list 9003) | trim | nindent 4 }}
   to:
     - podSelector:
-        matchLabels: {{- include "ott.selectorLabels" (dict "root" $ "component" "issuer") | nindent 10 }}
+        matchLabels: {{- include "ott.selectorLabels" (dict "root" $all.root "component" "issuer") | nindent 10 }}
 {{- end }}
 {{- with $egress.extra }}
 {{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -47,7 +47,7 @@ lifecycle:
 {{- /* (dict "root" $ "component" "check" "scope" .Values "command" "serve" "ports" YAML "files" list "leaves" true). */ -}}
 {{- define "ott.container" -}}
 - name: {{ ternary "ott-extauthz" "ott-issuer" (eq .component "check") }}
-  image: {{ include "ott.image" .root }}
+  image: {{ include "ott.image" .root | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   args: [{{ .command }}, --config, /etc/ott/ott.yaml]
   env:
@@ -85,13 +85,10 @@ lifecycle:
 metadata:
   annotations:
     kubectl.kubernetes.io/default-container: {{ ternary "ott-extauthz" "ott-issuer" (eq .component "check") }}
-    {{- .checksums | nindent 4 }}
-    {{- with .scope.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml (merge (.checksums | fromYaml) (omit .scope.podAnnotations "kubectl.kubernetes.io/default-container")) | nindent 4 }}
   labels: {{- include "ott.labels" (dict "root" $root "component" .component "more" .scope.podLabels) | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "ott.serviceAccountName" .account }}
+  serviceAccountName: {{ include "ott.serviceAccountName" .account | quote }}
   automountServiceAccountToken: {{ .account.values.automountToken }}
   # Variables like OTT_EXTAUTHZ_PORT, which Kubernetes makes of Services, would be taken for settings.
   enableServiceLinks: false
@@ -100,10 +97,10 @@ spec:
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with $root.Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with $root.Values.runtimeClassName }}
-  runtimeClassName: {{ . }}
+  runtimeClassName: {{ . | quote }}
   {{- end }}
   securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
   {{- with .scope.extraInitContainers }}

@@ -6,6 +6,9 @@
 {{- include "ott.mistakesOfStore" . -}}
 {{- include "ott.mistakesOfStoreChange" . -}}
 {{- include "ott.mistakesOfPods" . -}}
+{{- include "ott.mistakesOfReplacing" . -}}
+{{- include "ott.mistakesOfReach" . -}}
+{{- include "ott.mistakesOfMonitoring" . -}}
 {{- include "ott.mistakesOfVariables" . -}}
 {{- include "ott.mistakesOfTls" . -}}
 {{- include "ott.mistakesOfSecrets" . -}}
@@ -113,13 +116,20 @@
 {{- $was := dig "metadata" "annotations" "ott-extauthz/store" "" .before -}}
 {{- $is := include "ott.storePlace" .root -}}
 {{- if and $was (ne $was $is) (ne (toString .root.Values.updateStrategy.type) "Recreate") }}
-- store: {{ .before.metadata.name }} uses {{ $was }} now, and would be replaced one by one by pods that use {{ $is }}: each list would let a token through. Install this change with updateStrategy.type Recreate (a DaemonSet: delete it first); see docs/stores.md, rolling update
+- store: {{ .before.metadata.name }} uses {{ $was }} now, and would be replaced one by one by pods that use {{ $is }}: each list would let a token through. Install this change with updateStrategy.type Recreate (kind DaemonSet: delete these workloads first); see docs/stores.md, rolling update
 {{- end }}
 {{- end -}}
 
 {{- define "ott.mistakesOfPods" -}}
 {{- if and .Values.autoscaling.enabled (ne .Values.kind "Deployment") }}
 - autoscaling: for kind Deployment only
+{{- end }}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+- autoscaling.minReplicas: is more than maxReplicas
+{{- end }}
+{{- $cpu := or (dig "requests" "cpu" "" .Values.resources) (dig "limits" "cpu" "" .Values.resources) }}
+{{- if and .Values.autoscaling.enabled .Values.autoscaling.targetCPUUtilizationPercentage (not $cpu) }}
+- resources.requests.cpu: required; autoscaling aims at a share of it, and never scales without it
 {{- end }}
 {{- if and .Values.autoscaling.enabled (not .Values.autoscaling.targetCPUUtilizationPercentage) (not .Values.autoscaling.metrics) }}
 - autoscaling: scales by nothing; set targetCPUUtilizationPercentage or metrics
@@ -130,6 +140,9 @@
 {{- end }}
 {{- if and .Values.audit.enabled (eq .Values.audit.volume "persistentVolumeClaim") (eq .Values.kind "Sidecar") }}
 - audit.volume: the claim would be in this release's namespace, and not Envoy's; take emptyDir or existingClaim
+{{- end }}
+{{- if and .Values.audit.rotate (eq .Values.audit.volume "stdout") }}
+- audit.rotate: is for files, and audit.volume stdout has none
 {{- end }}
 {{- if and (eq .Values.audit.volume "existingClaim") (not .Values.audit.existingClaim) }}
 - audit.existingClaim: required for audit.volume existingClaim
@@ -142,10 +155,76 @@
 {{- end }}
 {{- end -}}
 
+{{- /* How pods make room for others: rollouts and drained nodes. */ -}}
+{{- define "ott.mistakesOfReplacing" -}}
+{{- $strategy := toString .Values.updateStrategy.type -}}
+{{- if and (eq .Values.kind "DaemonSet") (eq $strategy "Recreate") }}
+- updateStrategy.type: a DaemonSet has RollingUpdate and OnDelete
+{{- else if and (eq .Values.kind "Deployment") (eq $strategy "OnDelete") }}
+- updateStrategy.type: a Deployment has RollingUpdate and Recreate
+{{- end }}
+{{- $recreated := or (eq $strategy "Recreate") (eq .Values.store.type "memory") -}}
+{{- if and .Values.audit.enabled (eq .Values.audit.volume "persistentVolumeClaim") (not (has "ReadWriteMany" .Values.audit.accessModes)) (not $recreated) }}
+- audit.accessModes: a new pod waits for the disk that the old one has, and that one leaves only once the new one is ready; take ReadWriteMany, or updateStrategy.type Recreate
+{{- end }}
+{{- $pods := ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
+{{- if eq .Values.kind "Deployment" }}
+{{- include "ott.mistakesOfBudget" (dict "budget" .Values.podDisruptionBudget "pods" $pods "place" "podDisruptionBudget") }}
+{{- end }}
+{{- if .Values.issuer.enabled }}
+{{- include "ott.mistakesOfBudget" (dict "budget" .Values.issuer.podDisruptionBudget "pods" .Values.issuer.replicaCount "place" "issuer.podDisruptionBudget") }}
+{{- end }}
+{{- end -}}
+
+{{- /* (dict "budget" … "pods" 2 "place" …). */ -}}
+{{- define "ott.mistakesOfBudget" -}}
+{{- $max := toString .budget.maxUnavailable -}}
+{{- $min := .budget.minAvailable -}}
+{{- if .budget.enabled }}
+{{- if and (kindIs "invalid" $min) (kindIs "invalid" .budget.maxUnavailable) }}
+- {{ .place }}: one of maxUnavailable and minAvailable
+{{- else if kindIs "invalid" $min }}
+{{- if has $max (list "0" "0%") }}
+- {{ .place }}.maxUnavailable: no node could ever be drained
+{{- end }}
+{{- else if or (eq (toString $min) "100%") (and (not (kindIs "string" $min)) (gt (int $min) 0) (ge (int $min) (int .pods))) }}
+- {{ .place }}.minAvailable: of {{ int .pods }} pods none may be away, so no node could ever be drained
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Who could call Check from where, and in which language. */ -}}
+{{- define "ott.mistakesOfReach" -}}
+{{- if and (ne .Values.service.type "ClusterIP") (ne .Values.kind "Sidecar") (not (and .Values.tls.enabled .Values.tls.clientAuth)) }}
+- service.type: {{ .Values.service.type }} lets callers outside the cluster try; set tls.enabled, and leave tls.clientAuth on
+{{- end }}
+{{- if and .Values.istio.enabled .Values.tls.enabled (or .Values.istio.mutualTls .Values.istio.destinationRule) }}
+- tls.enabled: in a mesh its proxies speak TLS with each other, and nothing but the clear to this server. Set tls.enabled false; or, outside the mesh, istio.mutualTls and istio.destinationRule false, with a DestinationRule of your own that names Envoy's certificate
+{{- end }}
+{{- end -}}
+
+{{- /* What would find nothing to scrape, and say nothing of it. */ -}}
+{{- define "ott.mistakesOfMonitoring" -}}
+{{- $metrics := .Values.metrics -}}
+{{- $isSidecar := eq .Values.kind "Sidecar" -}}
+{{- if and $metrics.serviceMonitor.enabled (or $isSidecar (not .Values.adminService.enabled)) }}
+- metrics.serviceMonitor: there is no Service for metrics ({{ ternary "kind Sidecar" "adminService.enabled" $isSidecar }}); take podMonitor
+{{- end }}
+{{- if and $metrics.podMonitor.enabled $isSidecar (not $metrics.podMonitor.selector) }}
+- metrics.podMonitor.selector: required with kind Sidecar, the labels of Envoy's pods
+{{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- $one := get $metrics $name }}
+{{- if gt (include "ott.seconds" (dict "text" $one.scrapeTimeout "default" 10) | int) (include "ott.seconds" (dict "text" $one.interval "default" 30) | int) }}
+- metrics.{{ $name }}.scrapeTimeout: is longer than interval, which the operator refuses
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- /* Variables count more than ott.yaml: one could put a memory store behind the back of what was judged here. */ -}}
 {{- define "ott.mistakesOfVariables" -}}
 {{- range concat .Values.extraEnv .Values.issuer.extraEnv }}
-{{- if regexMatch "^OTT_(LISTEN|STORE|TRUST|POLICY|SHADOW_POLICY|AUDIT|ISSUER)(__.*)?$" .name }}
+{{- if regexMatch "^OTT_(LISTEN|STORE|TRUST|POLICY|SHADOW_POLICY|AUDIT|ISSUER|CLIENT_CERTIFICATE|DRAIN)(__.*)?$" .name }}
 - extraEnv: {{ .name }} would replace what the chart writes and has judged; set the value instead
 {{- else if contains "accept the risk" (toString .value) }}
 - extraEnv: {{ .name }} says `accept the risk`; say so in config, where it is seen
@@ -202,6 +281,9 @@
 {{- if not $issuer.url }}
 - issuer.url: required, the iss of its tokens
 {{- end }}
+{{- if hasKey $issuer.rings "default" }}
+- issuer.rings.default: is the ring of issuer.keys; choose another name
+{{- end }}
 {{- $ways := len (without (list $issuer.keys.existingSecret $issuer.keys.vault $issuer.keys.awsKms | compact) nil) }}
 {{- if eq $ways 0 }}
 - issuer.keys.existingSecret: required, the Secret with the key directory (`ott-extauthz keys init` makes one), or issuer.keys.vault or .awsKms. The chart makes no signing keys: whoever renders it would have them
@@ -228,7 +310,7 @@
 {{- /* Settings that say `accept the risk` and are not among acceptedRisks: a copied file must not weaken by accident. */ -}}
 {{- define "ott.risks" -}}
 {{- $text := "" -}}
-{{- range list .Values.config .Values.trust .Values.policy .Values.shadowPolicy .Values.issuer.config .Values.issuer.clients }}
+{{- range list .Values.config .Values.trust .Values.policy .Values.shadowPolicy .Values.issuer.config .Values.issuer.clients .Values.secrets }}
 {{- $text = printf "%s\n%s\n%s" $text (toYaml .) (include "ott.texts" .) }}
 {{- end }}
 {{- $found := list -}}

@@ -4,7 +4,7 @@
 {{- define "ott.source" -}}
 {{- $kind := ternary "secret" "configMap" (not (empty .from.secret)) -}}
 - {{ $kind }}:
-    name: {{ include "ott.tpl" (dict "root" .root "name" (default .from.configMap .from.secret)) }}
+    name: {{ include "ott.tpl" (dict "root" .root "name" (default .from.configMap .from.secret)) | quote }}
     items: [{key: {{ .from.key | quote }}, path: {{ .path | quote }}}]
 {{- end -}}
 
@@ -13,7 +13,7 @@
 {{- if .tls.existingSecret }}{{ $secret = include "ott.tpl" (dict "root" .root "name" .tls.existingSecret) }}{{ end -}}
 {{- $clientCa := .tls.clientCa -}}
 - secret:
-    name: {{ $secret }}
+    name: {{ $secret | quote }}
     items:
       - {key: tls.crt, path: tls.crt}
       - {key: tls.key, path: tls.key}
@@ -84,36 +84,55 @@
 {{- end }}
 {{- end -}}
 
+{{- /* Whether a server gets a Secret: (dict "root" $ "component" "check" "name" … "entry" …). The issuer's are none of the
+       Check server's business, nor the other way round. */ -}}
+{{- define "ott.getsSecret" -}}
+{{- $folder := printf "/ott/secrets/%s/" .name -}}
+{{- $atIssuer := false -}}
+{{- if .root.Values.issuer.enabled -}}
+{{- $atIssuer = contains $folder (printf "%s %s" (include "ott.issuerConfig" .root) (toJson .root.Values.issuer.clients)) -}}
+{{- end -}}
+{{- $atCheck := or (contains $folder (include "ott.config" .root)) (not $atIssuer) -}}
+{{- if .entry.for -}}
+{{- if has .component .entry.for }}true{{ end -}}
+{{- else if ternary $atCheck $atIssuer (eq .component "check") -}}true
+{{- end -}}
+{{- end -}}
+
+{{- /* (dict "root" $ "component" "check"). */ -}}
 {{- define "ott.secretFiles" -}}
-{{- range $name, $entry := .Values.secrets }}
+{{- $all := . -}}
+{{- range $name, $entry := .root.Values.secrets }}
+{{- if include "ott.getsSecret" (merge (dict "name" $name "entry" $entry) $all) }}
 - name: ott-secret-{{ $name }}
   path: /ott/secrets/{{ $name }}
   volume:
     secret:
       defaultMode: 0440
       {{- if $entry.existingSecret }}
-      secretName: {{ include "ott.tpl" (dict "root" $ "name" $entry.existingSecret) }}
+      secretName: {{ include "ott.tpl" (dict "root" $all.root "name" $entry.existingSecret) | quote }}
       {{- else }}
-      secretName: {{ include "ott.suffixed" (dict "root" $ "suffix" $name) }}
+      secretName: {{ include "ott.suffixed" (dict "root" $all.root "suffix" $name) }}
       {{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
 {{- define "ott.auditFiles" -}}
-{{- if .Values.audit.enabled }}
+{{- if and .Values.audit.enabled (ne .Values.audit.volume "stdout") }}
 - name: ott-audit
   path: /var/lib/ott/audit
   writable: true
   {{- if eq .Values.audit.volume "emptyDir" }}
   volume:
     emptyDir:
-      sizeLimit: {{ .Values.audit.sizeLimit }}
+      sizeLimit: {{ .Values.audit.sizeLimit | quote }}
   {{- else }}
   subPathExpr: $(POD_NAME)
   volume:
     persistentVolumeClaim:
       {{- if eq .Values.audit.volume "existingClaim" }}
-      claimName: {{ include "ott.tpl" (dict "root" $ "name" .Values.audit.existingClaim) }}
+      claimName: {{ include "ott.tpl" (dict "root" $ "name" .Values.audit.existingClaim) | quote }}
       {{- else }}
       claimName: {{ include "ott.suffixed" (dict "root" $ "suffix" "audit") }}
       {{- end }}
@@ -124,7 +143,7 @@
   writable: true
   volume:
     emptyDir:
-      sizeLimit: {{ .Values.tmpSizeLimit }}
+      sizeLimit: {{ .Values.tmpSizeLimit | quote }}
 {{- end -}}
 
 {{- /* A ConfigMap as a folder: (dict "name" "path" "configMap"). */ -}}
@@ -133,7 +152,7 @@
   path: {{ .path }}
   volume:
     configMap:
-      name: {{ .configMap }}
+      name: {{ .configMap | quote }}
 {{- end -}}
 
 {{- define "ott.policyMap" -}}
@@ -156,7 +175,7 @@
 {{- if .Values.tls.enabled }}
 {{- include "ott.projected" (dict "name" "ott-tls" "path" "/ott/tls" "sources" (include "ott.tlsSources" (dict "root" $ "tls" .Values.tls "own" (include "ott.suffixed" (dict "root" $ "suffix" "tls"))))) }}
 {{- end }}
-{{- include "ott.secretFiles" . }}
+{{- include "ott.secretFiles" (dict "root" $ "component" "check") }}
 {{- include "ott.auditFiles" . }}
 {{- if eq .Values.kind "Sidecar" }}
 - name: ott-socket

@@ -38,9 +38,12 @@ spec:
     spec:
       # Variables like OTT_EXTAUTHZ_PORT, which Kubernetes makes of Services, would be taken for settings.
       enableServiceLinks: false
+      {{- with .Values.imagePullSecrets }}
+      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- end }}
       securityContext:
         # Owns the socket's folder: both containers are in this group, and the socket has mode 0660.
-        fsGroup: {{ .Values.sidecar.groupId }}
+        fsGroup: {{ int .Values.sidecar.groupId }}
       {{- if .Values.sidecar.native }}
       initContainers: {{- list $container | toYaml | nindent 8 }}
       {{- end }}
@@ -48,7 +51,7 @@ spec:
         {{- if not .Values.sidecar.native }}
         {{- list $container | toYaml | nindent 8 }}
         {{- end }}
-        - name: {{ .Values.sidecar.envoyContainer }}
+        - name: {{ .Values.sidecar.envoyContainer | quote }}
           volumeMounts:
             - {name: ott-socket, mountPath: /run/ott}
       volumes:

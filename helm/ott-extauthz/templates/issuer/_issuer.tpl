@@ -45,7 +45,7 @@
   path: {{ .path }}
   volume:
     secret:
-      secretName: {{ include "ott.tpl" (dict "root" .root "name" .secret) }}
+      secretName: {{ include "ott.tpl" (dict "root" .root "name" .secret) | quote }}
       defaultMode: 0440
 {{- end -}}
 
@@ -63,7 +63,7 @@
 {{- include "ott.projected" (dict "name" "ott-passphrase" "path" "/ott/passphrase" "sources" (include "ott.passphraseSources" .)) }}
 {{- include "ott.projected" (dict "name" "ott-tls" "path" "/ott/tls" "sources" (include "ott.tlsSources" (dict "root" $ "tls" $values.tls "own" (include "ott.issuerTlsSecret" .)))) }}
 {{- include "ott.projected" (dict "name" "ott-store" "path" "/ott/store" "sources" (include "ott.storeSources" .)) }}
-{{- include "ott.secretFiles" . }}
+{{- include "ott.secretFiles" (dict "root" $ "component" "issuer") }}
 {{- include "ott.auditFiles" . }}
 {{- end -}}
 

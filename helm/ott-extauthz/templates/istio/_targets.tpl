@@ -10,6 +10,9 @@
 {{- if and (eq .name $target.name) (eq .namespace $target.namespace) -}}{{- $twins = add1 $twins -}}{{- end -}}
 {{- end -}}
 {{- if gt (int $twins) 1 -}}{{- fail (printf "%s: stands twice" $at) -}}{{- end -}}
+{{- if or (hasSuffix "-allow" $target.name) (eq $target.name "callers") -}}
+{{- fail (printf "%s: the chart's own policies end in -allow and -callers; choose another name" $at) -}}
+{{- end -}}
 {{- $isWide := not (or $target.selector $target.targetRefs) -}}
 {{- if and $target.selector $target.targetRefs -}}
 {{- fail (printf "%s: Istio takes either selector or targetRefs" $at) -}}
@@ -21,7 +24,7 @@
 {{- fail (printf "%s: without a selector it guards the Check server too, which stands in this namespace: its Checks would be checked, endlessly" $at) -}}
 {{- end -}}
 {{- if and $target.selector (has $target.namespace (list $own $values.rootNamespace)) -}}
-{{- $labels := fromYaml (include "ott.labels" (dict "root" .root "component" "check")) -}}
+{{- $labels := fromYaml (include "ott.labels" (dict "root" .root "component" "check" "more" .root.Values.podLabels)) -}}
 {{- $others := dict -}}
 {{- range $label, $value := $target.selector -}}
 {{- if ne (get $labels $label) $value -}}{{- $_ := set $others $label $value -}}{{- end -}}
