@@ -31,7 +31,7 @@ from ott_extauthz.sections.store import Store
 from ott_extauthz.sections.tracing import Tracing
 from ott_extauthz.sections.trust_domains import TrustDomain, TrustDomainName
 from ott_extauthz.sections.trusted_issuers import Trust
-from ott_extauthz.sections.words import FilePath, PolicyPaths
+from ott_extauthz.sections.words import FilePath, PolicyPaths, file_name
 
 PREFIX: Final = "OTT_"
 TOOL_VARIABLES: Final = frozenset({"OTT_ENVOY"})
@@ -82,6 +82,20 @@ class Settings(Model):
                 "store memory:// lives in one process: with several listen.check addresses each worker would accept "
                 "a token once; use sqlite:///file, redis:// or postgresql://"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _audits_are_apart(self) -> "Settings":
+        workers = self.listen.check
+        if self.audit is None or len(workers) == 1:
+            return self
+        if self.audit.path == "-":
+            raise ValueError(
+                "audit.path: - is for one worker: lines of several processes mix on one standard output; "
+                "use a folder, or one listen.check address and more replicas"
+            )
+        if self.audit.rotate is not None and len(set(map(file_name, workers))) < len(workers):
+            raise ValueError("audit.rotate: two listen.check sockets have one name and so one file; rename one of them")
         return self
 
     @model_validator(mode="after")

@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,9 @@ from ott_extauthz.wire.http_server import serve_http
 SERVING: Final = "serving"
 REPORT: Final = "in force "
 EXEMPLARS: Final = "exemplars "
-_MOST_LINE_BYTES: Final = 1024 * 1024
+_MOST_LINE_BYTES: Final = 16 * 1024 * 1024
+"""A report names the end of every API key, 14 bytes each."""
+
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
 SETTLED_SECONDS: Final = 10.0
@@ -104,22 +106,36 @@ class Worker:
         if self._is_leaving:  # told to leave while the process was being made
             process.terminate()
         assert process.stdout is not None  # noqa: S101 - we asked for a pipe
-        async for line in process.stdout:
-            self._hear(line.decode().strip())
+        async for line in lines_of(process.stdout):
+            self._hear(line)
         self.is_serving, self.report, self.exemplars = False, Report(), []
         code = await process.wait()
         mark_process_dead(process.pid, path=self._environment[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
         return code
 
-    def _hear(self, line: str) -> None:
-        if line.startswith(REPORT):
-            self.report = msgspec.json.decode(line.removeprefix(REPORT), type=Report)
-        elif line.startswith(EXEMPLARS):
-            self.exemplars = msgspec.json.decode(line.removeprefix(EXEMPLARS), type=list[Exemplar])
-        elif line == SERVING:
+    def _hear(self, said: bytes) -> None:
+        line = said.decode(errors="replace").strip()
+        with suppress(msgspec.DecodeError):  # a library's print, a line cut short: nothing that may end all workers
+            if line.startswith(REPORT):
+                self.report = msgspec.json.decode(line.removeprefix(REPORT), type=Report)
+            elif line.startswith(EXEMPLARS):
+                self.exemplars = msgspec.json.decode(line.removeprefix(EXEMPLARS), type=list[Exemplar])
+        if line == SERVING:
             self.is_serving = self._has_served = True
             if self._is_asked:
                 self.reload()
+
+
+async def lines_of(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a worker's output, without those that are longer than we hold."""
+    while True:
+        try:
+            line = await output.readline()
+        except ValueError:  # what is left of the line is another, which says nothing
+            continue
+        if not line:
+            return
+        yield line
 
 
 async def supervise(settings: Settings, config: Path, logger: Logger, until: asyncio.Event) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
+from ott_extauthz.bootstrap.audit_files import audit_path, rotation_of
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
@@ -32,9 +33,8 @@ from ott_extauthz.observe.certificate_ends import CertificateEnds
 from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.introspections import IntrospectionMetrics
-from ott_extauthz.observe.line_file import file_name
 from ott_extauthz.observe.listeners import Listeners
-from ott_extauthz.observe.log import DecisionLog, LeftOut, Logger, tell_store
+from ott_extauthz.observe.log import DecisionLog, LeftOut, Logger, tell_audit, tell_store
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
 from ott_extauthz.observe.step_times import StepTimes
@@ -42,6 +42,7 @@ from ott_extauthz.observe.store_gauges import StoreGauges
 from ott_extauthz.observe.tracing import TimedIntrospections
 from ott_extauthz.ports import Clock, UsedList
 from ott_extauthz.reload.reloader import Reloader
+from ott_extauthz.sections.words import file_name
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.authorization import Authorization
@@ -120,7 +121,7 @@ def build(
         settings, clock=clock, on_change=partial(tell_store, logger),
         on_look=StoreGauges(metrics.registry, max_skew_ms=bounds.max_skew).looked,
     )  # fmt: skip
-    audit = _audit(settings, address, metrics)
+    audit = _audit(settings, address, metrics, logger)
     reloads = Reloads(logger, metrics)
     sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
@@ -219,7 +220,9 @@ async def serve(
         OSError: the admin address cannot be listened on.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(on_hangup(app.ask))  # first: while the store is looked for, it would end us
+        stack.enter_context(
+            on_hangup(app.audit.reopen, app.ask)
+        )  # first: while the store is looked for, it would end us
         if app.tracer is not None:
             stack.push_async_callback(app.tracer.aclose)
         stack.callback(app.audit.close)
@@ -243,11 +246,14 @@ async def serve(
         await until.wait()
 
 
-def _audit(settings: Settings, address: str, metrics: Metrics) -> AuditFile | NoAudit:
-    if settings.audit is None:
+def _audit(settings: Settings, address: str, metrics: Metrics, logger: Logger) -> AuditFile | NoAudit:
+    audit = settings.audit
+    if audit is None:
         return NoAudit()
     return AuditFile(
-        settings.audit.path / f"decisions-{file_name(address)}.jsonl",
-        required=settings.audit.required,
+        audit_path(audit, f"decisions-{file_name(address)}.jsonl"),
+        required=audit.required,
         metrics=metrics,
+        rotation=rotation_of(audit),
+        tell=partial(tell_audit, logger),
     )

@@ -48,7 +48,7 @@ from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.issuer_reloads import IssuerReloads
 from ott_extauthz.observe.listeners import IssuerListeners
-from ott_extauthz.observe.log import new_logger, tell_store
+from ott_extauthz.observe.log import new_logger, tell_audit, tell_store
 from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
 from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings
@@ -143,7 +143,7 @@ def run_issuer(
     """
     clock, logger = clock or SystemClock(), new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
-    audit = issuer_audit(settings, counts=metrics, clock=clock, source=source)
+    audit = issuer_audit(settings, counts=metrics, clock=clock, source=source, tell=partial(tell_audit, logger))
     observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
     issuer = assemble(
         settings, clock=clock, entropy=entropy, observer=observer, trail=audit,
@@ -159,7 +159,9 @@ def run_issuer(
     desks = issuer.sources.clients.desks
     grpc_server = partial(batch_server, issuer.inputs, desks, clock=clock, observer=observer, trail=audit, grace=grace)
     following = issuer.sources.looked_after(every=settings.reload.every / 1000 or None, on_fault=metrics.faulted)
-    serving = _serve(issuer, following, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted)
+    serving = _serve(
+        issuer, following, audit.reopen, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted
+    )
     try:
         uvloop.run(serving)
     finally:
@@ -217,6 +219,7 @@ async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
 async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     issuer: IssuerApp,
     following: AbstractAsyncContextManager[Callable[[], None]],
+    reopen: Callable[[], None],
     *,
     grace: float,
     admin: Admin,
@@ -229,7 +232,7 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
         if settings.admin is not None:
             operators = await serve_http(admin_app(admin), settings.admin, on_fault=on_fault)
             stack.push_async_callback(operators.cleanup)
-        stack.enter_context(on_hangup(await stack.enter_async_context(following)))
+        stack.enter_context(on_hangup(reopen, await stack.enter_async_context(following)))
         runner = await serve_http(issuer.app, settings.listen, context=context, grace=grace, on_fault=on_fault)
         stack.push_async_callback(runner.cleanup)
         batches = grpc_server()

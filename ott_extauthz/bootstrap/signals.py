@@ -15,10 +15,15 @@ def stop_on_signals() -> asyncio.Event:
 
 
 @contextmanager
-def on_hangup(ask: Callable[[], None]) -> Iterator[None]:
+def on_hangup(*asks: Callable[[], None]) -> Iterator[None]:
     """Have SIGHUP ask for a reload, from the event loop: a signal handler proper could interrupt itself half-way."""
+
+    def ask_all() -> None:
+        for ask in asks:
+            ask()
+
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, ask)
+    loop.add_signal_handler(signal.SIGHUP, ask_all)
     try:
         yield
     finally:

@@ -90,7 +90,8 @@ async def _keep_telling(exemplars: Exemplars) -> None:
     while True:
         await asyncio.sleep(EXEMPLARS_SECONDS)
         if (told := exemplars.told()) is not None:
-            _tell_parent(EXEMPLARS + msgspec.json.encode(told).decode())
+            # In a thread: a parent that is slow to read must not hold up the Checks.
+            await asyncio.to_thread(_tell_parent, EXEMPLARS + msgspec.json.encode(told).decode())
 
 
 def _report_to_parent(report: Report) -> None:

@@ -13,6 +13,8 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 _DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE: Final = re.compile(r"([1-9][0-9]{0,8})(KiB|MiB|GiB)")
+_UNITS_BYTES: Final = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LONGEST_MS: Final = 10_000 * 365 * 86_400_000
 
 
@@ -38,6 +40,21 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["500ms", "2s", "5m"]}),
 ]
 """A span of time, written with its unit (``500ms``, ``2s``, ``5m``); kept in milliseconds."""
+
+
+def _bytes(value: Any) -> int:  # noqa: ANN401 - whatever stood in the file
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("a size is a whole number with a unit: 512KiB, 100MiB, 2GiB")
+    return int(found[1]) * _UNITS_BYTES[found[2]]
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SIZE.pattern}$", "examples": ["512KiB", "100MiB", "2GiB"]}),
+]
+"""A number of bytes, written with its unit (``100MiB``)."""
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,7 +11,7 @@ import yaml
 
 from ott_extauthz.demo.files import write_configurations
 from ott_extauthz.demo.ports import free_ports
-from ott_extauthz.observe.line_file import file_name
+from ott_extauthz.sections.words import file_name
 
 FIRST, SECOND, OVERSEAS, FULL = "first", "second", "overseas", "full"
 """Two replicas in the EU; a server in the US whose clock can be turned; one whose audit cannot be written."""

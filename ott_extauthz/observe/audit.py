@@ -4,10 +4,11 @@ The line goes out in one ``write`` to a file opened for appending, one file per 
 never mix.  No token, no key, no query string is ever in it; the token shows as a digest.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
@@ -16,6 +17,7 @@ from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.replay import FirstSpender
 from ott_extauthz.model.shown import shown_method
 from ott_extauthz.model.token import VerifiedToken
+from ott_extauthz.observe.audit_file import Rotation
 from ott_extauthz.observe.line_file import GROUP_MAY_READ, LineFile
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.ports import CheckRecord, ShadowRecord
@@ -76,8 +78,21 @@ class AuditFile:
     With ``required`` a line that cannot be written raises AuditError, and the checker refuses; without, it is counted.
     """
 
-    def __init__(self, path: Path, *, required: bool, metrics: Metrics) -> None:
-        self._file = LineFile(path, mode=GROUP_MAY_READ, counts=metrics)
+    def __init__(
+        self,
+        path: Path | Literal["-"],
+        *,
+        required: bool,
+        metrics: Metrics,
+        rotation: Rotation | None = None,
+        tell: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
+        """Open the file; ``-`` is the standard output.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._file = LineFile.at(path, mode=GROUP_MAY_READ, counts=metrics, rotation=rotation, tell=tell)
         self._required = required
 
     def write(self, record: CheckRecord) -> None:
@@ -92,6 +107,10 @@ class AuditFile:
         """Write one line about an answer that is out; one that cannot be written is counted."""
         self._file.write(shadow_line_from(record), required=False)
 
+    def reopen(self) -> None:
+        """Go on in the file of our name, where somebody moved the one that is open."""
+        self._file.reopen()
+
     def close(self) -> None:
         """Close the file; every line is in it already."""
         self._file.close()
@@ -105,6 +124,9 @@ class NoAudit:
 
     def write_shadow(self, record: ShadowRecord) -> None:
         """Do nothing with ``record``."""
+
+    def reopen(self) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""

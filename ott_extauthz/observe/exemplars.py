@@ -15,8 +15,6 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as SampleExemplar
 from prometheus_client.utils import floatToGoString
 
-from ott_extauthz.model.facts import Facts
-from ott_extauthz.model.trace_context import trace_context
 from ott_extauthz.ports import CheckRecord
 
 HISTOGRAM: Final = "ott_check_seconds"
@@ -53,10 +51,8 @@ class Exemplars:
         self._untold = False
 
     def decided(self, record: CheckRecord, route: str, outcome: str) -> None:
-        """Keep the request of a decision if its caller samples its trace."""
-        if not isinstance(record.facts, Facts):
-            return
-        context = trace_context(record.facts.headers)
+        """Keep the request of a decision if its trace is sampled: by Envoy, or without its word by the caller."""
+        context = record.trace
         if context is None or not context.is_sampled:
             return
         bound = self._names[bisect_left(self._bounds, record.seconds)]

@@ -4,9 +4,10 @@ No token, ``jti``, assertion, secret or proof is ever in it: a token shows as it
 audit knows it too.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.key_change import KeyChange
@@ -14,6 +15,7 @@ from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import MintOrder, ring_title
 from ott_extauthz.issuer.trail import Minting, NoTrail, Refusal
 from ott_extauthz.observe.audit import instant
+from ott_extauthz.observe.audit_file import Rotation
 from ott_extauthz.observe.line_file import OURS_ALONE, LineCounts, LineFile
 from ott_extauthz.ports import Clock
 
@@ -57,13 +59,22 @@ class IssuerAuditFile:
     be is counted.
     """
 
-    def __init__(self, path: Path, *, required: bool, counts: LineCounts, clock: Clock) -> None:
-        """Open the file.
+    def __init__(  # noqa: PLR0913 - each by its name, from the one composition root
+        self,
+        path: Path | Literal["-"],
+        *,
+        required: bool,
+        counts: LineCounts,
+        clock: Clock,
+        rotation: Rotation | None = None,
+        tell: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
+        """Open the file; ``-`` is the standard output.
 
         Raises:
             OSError: it cannot be opened.
         """
-        self._file = LineFile(path, mode=OURS_ALONE, counts=counts)
+        self._file = LineFile.at(path, mode=OURS_ALONE, counts=counts, rotation=rotation, tell=tell)
         self._required = required
         self._clock = clock
 
@@ -102,6 +113,10 @@ class IssuerAuditFile:
         """Write down whose entries changed: names only."""
         self._tell(self._clock.now_ms(), "clients_changed", added=added, removed=removed, changed=changed)
 
+    def reopen(self) -> None:
+        """Go on in the file of our name, where somebody moved the one that is open."""
+        self._file.reopen()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -124,6 +139,9 @@ class NoIssuerAudit(NoTrail):
 
     def clients_changed(self, *, added: tuple[str, ...], removed: tuple[str, ...], changed: tuple[str, ...]) -> None:
         """Do nothing with these names."""
+
+    def reopen(self) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""

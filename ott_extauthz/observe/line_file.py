@@ -1,13 +1,14 @@
 """How does a line get into a file and stay whole?  One ``write`` to a file opened for appending, without a buffer."""
 
-import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from ott_extauthz.observe.audit_file import FollowedFile, Rotation
+from ott_extauthz.observe.standard_output import StandardOutput
 from ott_extauthz.ports import AuditError
 
 GROUP_MAY_READ: Final = 0o640
@@ -28,20 +29,54 @@ class LineCounts(Protocol):
         ...
 
 
-class LineFile:
-    """Appends JSON lines to one file, from any thread."""
+class Target(Protocol):
+    """Where lines go."""
 
-    def __init__(self, path: Path, *, mode: int, counts: LineCounts) -> None:
-        """Open the file, and make it, with this ``mode``, where there is none.
+    is_torn: bool
+    """Whether what was written last is no whole line."""
+
+    def look(self) -> None:
+        """Look after itself, on an operator's word."""
+        ...
+
+    def make_room(self, coming: int) -> None:
+        """Look after itself before so many bytes are written."""
+        ...
+
+    def write(self, rest: memoryview) -> int:
+        """Write what fits; raises OSError where nothing does."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class LineFile:
+    """Appends JSON lines to one file, or to the standard output, from any thread."""
+
+    def __init__(self, target: Target, *, counts: LineCounts) -> None:
+        self._target = target
+        self._counts = counts
+        self._one_at_a_time = threading.Lock()
+
+    @classmethod
+    def at(
+        cls,
+        path: Path | Literal["-"],
+        *,
+        mode: int,
+        counts: LineCounts,
+        rotation: Rotation | None = None,
+        tell: Callable[[str | None], None] = lambda _: None,
+    ) -> "LineFile":
+        """Return the lines of a file, made with this ``mode`` where there is none; ``-`` is the standard output.
 
         Raises:
             OSError: it cannot be opened.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
-        self._counts = counts
-        self._is_torn = False
-        self._one_at_a_time = threading.Lock()
+        target = FollowedFile(path, mode=mode, rotation=rotation, tell=tell) if path != "-" else StandardOutput()
+        return cls(target, counts=counts)
 
     def write(self, line: Mapping[str, Any], *, required: bool) -> None:
         """Write one line; one that cannot be written is counted.
@@ -59,20 +94,21 @@ class LineFile:
         else:
             self._counts.audit_written()
 
+    def reopen(self) -> None:
+        """Go on in the file of our name, where somebody moved the one that is open."""
+        with self._one_at_a_time:
+            self._target.look()
+
     def close(self) -> None:
         """Close the file; every line is in it already."""
-        os.close(self._file)
+        with self._one_at_a_time:
+            self._target.close()
 
     def _append(self, line: bytes) -> None:
+        target = self._target
+        target.make_room(len(line))
         # After a half-written line (a full disk) the next one starts on a line of its own.
-        rest = memoryview(b"\n" + line if self._is_torn else line)
-        self._is_torn = True
+        rest = memoryview(b"\n" + line if target.is_torn else line)
         while rest:
-            rest = rest[os.write(self._file, rest) :]
-        self._is_torn = False
-
-
-def file_name(address: str) -> str:
-    """Return an address as a file name: each process appends to a file of its own."""
-    stem = Path(address.removeprefix("unix://")).stem if address.startswith("unix://") else address
-    return "".join(character if character.isalnum() or character in ".-" else "-" for character in stem)
+            rest = rest[target.write(rest) :]
+            target.is_torn = bool(rest)

@@ -11,7 +11,8 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.cases import Suite, suite_from
 
-AUDIT_PATTERN: Final = "*.jsonl"
+AUDIT_PATTERN: Final = "*.jsonl*"
+"""Rotated files, too."""
 LONGEST_LINE: Final = 1024 * 1024
 """Many times what the audit writes."""
 
@@ -49,15 +50,19 @@ def audit_lines(path: Path) -> Iterator[dict[str, Any] | None]:
         DocumentError: nothing can be read there.
     """
     try:
-        files = sorted(path.glob(AUDIT_PATTERN)) if path.is_dir() else [path]
+        files = sorted(file for file in path.glob(AUDIT_PATTERN) if _is_audit(file)) if path.is_dir() else [path]
         if not files:
-            raise DocumentError([Problem(str(path), 0, 0, "", f"no audit here: no {AUDIT_PATTERN}")])
+            raise DocumentError([Problem(str(path), 0, 0, "", "no audit here: no *.jsonl")])
         for file in files:
             with file.open("rb") as lines:
                 while line := lines.readline(LONGEST_LINE):
                     yield _object(line)
     except OSError as error:
         raise DocumentError([unreadable(path, error)]) from None
+
+
+def _is_audit(file: Path) -> bool:
+    return file.suffix == ".jsonl" or file.suffix.removeprefix(".").isdecimal()
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

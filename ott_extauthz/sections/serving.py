@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import (
     Field,
     field_validator,
+    model_validator,
 )
 
-from ott_extauthz.documents.validated import Duration, Model
+from ott_extauthz.documents.validated import Duration, Model, Size
 from ott_extauthz.sections.words import FilePath
 
 
@@ -26,11 +27,35 @@ class ClockBounds(Model):
         return value
 
 
-class Audit(Model):
-    """Where decisions are written down; ``required`` makes a call that cannot be written down a refusal."""
+class Rotate(Model):
+    """When a file of the audit becomes ``.1``: before it is larger than ``size``.  ``keep`` older ones stay."""
 
-    path: FilePath
+    size: Size = 100 * 1024 * 1024
+    keep: Annotated[int, Field(ge=1, le=1000)] = 10
+
+    @field_validator("size")
+    @classmethod
+    def _bounded(cls, value: int) -> int:
+        if value < 64 * 1024:
+            raise ValueError("at least 64KiB")
+        return value
+
+
+class Audit(Model):
+    """Where decisions are written down; ``required`` makes a call that cannot be written down a refusal.
+
+    ``path`` is a folder, or ``-`` for the standard output.  Without ``rotate`` nothing is renamed or removed.
+    """
+
+    path: Literal["-"] | FilePath
     required: bool = True
+    rotate: Rotate | None = None
+
+    @model_validator(mode="after")
+    def _only_files_rotate(self) -> "Audit":
+        if self.path == "-" and self.rotate is not None:
+            raise ValueError("rotate is for files, and path is the standard output; leave one out")
+        return self
 
 
 class Geoip(Model):

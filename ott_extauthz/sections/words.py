@@ -44,3 +44,9 @@ def host_and_port(address: str) -> tuple[str, int]:
     """Split ``host:port``; an IPv6 host loses its brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def file_name(address: str) -> str:
+    """Return an address as a file name: each process appends to a file of its own."""
+    stem = Path(address.removeprefix("unix://")).stem if address.startswith("unix://") else address
+    return "".join(character if character.isalnum() or character in ".-" else "-" for character in stem)

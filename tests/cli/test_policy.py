@@ -109,6 +109,16 @@ def test_explain_a_decision_that_the_audit_holds(offline: Folder) -> None:
     assert offline.run("policy", "explain", "--decision", "abd", "--audit", "audit").returncode == 1
 
 
+def test_a_decision_is_found_in_a_rotated_file_and_in_no_packed_one(offline: Folder) -> None:
+    audit = offline.path / "audit"
+    audit.mkdir()
+    (audit / "decisions-a.jsonl").touch()
+    (audit / "decisions-a.jsonl.2").write_text('{"decision_id": "abc", "outcome": "allow"}\n')
+    (audit / "decisions-a.jsonl.gz").write_text('{"decision_id": "abd"}\n')
+    assert "allow" in offline.run("policy", "explain", "--decision", "abc", "--audit", "audit").stdout
+    assert offline.run("policy", "explain", "--decision", "abd", "--audit", "audit").returncode == 1
+
+
 def test_diff_says_what_a_new_policy_would_change(offline: Folder) -> None:
     (offline.path / "new.yaml").write_text(POLICY.replace("/debit", "/debits"))
     line = {"decision_id": "abc", "outcome": "allow", "method": "POST", "host": "wallet.api", "path": "/debit"}

@@ -238,3 +238,38 @@ def test_one_issuer_may_be_trusted_for_both_formats_with_a_key_set_for_each(conf
 )
 def test_a_key_set_is_for_one_format(config: Path, text: str, problem: str) -> None:
     assert problem in problems(config, text)
+
+
+def test_an_audit_may_be_the_standard_output_and_rotates_in_files_of_a_size(config: Path) -> None:
+    audit = loaded(config, "audit: {path: '-'}").audit
+    assert audit is not None
+    assert (audit.path, audit.rotate) == ("-", None)
+    audit = loaded(config, "audit: {path: a, rotate: {}}").audit
+    assert audit is not None
+    assert audit.rotate is not None
+    assert (audit.rotate.size, audit.rotate.keep) == (100 * 1024**2, 10)
+    audit = loaded(config, "audit: {path: a, rotate: {size: 2GiB, keep: 1}}").audit
+    assert audit is not None
+    assert audit.rotate is not None
+    assert audit.rotate.size == 2 * 1024**3
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("audit: {path: '-', rotate: {}}", "rotate is for files", id="rotated-output"),
+        pytest.param("audit: {path: a, rotate: {size: 1000}}", "a size is a whole number with a unit", id="no-unit"),
+        pytest.param("audit: {path: a, rotate: {size: 1KiB}}", "at least 64KiB", id="tiny"),
+        pytest.param("audit: {path: a, rotate: {keep: 0}}", "greater than or equal to 1", id="keep-none"),
+        pytest.param(
+            "store: sqlite:///s\nlisten: {check: ['127.0.0.1:1', '127.0.0.1:2']}\naudit: {path: '-'}",
+            "- is for one worker", id="mixed-lines",
+        ),
+        pytest.param(
+            "store: sqlite:///s\nlisten: {check: ['unix:///a/x.sock', 'unix:///b/x.sock']}\n"
+            "audit: {path: a, rotate: {}}", "two listen.check sockets have one name", id="one-file",
+        ),
+    ],
+)  # fmt: skip
+def test_an_audit_that_would_lose_or_mix_lines_does_not_start(config: Path, text: str, problem: str) -> None:
+    assert problem in problems(config, text)

@@ -30,6 +30,7 @@ from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger
 from tests.exchange_bank import claims_of
 from tests.fakes.certificates import Authority, Leaf
+from tests.full_disk import fill
 from tests.issuer_bank import CLIENTS, FORM, FORM_TYPE, RGS, Bank
 from tests.issuer_door import MINT, with_grpc
 from tests.leaks import leaked, variants
@@ -69,9 +70,7 @@ class Written:
 
     def break_file(self) -> None:
         """From now on the disk is full."""
-        full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, self.audit._file._file)
-        os.close(full)
+        fill(self.audit)
 
     @asynccontextmanager
     async def gate(self, leaf: Leaf) -> AsyncIterator[Any]:

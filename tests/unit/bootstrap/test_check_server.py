@@ -24,7 +24,7 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
         tokens=None,
         tracer=None,
         introspectors=Introspectors(),
-        audit=SimpleNamespace(close=lambda: None),
+        audit=SimpleNamespace(close=lambda: None, reopen=lambda: told.append("reopened")),
         used_list=SimpleNamespace(start=start, close=nothing),
         server=SimpleNamespace(start=nothing, leave=nothing),
         sources=SimpleNamespace(followed=()),
@@ -38,4 +38,4 @@ async def test_a_hangup_while_the_store_is_looked_for_does_not_end_the_server() 
         await serve(cast("CheckApp", app), admin=None, until=until, on_serving=until.set)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert told == ["asked", "started"]
+    assert told == ["reopened", "asked", "started"]

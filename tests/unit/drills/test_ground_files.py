@@ -47,7 +47,7 @@ def test_the_servers_configurations_load_and_share_store_and_audit(tmp_path: Pat
     assert (
         len({each.listen.check[0] for each in loaded.values()} | {each.listen.admin for each in loaded.values()}) == 8
     )
-    audits = {name: each.audit.path.name for name, each in loaded.items() if each.audit}
+    audits = {name: Path(each.audit.path).name for name, each in loaded.items() if each.audit}
     assert audits == {FIRST: "audit", SECOND: "audit", OVERSEAS: "audit", FULL: "full"}
     (full,) = (tmp_path / "full").iterdir()
     assert str(full.readlink()) == "/dev/full"

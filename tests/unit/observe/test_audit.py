@@ -14,6 +14,7 @@ from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.policy.document import policy_from
 from ott_extauthz.ports import AuditError, ShadowRecord
 from tests.fakes.desk import POLICY, Desk
+from tests.full_disk import fill
 from tests.leaks import leaked
 
 
@@ -52,9 +53,7 @@ async def test_a_full_disk_is_an_error_where_the_audit_is_required(tmp_path: Pat
     for required in (True, False):
         audit, metrics, desk = await written(tmp_path / str(required), required=required)
         await desk.ask(desk.facts())
-        full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, audit._file._file)
-        os.close(full)
+        fill(audit)
         if required:
             with pytest.raises(AuditError, match="No space left"):
                 audit.write(desk.audit.records[0])
@@ -131,9 +130,7 @@ async def test_shadow_stands_in_fields_of_its_own(tmp_path: Path) -> None:
 async def test_a_shadow_line_that_cannot_be_written_is_counted_and_raises_nothing(tmp_path: Path) -> None:
     audit, metrics, desk = await written(tmp_path, required=True)
     await desk.ask(desk.facts())
-    full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, audit._file._file)
-    os.close(full)
+    fill(audit)
     decision = desk.audit.records[0].decision
     audit.write_shadow(
         ShadowRecord(answer=decision, would_be=decision, facts=desk.facts(), host=None, path=None, at_ms=0)

@@ -45,6 +45,15 @@ async def test_a_sampled_call_is_the_example_of_its_bucket() -> None:
     assert exemplars_in(body.decode()) == {"0.001": ({"trace_id": TRACE}, 0.0007)}
 
 
+async def test_envoys_word_on_the_trace_goes_before_what_a_client_writes() -> None:
+    record, own = await record_of(sampled()), "a" * 32
+    assert isinstance(record.facts, Facts)
+    for envoy, shown in ((sampled(own), [own]), (sampled(own)[:-1] + "0", [])):
+        exemplars = Exemplars(SECONDS)
+        exemplars.decided(replace(record, facts=replace(record.facts, envoy_traceparent=envoy)), "r", "deny")
+        assert [each.trace_id for each in exemplars.latest()] == shown
+
+
 async def test_whoever_asks_for_plain_text_gets_plain_text() -> None:
     metrics = Metrics(transport="native")
     metrics.decided(await record_of(sampled()))

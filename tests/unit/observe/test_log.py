@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ott_extauthz.model.facts import Facts
 from ott_extauthz.observe.allowance import Allowance
-from ott_extauthz.observe.log import DecisionLog, LeftOut, new_logger
+from ott_extauthz.observe.log import MOST_ALARMS, DecisionLog, LeftOut, new_logger
 from ott_extauthz.ports import ShadowRecord
 from tests.fakes.desk import Desk
 
@@ -66,6 +67,43 @@ async def test_a_flood_of_refusals_fills_no_disk_and_hides_no_replay(capsys: pyt
     told = [line["event"] for line in lines(capsys.readouterr().err)]
     assert told == ["check refused"] * 5 + ["token replayed"]
     assert left_out == [LeftOut.REFUSALS] * 995
+
+
+async def test_a_flood_of_one_tokens_replays_hides_neither_another_token_nor_another_caller(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    desk, left_out = Desk(), list[LeftOut]()
+    room = {what: Allowance(5, desk.clock.monotonic) for what in LeftOut}
+    log = DecisionLog(new_logger("info"), room=room, on_left_out=left_out.append)
+    flooded, stolen = desk.token(), desk.token(jti="s" * 22)
+    for token in (flooded, flooded, stolen, stolen):
+        await desk.ask(desk.facts(("x-ott", token)))
+    flood, theft = desk.observer.replays
+    assert isinstance(flood.facts, Facts)
+    thief = replace(flood.facts, peer=replace(flood.facts.peer, address="203.0.113.9"))
+    for port in range(1000):
+        log.replayed(replace(flood, facts=replace(flood.facts, peer=replace(flood.facts.peer, port=port))))
+    for record in (theft, theft, replace(flood, facts=thief)):
+        log.replayed(record)
+    told = lines(capsys.readouterr().err)
+    assert len({line["token_id"] for line in told}) == 2
+    assert [line["peer_address"] for line in told] == ["10.0.0.7"] * 6 + ["203.0.113.9"]
+    assert left_out == [LeftOut.REPLAYS] * 996
+    assert len(log._alarms) == 3
+
+
+async def test_what_is_remembered_of_replays_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    desk, token = Desk(), Desk().token()
+    log = DecisionLog(new_logger("error"))
+    for _ in range(2):
+        await desk.ask(desk.facts(("x-ott", token)))
+    (record,) = desk.observer.replays
+    assert isinstance(record.facts, Facts)
+    for number in range(MOST_ALARMS + 10):
+        peer = replace(record.facts.peer, address=str(number))
+        log.replayed(replace(record, facts=replace(record.facts, peer=peer)))
+    assert len(log._alarms) == MOST_ALARMS
+    assert capsys.readouterr().err == ""
 
 
 async def test_a_trace_that_is_none_leaves_nothing_of_it_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
