@@ -14,7 +14,9 @@ from ott_extauthz.envoy_lint.node import Node
 PER_ROUTE: Final = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
 _WRAPPED: Final = "envoy.config.route.v3.FilterConfig"
 _ROUTE: Final = "envoy.config.route.v3.Route"
+_ROUTE_LIST: Final = "envoy.config.route.v3.RouteList"
 _LEVELS: Final = "typed_per_filter_config"
+_CHOOSERS: Final = ("cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +25,10 @@ class Setting:
 
     entry: Node
     type: str
+    """Empty where a wrapper says no more than whether the filter runs."""
     config: Node
-    is_off: bool
+    is_left_out: bool = False
+    """Whether the chain is to go on without the filter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +47,18 @@ class Branch:
         return [found for level in self.levels for found in settings_at(level) if found.entry.path[-1] == name]
 
     def switched_off(self, guard: Filter) -> Node | None:
-        """Return what switches the filter off here, if something does."""
-        found: Node | None = guard.entry["disabled"] if guard.entry["disabled"].truth else None
+        """Return what switches the filter off here, if something does.
+
+        Two switches, and either is enough: a chain leaves a filter out, and ext_authz has a ``disabled`` of its own. A
+        wrapper with an empty ``config`` puts the filter back into the chain and says nothing of the second.
+        """
+        left_out: Node | None = guard.entry["disabled"] if guard.entry["disabled"].truth else None
+        own: Node | None = None
         for setting in self.settings(guard.name):
-            found = setting.entry if setting.is_off else None
-        return found
+            left_out = setting.entry if setting.is_left_out else None
+            if setting.type:
+                own = setting.entry if setting.config["disabled"].truth else None
+        return own if left_out is None else left_out
 
     def extensions(self, name: str) -> dict[str, Node]:
         """Return the ``context_extensions`` that a Check from here carries."""
@@ -58,8 +69,20 @@ class Branch:
 
     def check_settings(self, guard: Filter) -> Node | None:
         """Return the most specific settings of a Check, if any level has some."""
-        found = [setting.config["check_settings"] for setting in self.settings(guard.name)]
+        found = [setting.config["check_settings"] for setting in self.settings(guard.name) if setting.type]
         return found[-1] if found and found[-1].is_there else None
+
+    def asks_elsewhere(self, guard: Filter) -> Node | None:
+        """Return what names another server than the filter does, if something does."""
+        settings = self.check_settings(guard)
+        if settings is None:
+            return None
+        other = settings["grpc_service"]
+        named = other.at("envoy_grpc", "cluster_name").text
+        is_other = other.is_there and (not named or named != guard.check_cluster)
+        if settings["http_service"].is_there:
+            return settings["http_service"]
+        return other if is_other else None
 
     @property
     def is_answered_here(self) -> bool:
@@ -74,6 +97,14 @@ class Branch:
         for weighted in action.at("weighted_clusters", "clusters"):
             yield weighted["name"].text
 
+    @property
+    def choosers(self) -> Iterator[Node]:
+        """What chooses the cluster by the request itself: nobody can say here which one it is."""
+        action = self.route["route"]
+        places = [action, *action.at("weighted_clusters", "clusters")]
+        found = (place[key] for place in places for key in _CHOOSERS)
+        return (node for node in found if node.is_there)
+
 
 def settings_at(level: Node) -> Iterator[Setting]:
     """Yield the per-route settings at one level."""
@@ -81,10 +112,10 @@ def settings_at(level: Node) -> Iterator[Setting]:
         kind, config = entry.typed
         if kind == _WRAPPED:
             inner, unwrapped = config["config"].typed
-            is_off = config["disabled"].truth or unwrapped["disabled"].truth
-            yield Setting(entry=entry, type=inner, config=unwrapped, is_off=is_off)
+            is_left_out = config["disabled"].truth  # and then the config beside it counts for nothing
+            yield Setting(entry=entry, type="" if is_left_out else inner, config=unwrapped, is_left_out=is_left_out)
         else:
-            yield Setting(entry=entry, type=kind, config=config, is_off=config["disabled"].truth)
+            yield Setting(entry=entry, type=kind, config=config)
 
 
 def branches_of(configurations: Sequence[Node]) -> Iterator[Branch]:
@@ -113,7 +144,10 @@ def _in_matcher(matcher: Node) -> Iterator[Node]:
     waiting = [matcher]
     while waiting:
         node = waiting.pop()
-        if node.typed[0] == _ROUTE:
-            yield node.typed[1]
+        kind, config = node.typed
+        if kind == _ROUTE:
+            yield config
+        elif kind == _ROUTE_LIST:
+            yield from config["routes"]
         else:
             waiting += [*node, *(value for _, value in node.entries)][::-1]

@@ -43,6 +43,8 @@ class Chain:
     listener: Node
     sockets: Node
     hcm: Node
+    place: Node
+    """The connection manager, or what stands in it with filters of its own."""
     filters: tuple[Filter, ...]
     routes: tuple[Node, ...]
     unseen_routes: tuple[Node, ...] = ()
@@ -60,28 +62,43 @@ class Chain:
 def chains_of(envoy: Envoy) -> Iterator[Chain]:
     """Yield every HTTP filter chain."""
     for listener in envoy.listeners:
-        tops = [*listener["filter_chains"], listener["default_filter_chain"]]
-        for top in tops:
+        for top in tops_of(listener):
             for network_filter in top["filters"]:
-                yield from _chain(envoy, listener, top, network_filter["typed_config"])
-        yield from _chain(envoy, listener, listener["api_listener"], listener.at("api_listener", "api_listener"))
+                yield from _chains(envoy, listener, top, network_config(envoy, network_filter))
+        yield from _chains(envoy, listener, listener["api_listener"], listener.at("api_listener", "api_listener"))
 
 
-def _chain(envoy: Envoy, listener: Node, sockets: Node, config: Node) -> Iterator[Chain]:
+def network_config(envoy: Envoy, network_filter: Node) -> Node:
+    """Return the configuration of a network filter, from wherever it comes."""
+    discovery = network_filter["config_discovery"]
+    if not discovery.is_there:
+        return network_filter["typed_config"]
+    found = envoy.extensions.get(network_filter["name"].text)
+    return discovery["default_config"] if found is None else found.typed[1]["typed_config"]
+
+
+def tops_of(listener: Node) -> Iterator[Node]:
+    """Yield the filter chains of a listener."""
+    yield from (*listener["filter_chains"], listener["default_filter_chain"])
+
+
+def _chains(envoy: Envoy, listener: Node, sockets: Node, config: Node) -> Iterator[Chain]:
     kind, hcm = config.typed
     if not kind.endswith(HCM):
         return
     routes, unseen = _routes(envoy, hcm)
-    filters = tuple(filters_in(envoy, hcm["http_filters"]))
-    yield Chain(
-        envoy=envoy,
-        listener=listener,
-        sockets=sockets,
-        hcm=hcm,
-        filters=filters,
-        routes=tuple(routes),
-        unseen_routes=tuple(unseen),
-    )
+    upgrades = [each for each in hcm["upgrade_configs"] if each["filters"].value]
+    for place, entries in ((hcm, hcm["http_filters"]), *((each, each["filters"]) for each in upgrades)):
+        yield Chain(
+            envoy=envoy,
+            listener=listener,
+            sockets=sockets,
+            hcm=hcm,
+            place=place,
+            filters=tuple(filters_in(envoy, entries)),
+            routes=tuple(routes),
+            unseen_routes=tuple(unseen),
+        )
 
 
 def filters_in(envoy: Envoy, entries: Node) -> Iterator[Filter]:

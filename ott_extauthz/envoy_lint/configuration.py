@@ -32,6 +32,8 @@ class Envoy:
     scopes: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     extensions: Mapping[str, Node] = field(default_factory=dict)
     endpoints: Mapping[str, Node] = field(default_factory=dict)
+    is_dump: bool = False
+    """Whether it shows what control planes sent."""
 
     @property
     def version(self) -> str:
@@ -40,6 +42,21 @@ class Envoy:
         if version["major_number"].number is None:
             return self.bootstrap.at("node", "user_agent_version").text
         return ".".join(str(int(version[part].number or 0)) for part in ("major_number", "minor_number", "patch"))
+
+    def runtime(self, key: str) -> Node | None:
+        """Return what the last static layer that has this key says; what files and the admin port say is not here."""
+        layers = [layer["static_layer"] for layer in self.bootstrap.at("layered_runtime", "layers")]
+        found = [value for layer in layers for value in _under(layer, key)] if key else []
+        return found[-1] if found else None
+
+
+def _under(layer: Node, key: str) -> Iterator[Node]:
+    """Yield the values of a key, which may be spelled with dots or nested at any of them."""
+    for name, node in layer.entries:
+        if name == key:
+            yield node
+        elif key.startswith(f"{name}."):
+            yield from _under(node, key[len(name) + 1 :])
 
 
 def root(document: Document) -> Node:
@@ -122,6 +139,7 @@ def _dumped(dump: Node) -> Envoy:
         scopes=_dumped_scopes(parts.get("ScopedRoutesConfigDump", [])),
         extensions=_named(_entries(parts, "EcdsConfigDump", "ecds_filter", "ecds_filters")),
         endpoints=_named(_entries(parts, "EndpointsConfigDump", "endpoint_config", *ends), "cluster_name"),
+        is_dump=True,
     )
 
 

@@ -18,6 +18,8 @@ class ExpectedRoute:
     """A signature or digest is over the very bytes."""
     is_public: bool = False
     """Nothing is asked: such a route loses nothing where Envoy does not ask us."""
+    is_verified_by_envoy: bool = False
+    """Envoy's own filter looks at the signature, and has to tell us."""
     headers: tuple[str, ...] = ()
     """Headers beyond our own family that are set or removed when it lets a request on."""
 
@@ -29,6 +31,9 @@ class Expectations:
     certificate_source: Literal["peer", "xfcc", "rfc9440"] = "peer"
     trusted_hops: int = 0
     exact_hops: bool = False
+    payload_namespace: str = "envoy.filters.http.jwt_authn"
+    payload_key: str = "ott_payload"
+    header_key: str = "ott_header"
     routes: tuple[ExpectedRoute, ...] = ()
     is_told: bool = False
     """Whether these come from a configuration, and not from our defaults."""

@@ -9,12 +9,23 @@ from ott_extauthz.envoy_lint.configuration import Envoy, envoys_in, is_envoys, r
 from ott_extauthz.envoy_lint.document import Document
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding, Severity
-from ott_extauthz.envoy_lint.rules import asking, body, connection, logs, messages, order, routing, server
+from ott_extauthz.envoy_lint.rules import (
+    asking,
+    body,
+    bypasses,
+    connection,
+    logs,
+    messages,
+    order,
+    routing,
+    server,
+    verified,
+)
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 
 _ORDER: Final = {severity: index for index, severity in enumerate((Severity.ERROR, Severity.WARNING, Severity.NOTE))}
 _MESH: Final = ("meshConfig", "extensionProviders", "pathNormalization", "defaultConfig", "rootNamespace")
-_LOOKS: Final = (asking, messages, body, connection, routing, order, server, logs)
+_LOOKS: Final = (asking, messages, body, connection, routing, order, server, logs, verified)
 
 
 def is_kubernetes(document: Document) -> bool:
@@ -50,7 +61,7 @@ def _of_envoy(envoy: Envoy, expected: Expectations, cluster: str | None, version
         for chain in chains_of(envoy)
         for guard in chain.guards(cluster)
     ]
-    yield from order.unguarded(envoy, cluster, guarded)
+    yield from bypasses.unguarded(envoy, cluster, guarded)
     if not guarded:
         return
     yield from server.of_envoy(envoy, version or envoy.version)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 
 from ott_extauthz.envoy_lint.document import Document, Path
@@ -81,9 +82,10 @@ class Node:
         if isinstance(plain, bool) or not isinstance(plain, (int, float, str)):
             return None
         try:
-            return float(plain)
-        except ValueError:
+            found = float(plain)
+        except (ValueError, OverflowError):
             return None
+        return found if isfinite(found) else None
 
     @property
     def seconds(self) -> float | None:

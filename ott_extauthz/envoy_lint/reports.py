@@ -98,9 +98,9 @@ def _result(found: Finding, index: Mapping[str, int], ignored: Ignored) -> dict[
 
 
 def _location(place: Place) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.document)}}
-    if place.line:
-        physical["region"] = {"startLine": place.line}
+    # Code scanning shows nothing without a line; JSON has none worth telling, and its path stands beside it.
+    region = {"startLine": place.line or 1}
+    physical = {"artifactLocation": {"uri": _uri(place.document)}, "region": region}
     logical = [{"fullyQualifiedName": place.inside}] if place.path else []
     return {"physicalLocation": physical} | ({"logicalLocations": logical} if logical else {})
 
@@ -109,7 +109,7 @@ def _uri(document: str) -> str:
     """RFC 3986: a file's name as a relative or file reference, a URL as it is."""
     if document.startswith(("http://", "https://")):
         return document
-    path = quote(document.replace("\\", "/"))
+    path = quote(document.replace("\\", "/"), errors="surrogateescape")
     return f"file://{path}" if path.startswith("/") else path
 
 

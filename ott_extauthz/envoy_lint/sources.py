@@ -1,5 +1,6 @@
 """Where are the documents?  Files, folders, standard input, or a running Envoy's admin port."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ott_extauthz.reload.looks import MOST_BYTES
 
 STDIN: Final = "-"
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
+_TEMPLATE: Final = re.compile(r"\$\{[A-Za-z_]|\{\{")
 _SECONDS: Final = 10.0
 
 
@@ -64,14 +66,25 @@ def _of_folder(folder: Path, skipped: list[str]) -> list[Document]:
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in _SUFFIXES and path.is_file()]
     found: list[Document] = []
     for path in files:
-        documents = documents_in(_text(str(path)), str(path))
-        known = [document for document in documents if is_known(document)]
+        documents = _of_folders_file(path)
+        known = [document for document in documents or () if is_known(document)]
         found += known
-        if len(known) < len(documents):
+        if documents is None or len(known) < len(documents):
             skipped.append(str(path))
     if not found:
         raise DocumentError([Problem(str(folder), 0, 0, "", "no configuration of Envoy or Kubernetes in this folder")])
     return found
+
+
+def _of_folders_file(path: Path) -> list[Document] | None:
+    """Return a file's documents; None of a template, which is YAML only once it is filled in."""
+    text = _text(str(path))
+    try:
+        return documents_in(text, str(path))
+    except DocumentError:
+        if _TEMPLATE.search(text):
+            return None
+        raise
 
 
 def _known(text: str, name: str) -> list[Document]:

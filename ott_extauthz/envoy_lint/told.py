@@ -8,7 +8,7 @@ from typing import Final
 from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.envoy_lint.expectations import Expectations, ExpectedRoute
 from ott_extauthz.policy.limits import Bound
-from ott_extauthz.policy.routes import Asks, BoundTo, CredentialKind, Match, Route
+from ott_extauthz.policy.routes import Asks, BoundTo, CredentialKind, Match, Route, VerifiedBy
 from ott_extauthz.settings import load
 
 _ONCE: Final = frozenset({CredentialKind.ONE_TIME_TOKEN, CredentialKind.MANDATE, CredentialKind.SIGNED_REQUEST})
@@ -29,6 +29,9 @@ def expectations_at(config: Path) -> Expectations:
         certificate_source=certificate.source,
         trusted_hops=certificate.trusted_hops,
         exact_hops=certificate.exact_hops,
+        payload_namespace=settings.envoy_payload.namespace,
+        payload_key=settings.envoy_payload.payload,
+        header_key=settings.envoy_payload.header,
         routes=() if table is None else tuple(expected(match, route) for match, route in table.entries),
         is_told=True,
     )
@@ -45,6 +48,7 @@ def expected(match: Match, route: Route) -> ExpectedRoute:
         is_single_use=any(asks.credential in _ONCE for asks in route.parts),
         needs_body=needs_raw_body or _reads_body(route),
         needs_raw_body=needs_raw_body,
+        is_verified_by_envoy=any(asks.verified_by is VerifiedBy.ENVOY for asks in route.parts),
         is_public=route.credential is CredentialKind.PUBLIC,
         headers=tuple(dict.fromkeys(_changed(route))),
     )

@@ -18,11 +18,14 @@ pytestmark = pytest.mark.e2e
 KINDS = {"cluster": "Deployment", "socket-cluster": "Sidecar"}
 
 
-@pytest.mark.parametrize("cluster", KINDS)
+OTHERS = {"envoy": {"timeoutMilliseconds": 100, "maxRequestBytes": 0}, "fullnameOverride": "spend-once"}
+OVER_TLS = {"tls": {"enabled": True, "existingSecret": "ott-tls"}}
+
+
 @pytest.mark.parametrize(
-    "values",
-    [{}, {"envoy": {"timeoutMilliseconds": 100, "maxRequestBytes": 0}, "fullnameOverride": "spend-once"}],
-    ids=["default", "without-bodies"],
+    ("values", "cluster"),
+    [({}, "cluster"), ({}, "socket-cluster"), (OTHERS, "cluster"), (OTHERS, "socket-cluster"), (OVER_TLS, "cluster")],
+    ids=["default-cluster", "default-socket-cluster", "without-bodies-cluster", "without-bodies-socket-cluster", "tls"],
 )
 def test_envoy_takes_the_filter_and_the_cluster(
     envoy: Path, tmp_path: Path, values: dict[str, Any], cluster: str
@@ -34,7 +37,8 @@ def test_envoy_takes_the_filter_and_the_cluster(
     http_filters[:1] = printed["http-filter"]
     resources["clusters"] = [*printed[cluster], *(one for one in resources["clusters"] if one["name"] != "ott")]
     assert [one["name"] for one in http_filters] == ["envoy.filters.http.ext_authz", "envoy.filters.http.router"]
-    tls_files(tmp_path, "server")
+    authority = tls_files(tmp_path, "server", "envoy") / "client-ca.pem"
+    authority.with_name("ott-ca.pem").write_bytes(authority.read_bytes())
     config = tmp_path / "envoy.yaml"
     config.write_text(yaml.safe_dump(tree), encoding="utf-8")
     assert "eprecat" not in validated(envoy, config, tmp_path)
@@ -53,6 +57,14 @@ def test_envoy_takes_the_cluster_of_a_server_that_speaks_tls(envoy: Path, tmp_pa
     config = tmp_path / "envoy.yaml"
     config.write_text(yaml.safe_dump(tree), encoding="utf-8")
     assert "eprecat" not in validated(envoy, config, tmp_path)
+
+
+def test_over_tls_the_cluster_speaks_tls_to_the_server_by_its_name() -> None:
+    """In the clear every Check would fail at the port that serves TLS."""
+    [cluster] = snippets(OVER_TLS)["cluster"]
+    context = cluster["transport_socket"]["typed_config"]
+    [name] = context["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"]
+    assert context["sni"] == name["matcher"]["exact"] == "pay-ott-extauthz.auth.svc.cluster.local"
 
 
 def test_the_clusters_differ_from_the_shipped_one_in_their_address_only() -> None:

@@ -47,6 +47,18 @@ def protected_gateways(objects: Objects, policies: Iterable[Object]) -> set[str]
     return found
 
 
+def may_meet(objects: Objects, policy: Object, namespace: str) -> bool:
+    """Whether what a policy means may be served by a gateway of this namespace; a route that is not shown may."""
+    if policy.namespace == namespace:
+        return True
+    for target in targets_of(policy):
+        routes = [] if target.kind == "Gateway" else [*_routes_named(objects, target)]
+        homes = {part.at("namespace").text for route in routes for part in route.spec.at("parentRefs")}
+        if namespace in homes or (target.kind != "Gateway" and not routes):
+            return True
+    return False
+
+
 def _routes_named(objects: Objects, target: Target) -> Iterator[Object]:
     return (one for one in objects.kind(target.kind, GATEWAY) if one.name == target.name)
 

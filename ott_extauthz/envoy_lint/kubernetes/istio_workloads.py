@@ -16,6 +16,11 @@ _HTTP2: Final = ("grpc", "http2")
 _HTTP2_PROTOCOLS: Final = frozenset({"grpc", "http2", "kubernetes.io/h2c"})
 
 
+_INJECT: Final = "sidecar.istio.io/inject"
+_EXCLUDED: Final = "traffic.sidecar.istio.io/excludeInboundPorts"
+_PROXY: Final = "istio-proxy"
+
+
 def found_in_workloads(objects: Objects, mesh: Mesh, ours: Ours) -> Iterator[Finding]:
     """Yield what is wrong with the connections to what is protected, and to our server."""
     for policy in ours.policies:
@@ -24,6 +29,7 @@ def found_in_workloads(objects: Objects, mesh: Mesh, ours: Ours) -> Iterator[Fin
             mode = _effective(objects, mesh, policy.namespace, labels, None)
             if mode is not None and mode.text in _WEAK:
                 yield mode.finding(rules.NOT_STRICT, f"{mode.text} where {policy.name} protects")
+            yield from _left_out(objects, policy, labels)
     for service in ours.services:
         mode = _effective(
             objects, mesh, service.namespace, service.spec.at("selector").labels, _container_port(service)
@@ -32,6 +38,22 @@ def found_in_workloads(objects: Objects, mesh: Mesh, ours: Ours) -> Iterator[Fin
             yield mode.finding(rules.CHECK_NOT_STRICT, f"{mode.text} for {service.name}")
         yield from _port(service)
     yield from _destinations(objects, ours)
+
+
+def _left_out(objects: Objects, policy: Object, labels: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what keeps calls to a protected workload away from its proxy; a gateway's pod is a proxy itself."""
+    templates = (one.at("spec", "template") for one in objects.every if one.namespace == policy.namespace)
+    for pod in templates:
+        told = pod.at("metadata")
+        if not told.is_there or not selects(labels, told.at("labels").labels):
+            continue
+        if told.at("annotations", _EXCLUDED).text:
+            yield told.at("annotations", _EXCLUDED).finding(rules.PROXY_LEFT_OUT, f"ports that {policy.name} protects")
+        if any(each.at("name").text == _PROXY for each in pod.at("spec", "containers")):
+            continue
+        for place in ("labels", "annotations"):
+            if told.at(place, _INJECT).text == "false":
+                yield told.at(place, _INJECT).finding(rules.PROXY_LEFT_OUT, f"no proxy where {policy.name} protects")
 
 
 def _effective(

@@ -7,6 +7,7 @@ from typing import Final
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding, Rule
 from ott_extauthz.envoy_lint.kubernetes.catalogue import certificates, traffic
+from ott_extauthz.envoy_lint.kubernetes.gateway_targets import may_meet
 from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
 from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, ISTIO_NETWORKING, Object, Objects, selects
 from ott_extauthz.envoy_lint.kubernetes.part import Part, snake_case
@@ -46,9 +47,10 @@ def switched_on(objects: Objects, policy: Object, mesh: Mesh) -> set[str]:
 
 
 def set_at_gateways(objects: Objects, policy: Object) -> dict[str, object]:
-    """Return the fields that EnvoyPatchPolicies set in ext_authz, and to what, in a SecurityPolicy's namespace."""
-    patches = (one for one in objects.kind("EnvoyPatchPolicy", ENVOY_GATEWAY) if one.namespace == policy.namespace)
-    found = (setting for one in patches for setting in _settings(one) if setting.may_be_ext_authz)
+    """Return the fields that EnvoyPatchPolicies set in ext_authz, and to what, where a SecurityPolicy may mean."""
+    patches = objects.kind("EnvoyPatchPolicy", ENVOY_GATEWAY)
+    meant = (one for one in patches if may_meet(objects, policy, one.namespace))
+    found = (setting for one in meant for setting in _settings(one) if setting.may_be_ext_authz)
     return {setting.name: setting.part.value for setting in found}
 
 
@@ -77,6 +79,8 @@ def _broken(setting: Setting) -> Rule | None:
         return traffic.PATCH_GUARD
     if name == "clear_route_cache" and value is True:
         return traffic.PATCH_ROUTE_CACHE
+    if name == "upgrade_configs" and any(_has_filters_of_its_own(each) for each in setting.part):
+        return traffic.PATCH_DISABLED
     return _of_the_filter(setting) if setting.may_be_ext_authz else None
 
 
@@ -94,7 +98,15 @@ def _of_the_filter(setting: Setting) -> Rule | None:
     return traffic.PATCH_REPEATS if setting.name == "retry_policy" and is_typed else None
 
 
+def _has_filters_of_its_own(upgrade: Part) -> bool:
+    """Whether an upgrade goes through filters among which ext_authz is not."""
+    names = [each.at("name").text for each in upgrade.at("filters")]
+    return bool(names) and not any(EXT_AUTHZ in name for name in names)
+
+
 def _switches_off(setting: Setting) -> bool:
+    if setting.name == "check_settings":  # another server is asked
+        return setting.part.at("grpc_service").is_there or setting.part.at("http_service").is_there
     if setting.name == "filter_enabled":
         share = setting.part.at("default_value")
         whole = _WHOLE.get(share.at("denominator").text or "HUNDRED", 100)

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ott_extauthz.envoy_lint.chains import Chain
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.addresses import is_local
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.envoy_lint.streams import streams_of
+from ott_extauthz.envoy_lint.upstreams import ends_of
 
 NORMALIZE_PATH: Final = Rule(
     name="normalize-path",
@@ -115,10 +118,17 @@ _SWITCHES: Final = (
 
 def findings(guarded: Guarded) -> Iterator[Finding]:
     """Yield what the connection manager leaves open; what reaches an internal listener came through another one."""
-    if not guarded.chain.is_internal:
+    if not guarded.chain.is_internal or _is_reached_raw(guarded.chain):
         yield from _target(guarded)
     if not guarded.is_attaching:
         yield from _caller(guarded)
+
+
+def _is_reached_raw(chain: Chain) -> bool:
+    """Whether another listener hands its bytes on to this one: then this is the first that reads them as HTTP."""
+    ends = (end for stream in streams_of(chain.envoy) for name in stream.clusters for end in ends_of(chain.envoy, name))
+    name = chain.listener["name"].text
+    return any(end.at("envoy_internal_address", "server_listener_name").text == name for end in ends)
 
 
 def _target(guarded: Guarded) -> Iterator[Finding]:
@@ -145,7 +155,7 @@ def _caller(guarded: Guarded) -> Iterator[Finding]:
     if not is_required and not chain.is_internal:
         place = tls["require_client_certificate"] if tls.is_there else chain.sockets["transport_socket"]
         yield place.breaks(CLIENT_CERTIFICATE, "a caller without a certificate is let in")
-    if is_required and not _is_verified(tls["common_tls_context"]):
+    if is_required and not is_verified(tls["common_tls_context"]):
         yield tls.at("common_tls_context", "validation_context").breaks(CLIENT_UNVERIFIED, "no authority is named")
     if expected.certificate_source == "rfc9440" and not is_required and not is_local(chain.listener["address"]):
         yield chain.sockets["transport_socket"].breaks(CLIENT_CERT_HEADER, "callers need no certificate here")
@@ -158,7 +168,7 @@ def _tls(sockets: Node) -> Node:
     return context["downstream_tls_context"] if context["downstream_tls_context"].is_there else context
 
 
-def _is_verified(common: Node) -> bool:
+def is_verified(common: Node) -> bool:
     """Whether something says whose certificates are good; what a control plane sends (SDS) is not shown here."""
     inline = [common["validation_context"], common.at("combined_validation_context", "default_validation_context")]
     if any(each["trust_chain_verification"].enum(_TRUST) == "ACCEPT_UNTRUSTED" for each in inline):

@@ -30,7 +30,7 @@ _SECRET: Final = frozenset({
 _COMMAND: Final = re.compile(r"%(REQ|REQ_WITHOUT_QUERY|REQUEST_HEADER)\(([^)]{1,256})\)", re.IGNORECASE)
 _CEL: Final = re.compile(r"request\.headers\[\s*['\"]([^'\"]{1,64})['\"]\s*\]")
 _WITH_QUERY: Final = re.compile(
-    r"%REQ\((?:[^)]*\?)?(?::PATH|X-ENVOY-ORIGINAL-PATH)(?:\?[^)]*)?\)|%PATH\((?:WQ|ORIG)?(?::[A-Z]*)?\)|%PATH%"
+    r"%REQ\((?:[^)]{0,256}\?)?(?::PATH|X-ENVOY-ORIGINAL-PATH)(?:\?[^)]{0,256})?\)|%PATH\((?:WQ|ORIG)?(?::[A-Z]*)?\)|%PATH%"
     r"|%QUERY_PARAMS?\(",
     re.IGNORECASE,
 )

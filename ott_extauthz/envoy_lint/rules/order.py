@@ -1,35 +1,13 @@
-"""Does every way to the upstream lead past us, and does nothing change a request after we judged it?"""
+"""Does nothing change a request after we judged it?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ott_extauthz.envoy_lint.branches import branches_of
-from ott_extauthz.envoy_lint.chains import Chain, Filter, chains_of, filters_in, http_options
-from ott_extauthz.envoy_lint.configuration import Envoy
+from ott_extauthz.envoy_lint.chains import Filter, filters_in, http_options
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
+from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 
-NO_EXT_AUTHZ: Final = Rule(
-    name="no-ext-authz",
-    severity=Severity.ERROR,
-    title="Nobody asks ott-extauthz",
-    why="no filter chain has an ext_authz filter over gRPC (or none that asks the cluster named): every request passes",
-    mend="put the filter of envoy/envoy.yaml before the router",
-)
-BYPASS: Final = Rule(
-    name="bypass-listener",
-    severity=Severity.ERROR,
-    title="A second way leads to a guarded upstream",
-    why="the cluster is reached here without a Check, and with whatever x-ott-subject the client writes",
-    mend="put ext_authz into this chain too, or take the route away",
-)
-UNGUARDED: Final = Rule(
-    name="unguarded-listener",
-    severity=Severity.NOTE,
-    title="A listener forwards without asking",
-    why="nothing behind it is guarded elsewhere, so it may be meant",
-    mend="see that what it leads to may be reached by anybody",
-)
 FILTER_AFTER: Final = Rule(
     name="filter-after",
     severity=Severity.WARNING,
@@ -51,21 +29,33 @@ NOT_JUDGED: Final = Rule(
     why="what stands there may undo everything else",
     mend="lint the running Envoy's /config_dump?include_eds, which has what control planes sent",
 )
-RULES: Final = (NO_EXT_AUTHZ, BYPASS, UNGUARDED, FILTER_AFTER, TWO_CHECKS, NOT_JUDGED)
+RULES: Final = (FILTER_AFTER, TWO_CHECKS, NOT_JUDGED)
 
 _HARMLESS: Final = frozenset({
     "adaptive_concurrency", "admission_control", "alternate_protocols_cache", "bandwidth_limit", "buffer", "cache",
     "cache_v2", "cdn_loop", "compressor", "connect_grpc_bridge", "cors", "csrf", "custom_response", "decompressor",
     "dynamic_forward_proxy", "fault", "file_system_buffer", "grpc_field_extraction", "grpc_http1_bridge",
-    "grpc_stats", "grpc_web", "gzip", "header_to_metadata", "health_check", "ip_tagging", "json_to_metadata",
-    "kill_request", "local_ratelimit", "on_demand", "original_src", "proto_message_extraction", "rate_limit_quota",
-    "ratelimit", "rbac", "router", "set_filter_state", "set_metadata", "stateful_session", "tap",
-    "thrift_to_metadata", "upstream_codec",
+    "grpc_stats", "grpc_web", "gzip", "header_to_metadata", "health_check", "jwt_authn", "json_to_metadata",
+    "kill_request", "local_ratelimit", "original_src", "proto_message_extraction", "rate_limit_quota", "ratelimit",
+    "rbac", "router", "set_filter_state", "set_metadata", "stateful_session", "tap", "thrift_to_metadata",
+    "upstream_codec",
 })  # fmt: skip
-"""Filters that change neither target nor identity of a request on its way to the router."""
+"""Filters that change neither target nor identity of a request on its way to the router.
+
+Not among them: ``ip_tagging``, which clears the route cache, and ``on_demand``, which finds a route where there was
+none; without a route ext_authz asks nobody.
+"""
+
+_UNLESS: Final[Mapping[str, tuple[str, ...]]] = {
+    "jwt_authn": ("clear_route_cache",),
+    "set_filter_state": ("clear_route_cache",),
+    "grpc_http1_bridge": ("upgrade_protobuf_to_grpc", "ignore_query_parameters"),
+    "json_to_metadata": ("request_rules",),
+    "thrift_to_metadata": ("request_rules",),
+}
+"""Settings with which they do: they clear the route cache, or write the target anew."""
 
 _MESH: Final = ("istio.", "stats.PluginConfig", "io.istio.http.")
-_JWT: Final = "jwt_authn"
 
 
 def findings(guarded: Guarded) -> Iterator[Finding]:
@@ -103,54 +93,9 @@ def _kind(type_name: str) -> str:
 def _is_harmless(each: Filter) -> bool:
     if each.type.startswith(_MESH) or (not each.type and each.name.startswith(_MESH)):
         return True
-    if _kind(each.type) == _JWT:
-        return not each.config["clear_route_cache"].truth
-    return _kind(each.type) in _HARMLESS
+    kind = _kind(each.type)
+    return kind in _HARMLESS and not any(_is_set(each.config[key]) for key in _UNLESS.get(kind, ()))
 
 
-def unguarded(envoy: Envoy, cluster: str | None, guarded: Sequence[Guarded]) -> Iterator[Finding]:
-    """Yield the chains that do not ask us, and what they lead to."""
-    everything = list(chains_of(envoy))
-    yield from _unseen_filters(everything)
-    if not guarded:
-        place = envoy.listeners[0] if envoy.listeners else envoy.bootstrap
-        yield place.breaks(NO_EXT_AUTHZ, f"{len(everything)} filter chains, and none asks {cluster or 'over gRPC'}")
-        return
-    protected = {name for each in guarded for branch, _ in each.inbound for name in branch.clusters if name}
-    inner = {each.chain.listener["name"].text for each in guarded if each.chain.is_internal}
-    for chain in everything:
-        if chain.guards(cluster) or any(each.is_unseen for each in chain.filters):
-            continue
-        reached = _reached(chain)
-        bypassed = sorted(reached & protected)
-        is_mesh = chain.listener["traffic_direction"].enum(("UNSPECIFIED", "INBOUND", "OUTBOUND")) == "OUTBOUND"
-        if bypassed:
-            yield chain.hcm.breaks(BYPASS, f"{_name(chain)} leads to {', '.join(bypassed)} without a Check")
-        elif reached and not is_mesh and not all(_leads_inside(envoy, name, inner) for name in reached):
-            yield chain.hcm.breaks(UNGUARDED, f"{_name(chain)} has no ext_authz filter of ours")
-
-
-def _unseen_filters(chains: Sequence[Chain]) -> Iterator[Finding]:
-    for chain in chains:
-        for each in chain.filters:
-            if each.is_unseen:
-                yield each.entry.breaks(NOT_JUDGED, f"the filter {each.name} comes from a control plane (ECDS)")
-
-
-def _reached(chain: Chain) -> set[str]:
-    ways = [branch for branch in branches_of(chain.routes) if not branch.is_answered_here]
-    return {name for branch in ways for name in branch.clusters if name}
-
-
-def _name(chain: Chain) -> str:
-    return f"listener {chain.listener['name'].text or '?'}"
-
-
-def _leads_inside(envoy: Envoy, cluster: str, inner: set[str]) -> bool:
-    """Whether a cluster is a listener of this Envoy that asks us (envoy/attach-retries.yaml)."""
-    found = envoy.clusters.get(cluster)
-    if found is None:
-        return False
-    ends = [end for group in found.at("load_assignment", "endpoints") for end in group["lb_endpoints"]]
-    names = [end.at("endpoint", "address", "envoy_internal_address", "server_listener_name").text for end in ends]
-    return bool(names) and set(names) <= inner
+def _is_set(node: Node) -> bool:
+    return node.truth or bool(node["rules"].value or list(node))

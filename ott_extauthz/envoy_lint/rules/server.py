@@ -9,6 +9,7 @@ from ott_extauthz.envoy_lint.configuration import Envoy
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.addresses import is_local, shown
+from ott_extauthz.envoy_lint.rules.connection import is_verified
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.envoy_lint.rules.order import NOT_JUDGED
 
@@ -74,6 +75,7 @@ DEFAULT_MAX_REQUESTS: Final = 1024
 FIXED: Final = {(1, 37): (1, 37, 6), (1, 38): (1, 38, 4)}
 _OLDEST: Final = (1, 37)
 _VERSION: Final = re.compile(r"(?:^|/|v)([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])")
+_TLS: Final = ".UpstreamTlsContext"
 _PLAIN: Final = ("", "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")
 
 
@@ -133,7 +135,7 @@ def _protocol(cluster: Node) -> Iterator[Finding]:
 def _transport(guarded: Guarded, cluster: Node, name: str) -> Iterator[Finding]:
     sockets = [cluster["transport_socket"], *(each["transport_socket"] for each in cluster["transport_socket_matches"])]
     contexts = [socket["typed_config"].typed for socket in sockets if socket.is_there]
-    secured = [context for kind, context in contexts if kind not in _PLAIN]
+    secured = [(kind, context) for kind, context in contexts if kind not in _PLAIN]
     if not secured:
         assigned = guarded.chain.envoy.endpoints.get(name, cluster["load_assignment"])
         ends = [end.at("endpoint", "address") for group in assigned["endpoints"] for end in group["lb_endpoints"]]
@@ -143,8 +145,7 @@ def _transport(guarded: Guarded, cluster: Node, name: str) -> Iterator[Finding]:
             yield place.breaks(
                 PLAINTEXT, f"{shown(far[0])} without TLS" if far else f"{name}: without TLS, nobody knows where to"
             )
-    for context in secured:
+    for kind, context in secured:
         common = context["common_tls_context"]
-        keys = ("validation_context", "combined_validation_context", "validation_context_sds_secret_config")
-        if common.is_there and not any(common[key].is_there for key in keys):
-            yield common["validation_context"].breaks(UNVERIFIED, f"{name} has no validation_context")
+        if (common.is_there or kind.endswith(_TLS)) and not is_verified(common):
+            yield common["validation_context"].breaks(UNVERIFIED, f"{name} names nobody who vouches for it")

@@ -26,6 +26,8 @@ from tests.unit.envoy_lint.shipped import (
 )
 
 FILTERS = f"{TYPES}envoy.extensions.filters.http."
+WRAPPER = f"{TYPES}envoy.config.route.v3.FilterConfig"
+TCP = f"{TYPES}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -71,6 +73,11 @@ def _router(tree: Tree) -> Tree:
     return config
 
 
+def _provider(tree: Tree) -> Tree:
+    provider: Tree = hcm(tree)["http_filters"][0]["typed_config"]["providers"]["issuer"]
+    return provider
+
+
 def _body(tree: Tree) -> Tree:
     body: Tree = authz(tree)["with_request_body"]
     return body
@@ -99,6 +106,11 @@ def _no_filter(tree: Tree) -> None:
     hcm(tree)["http_filters"].remove(entry(tree))
 
 
+def _ends(address: str) -> Tree:
+    socket = {"socket_address": {"address": address, "port_value": 8080}}
+    return {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket}}]}]}
+
+
 def _second_listener(*, to: str) -> Edit:
     def edit(tree: Tree) -> None:
         second = copy_of(listener(tree))
@@ -107,9 +119,93 @@ def _second_listener(*, to: str) -> Edit:
         manager["http_filters"] = manager["http_filters"][-1:]
         manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = to
         if to != "service":
-            tree["static_resources"]["clusters"].append(cluster(tree, "service") | {"name": to})
+            tree["static_resources"]["clusters"].append({"name": to, "load_assignment": _ends("10.0.0.7")})
 
     return edit
+
+
+def _past(**action: Any) -> Edit:
+    """A listener that asks nobody, and routes like this."""
+
+    def edit(tree: Tree) -> None:
+        _second_listener(to="service")(tree)
+        manager = tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"] = action
+
+    return edit
+
+
+def _past_to(**made: Any) -> Edit:
+    """The same, to a cluster of another name."""
+
+    def edit(tree: Tree) -> None:
+        _past(cluster="another")(tree)
+        tree["static_resources"]["clusters"].append({"name": "another", **made})
+
+    return edit
+
+
+def _bytes_to(to: str, *before: Tree) -> Edit:
+    def edit(tree: Tree) -> None:
+        forward = {"name": "tcp", "typed_config": {"@type": TCP, "stat_prefix": "tcp", "cluster": to}}
+        chain = {"filters": [*before, forward]}
+        tree["static_resources"]["listeners"].insert(0, listener(tree) | {"name": "raw", "filter_chains": [chain]})
+
+    return edit
+
+
+def _raw_inside(tree: Tree) -> None:
+    """The first that reads HTTP stands behind another listener, which hands on bytes."""
+    inner = copy_of(listener(tree)) | {"name": "inner", "internal_listener": {}}
+    del inner["address"], inner["filter_chains"][0]["filters"][0]["typed_config"]["merge_slashes"]
+    _bytes_to("inside")(tree)
+    end = {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "inner"}}}}
+    inside = {"name": "inside", "load_assignment": {"endpoints": [{"lb_endpoints": [end]}]}}
+    tree["static_resources"]["clusters"].append(inside)
+    tree["static_resources"]["listeners"][-1] = inner
+
+
+def _upgrading(tree: Tree) -> None:
+    hcm(tree)["upgrade_configs"] = [{"upgrade_type": "websocket", "filters": [copy_of(hcm(tree)["http_filters"][-1])]}]
+
+
+def _network_discovered(tree: Tree) -> None:
+    unseen = {"name": "manager", "config_discovery": {"config_source": {"ads": {}}}}
+    second = listener(tree) | {"name": "side-door", "filter_chains": [{"filters": [unseen]}]}
+    tree["static_resources"]["listeners"].insert(0, second)
+
+
+def _put_back(tree: Tree) -> None:
+    """A wrapper without a word for ext_authz itself leaves the virtual host's as it is."""
+    virtual_host(tree)["typed_per_filter_config"] = per_route(disabled=True)
+    _set(route, typed_per_filter_config={FILTER: {"@type": WRAPPER, "config": {}}})(tree)
+
+
+def _listed_off(tree: Tree) -> None:
+    off = copy_of(route(tree)) | {"typed_per_filter_config": per_route(disabled=True)}
+    action = {"typed_config": {"@type": f"{TYPES}envoy.config.route.v3.RouteList", "routes": [off]}}
+    virtual_host(tree).update(routes=[], matcher={"on_no_match": {"action": action}})
+
+
+def _marked_by(name: str) -> Edit:
+    def edit(tree: Tree) -> None:
+        authz(tree).update(filter_enabled_metadata={"filter": name}, deny_at_disable=None)
+
+    return edit
+
+
+def _at_runtime(**layer: Any) -> Edit:
+    def edit(tree: Tree) -> None:
+        authz(tree)["filter_enabled"] = {"default_value": {"numerator": 100}, "runtime_key": "ott.enabled"}
+        layers = [{"name": "one", "static_layer": {}}, {"name": "two", "static_layer": layer}]
+        tree["layered_runtime"] = {"layers": layers}
+
+    return edit
+
+
+def _upstream_tls(**common: Any) -> Edit:
+    context = {"@type": f"{TYPES}envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **common}
+    return lambda tree: cluster(tree).update(transport_socket={"name": "tls", "typed_config": context})
 
 
 def _matched(tree: Tree) -> None:
@@ -194,6 +290,8 @@ MIRRORS = [{"cluster": "service"}]
 BODY = expecting(wanted(needs_body=True))
 RAW = expecting(wanted(needs_body=True, needs_raw_body=True))
 ATTACH = "attach.yaml"
+JWT = "jwt-authn.yaml"
+BY_ENVOY = expecting(wanted(is_verified_by_envoy=True))
 
 FAULTS: dict[str, list[Fault]] = {
     "no-ext-authz": [
@@ -202,7 +300,20 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: authz(tree).update(http_service=authz(tree).pop("grpc_service"))),
         Fault(lambda tree: tree["static_resources"].pop("listeners")),
     ],
-    "bypass-listener": [Fault(_second_listener(to="service"))],
+    "bypass-listener": [
+        Fault(_second_listener(to="service")),
+        Fault(_bytes_to("service")),
+        Fault(_past(cluster_header="x-cluster")),
+        Fault(_past(weighted_clusters={"clusters": [{"cluster_header": "x-cluster"}]})),
+        Fault(_past_to(load_assignment=_ends("127.0.0.1"))),
+        Fault(_past_to(cluster_type={"typed_config": {
+            "@type": f"{TYPES}envoy.extensions.clusters.aggregate.v3.ClusterConfig", "clusters": ["another", "service"],
+        }})),
+        Fault(_upgrading),
+        Fault(lambda tree: listener(tree).update(
+            default_filter_chain={"filters": [{"typed_config": copy_of(hcm(tree)) | {"http_filters": []}}]}
+        )),
+    ],
     "unguarded-listener": [Fault(_second_listener(to="another"))],
     "filter-after": [
         Fault(_after(_filter("lua"))),
@@ -211,6 +322,11 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_options(http_filters=[_filter("header_mutation"), _filter("upstream_codec")])),
         Fault(_set(_router, upstream_http_filters=[_filter("lua")])),
         Fault(_after(_filter("jwt_authn", clear_route_cache=True))),
+        Fault(_after(_filter("set_filter_state", clear_route_cache=True))),
+        Fault(_after(_filter("json_to_metadata", request_rules={"rules": [{"on_present": {}}]}))),
+        Fault(_after(_filter("grpc_http1_bridge", ignore_query_parameters=True))),
+        Fault(_after(_filter("ip_tagging"))),
+        Fault(_after(_filter("on_demand"))),
         Fault(_after({"name": "own", "typed_config": {"@type": f"{TYPES}xds.type.v3.TypedStruct", "type_url": "own"}})),
     ],
     "identity-header-set": [
@@ -221,6 +337,8 @@ FAULTS: dict[str, list[Fault]] = {
     "two-checks": [Fault(lambda tree: _after(copy_of(entry(tree)) | {"name": "again"})(tree))],
     "not-judged": [
         Fault(_discovered),
+        Fault(_network_discovered),
+        Fault(lambda tree: tree.update(dynamic_resources={"lds_config": {"ads": {}}})),
         Fault(lambda tree: hcm(tree).update(rds={"route_config_name": "far"}, route_config=None)),
         Fault(lambda tree: tree["static_resources"]["clusters"].remove(cluster(tree))),
         Fault(_set(hcm, forward_client_cert_matcher={})),
@@ -257,7 +375,42 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "unknown-field": [_authz(something_new=True)],
     "shadow-mode": [_authz(shadow_mode=True)],
+    "verified-payload-missing": [
+        Fault(_drop(authz, "metadata_context_namespaces"), base=JWT, expected=BY_ENVOY),
+        Fault(lambda tree: hcm(tree)["http_filters"].pop(0), base=JWT, expected=BY_ENVOY),
+        Fault(lambda tree: hcm(tree)["http_filters"].insert(1, hcm(tree)["http_filters"].pop(0)), JWT, BY_ENVOY),
+        Fault(_drop(_provider, "header_in_metadata"), base=JWT, expected=BY_ENVOY),
+        Fault(_drop(_provider, "forward"), base=JWT, expected=BY_ENVOY),
+        Fault(_set(_provider, payload_in_metadata="payload"), base=JWT, expected=BY_ENVOY),
+    ],
+    "verified-payload-forgeable": [
+        Fault(_before(_filter("header_to_metadata", request_rules=[
+            {"header": "x-payload", "on_header_present": {"metadata_namespace": "envoy.filters.http.jwt_authn"}},
+        ])), base=JWT, expected=BY_ENVOY),
+        Fault(_before(_filter("ext_proc", metadata_options={
+            "receiving_namespaces": {"untyped": ["envoy.filters.http.jwt_authn"]},
+        })), base=JWT, expected=BY_ENVOY),
+    ],
+    "filter-optional": [Fault(_set(entry, is_optional=True))],
+    "asked-elsewhere": [
+        Fault(_set(route, typed_per_filter_config=per_route(check_settings={"grpc_service": service})))
+        for service in (
+            {"envoy_grpc": {"cluster_name": "yes"}, "timeout": "0.2s"},
+            {"google_grpc": {"target_uri": "yes:9001"}, "timeout": "0.2s"},
+        )
+    ] + [
+        Fault(_set(virtual_host, typed_per_filter_config=per_route(check_settings={"http_service": {}}))),
+    ],
+    "target-from-header": [
+        Fault(_set(action, host_rewrite_header="x-host")),
+        Fault(lambda tree: route(tree).update(route={"cluster_header": "x-cluster"})),
+        Fault(_set(action, cluster=None, weighted_clusters={"clusters": [{"cluster_header": "x-cluster"}]})),
+    ],
     "filter-enabled": [
+        Fault(_marked_by("envoy.lb")),
+        Fault(_marked_by("envoy.filters.http.rbac")),
+        Fault(_at_runtime(ott={"enabled": 0, "deny_at_disable": False})),
+        Fault(_at_runtime(**{"ott.enabled": {"numerator": 5}, "ott.deny_at_disable": "false"})),
         Fault(
             lambda tree: authz(tree).update(
                 filter_enabled={"default_value": {"numerator": 99, "denominator": "HUNDRED"}}, deny_at_disable=None
@@ -277,7 +430,12 @@ FAULTS: dict[str, list[Fault]] = {
         )
     ],
     "filter-enabled-metadata": [_authz(filter_enabled_metadata={"filter": "envoy.filters.http.rbac"})],
-    "filter-matcher": [Fault(_matched)],
+    "filter-matcher": [
+        Fault(_matched),
+        Fault(_set(route, typed_per_filter_config={
+            FILTER: {"@type": f"{TYPES}envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute"},
+        })),
+    ],
     "status-on-error": [Fault(_drop(authz, "status_on_error"))],
     "dynamic-metadata": [_authz(enable_dynamic_metadata_ingestion=False)],
     "encode-raw-headers": [Fault(_drop(authz, "encode_raw_headers")), _authz(encode_raw_headers=False)],
@@ -322,7 +480,7 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "grpc-buffered": [Fault(lambda tree: route(tree)["match"].update(grpc={}))],
     "normalize-path": [Fault(_drop(hcm, "normalize_path"))],
-    "merge-slashes": [Fault(_drop(hcm, "merge_slashes"))],
+    "merge-slashes": [Fault(_drop(hcm, "merge_slashes")), Fault(_raw_inside)],
     "escaped-slashes": [
         Fault(_drop(hcm, "path_with_escaped_slashes_action")),
         Fault(_set(hcm, path_with_escaped_slashes_action=1)),
@@ -389,6 +547,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: hcm(tree)["route_config"].update(typed_per_filter_config=per_route(disabled=True))),
         Fault(_weighted_off),
         Fault(_wrapped_off),
+        Fault(_put_back),
+        Fault(_listed_off),
         Fault(_set(entry, disabled=True)),
         Fault(_set(route, typed_per_filter_config=per_route(disabled=True)), expected=DEBIT),
     ],
@@ -426,7 +586,13 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_address(_end, "ott.svc")),
         Fault(lambda tree: cluster(tree).pop("load_assignment")),
     ],
-    "check-unverified": [Fault(_unverified)],
+    "check-unverified": [
+        Fault(_upstream_tls()),
+        Fault(_upstream_tls(common_tls_context={"validation_context": {}})),
+        Fault(_upstream_tls(common_tls_context={"validation_context": {
+            "trusted_ca": {"filename": "ca.pem"}, "trust_chain_verification": "ACCEPT_UNTRUSTED",
+        }})),
+        Fault(_unverified)],
     "admin-exposed": [Fault(_address(_admin, "0.0.0.0")), Fault(_address(_admin, "::"))],  # noqa: S104
     "envoy-version": [_version(38, 3), _version(37, 5), _version(36, 9),
                       Fault(lambda tree: None, options={"version": "v1.30.0"})],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.envoy_lint.expectations import Expectations
-from tests.unit.envoy_lint.faults import RETRIES, _after, _filter, _second_listener
+from tests.unit.envoy_lint.faults import RETRIES, _after, _bytes_to, _filter, _second_listener
 from tests.unit.envoy_lint.shipped import (
     FILTER,
     PER_ROUTE,
@@ -71,6 +71,17 @@ def _redirecting_listener(tree: Tree) -> None:
 def _mesh_outbound(tree: Tree) -> None:
     _second_listener(to="another")(tree)
     tree["static_resources"]["listeners"][0]["traffic_direction"] = "OUTBOUND"
+
+
+def _sidecar(tree: Tree) -> None:
+    """As Istio has every sidecar: what no Service names goes on, as HTTP behind the Check and as bytes."""
+    action(tree)["cluster"] = "InboundPassthroughCluster"
+    _bytes_to("InboundPassthroughCluster")(tree)
+
+
+def _guarded_bytes(tree: Tree) -> None:
+    guard = {"typed_config": {"@type": f"{TYPES}envoy.extensions.filters.network.ext_authz.v3.ExtAuthz"}}
+    _bytes_to("service", guard)(tree)
 
 
 def _set_hcm(**values: Any) -> Edit:
@@ -143,6 +154,48 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
         lambda tree: route(tree).update(
             typed_per_filter_config=per_route(check_settings={"context_extensions": {"team": "payments"}})
         ),
+        Expectations(),
+    ),
+    "bytes to what no Service of a mesh names": (_sidecar, Expectations()),
+    "bytes behind a Check of their connection": (_guarded_bytes, Expectations()),
+    "bytes to somebody else": (_bytes_to("another"), Expectations()),
+    "listeners that a file beside it has": (
+        lambda tree: tree.update(dynamic_resources={"lds_config": {"path_config_source": {"path": "lds.yaml"}}}),
+        Expectations(),
+    ),
+    "upgrades through the same filters": (_set_hcm(upgrade_configs=[{"upgrade_type": "websocket"}]), Expectations()),
+    "the same server asked otherwise": (
+        lambda tree: route(tree).update(typed_per_filter_config=per_route(
+            check_settings={"grpc_service": {"envoy_grpc": {"cluster_name": "ott"}, "timeout": "0.1s"}}
+        )),
+        Expectations(),
+    ),
+    "somebody else's host asked of somebody else": (
+        lambda tree: hcm(tree)["route_config"]["virtual_hosts"].append({
+            "name": "other", "domains": ["other.api"], "routes": [_to_service({"prefix": "/"})],
+            "typed_per_filter_config": per_route(
+                check_settings={"grpc_service": {"envoy_grpc": {"cluster_name": "opa"}, "timeout": "0.1s"}}
+            ),
+        }),
+        expecting(DEBIT),
+    ),
+    "metadata of its own from a header": (
+        lambda tree: hcm(tree)["http_filters"].insert(0, _filter("header_to_metadata")),
+        expecting(wanted()),
+    ),
+    "a filter state, a bridge and metadata after the Check": (
+        _after(_filter("set_filter_state"), _filter("grpc_http1_bridge"), _filter("json_to_metadata")),
+        Expectations(),
+    ),
+    "runtime that closes": (
+        lambda tree: (
+            authz(tree).update(filter_enabled={"default_value": {"numerator": 0}, "runtime_key": "ott.on"}),
+            tree.update(layered_runtime={"layers": [{"static_layer": {"ott.deny_at_disable": True}}]}),
+        ),
+        Expectations(),
+    ),
+    "our own header as the upstream's host": (
+        lambda tree: action(tree).update(host_rewrite_header="x-ott-audience"),
         Expectations(),
     ),
     "a listener that only redirects": (_redirecting_listener, Expectations()),

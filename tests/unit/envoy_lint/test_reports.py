@@ -115,6 +115,16 @@ def test_sarif_has_the_structure_that_the_standard_asks_for() -> None:
         assert location["logicalLocations"][0]["fullyQualifiedName"]
 
 
+def test_code_scanning_gets_a_line_and_a_uri_for_whatever_was_read() -> None:
+    """GitHub drops results without a line; JSON has none. A file's name may be no UTF-8 at all."""
+    documents = documents_in(json.dumps(edited(lambda tree: authz(tree).update(shadow_mode=True))), "a b\udcff:1.json")
+    [found] = findings(documents, Expectations())
+    assert found.place.line is None
+    [run] = sarif_of([found], {}, RULES, "0.1.0")["runs"]
+    physical = run["results"][0]["locations"][0]["physicalLocation"]
+    assert physical == {"artifactLocation": {"uri": "a%20b%FF%3A1.json"}, "region": {"startLine": 1}}
+
+
 def test_sarif_shows_what_is_ignored_as_suppressed_with_the_reason() -> None:
     [run] = _sarif()["runs"]
     by_rule = {result["ruleId"]: result.get("suppressions") for result in run["results"]}

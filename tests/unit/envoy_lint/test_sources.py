@@ -35,6 +35,21 @@ def test_a_folder_is_read_whole_and_what_is_something_else_is_named(folder: Path
     assert [Path(name).name for name in read.skipped] == ["both.yaml", "values.yaml"]
 
 
+@pytest.mark.parametrize("text", ["a: [{b: ${PORT}, c: d}]\n", "{{- if .Values.a }}\na: 1\n"], ids=["shell", "helm"])
+def test_a_folders_template_is_named_and_left_and_alone_is_told(folder: Path, text: str) -> None:
+    (folder / "template.yaml").write_text(text)
+    read = read_sources([str(folder)])
+    assert [Path(name).name for name in read.skipped] == ["template.yaml"]
+    with pytest.raises(DocumentError, match=r"template\.yaml:1"):
+        read_sources([str(folder / "template.yaml")])
+
+
+def test_a_folders_torn_file_is_never_left_for_a_template(folder: Path) -> None:
+    (folder / "torn.yaml").write_text("a: [")
+    with pytest.raises(DocumentError, match="not YAML"):
+        read_sources([str(folder)])
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -14,6 +14,13 @@ NOT_STRICT: Final = Rule(
     ),
     mend="Set mtls.mode: STRICT for the workload.",
 )
+PROXY_LEFT_OUT: Final = Rule(
+    name="istio-proxy-left-out",
+    severity=Severity.WARNING,
+    title="The protected workload takes connections past its proxy.",
+    why="Nobody is asked about what comes in by such a port, and a client writes x-ott-subject as it likes.",
+    mend="Leave sidecar.istio.io/inject: false and excludeInboundPorts out, but for ports that serve nobody's calls.",
+)
 CHECK_NOT_STRICT: Final = Rule(
     name="istio-check-mtls-not-strict",
     severity=Severity.WARNING,
@@ -57,6 +64,7 @@ PORT_PROTOCOL: Final = Rule(
 )
 RULES: Final = (
     NOT_STRICT,
+    PROXY_LEFT_OUT,
     CHECK_NOT_STRICT,
     CHECK_PLAIN,
     CHECK_LIMITED,

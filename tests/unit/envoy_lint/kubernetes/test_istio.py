@@ -157,6 +157,33 @@ def test_the_workloads_own_mode_counts_before_the_namespaces() -> None:
     assert told(edited(good("istio"), weak, ("PeerAuthentication/wallet", "", own)), XFCC) == []
 
 
+INJECT, EXCLUDED = "sidecar.istio.io/inject", "traffic.sidecar.istio.io/excludeInboundPorts"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "container", "is_found"),
+    [
+        ({"annotations": {INJECT: "false"}}, "wallet", True),
+        ({"labels": {"app": "wallet", INJECT: "false"}}, "wallet", True),
+        ({"annotations": {EXCLUDED: "8080"}}, "wallet", True),
+        ({"annotations": {INJECT: "true", EXCLUDED: ""}}, "wallet", False),
+        ({"annotations": {INJECT: "false"}}, "istio-proxy", False),
+        ({"labels": {"app": "ledger"}, "annotations": {INJECT: "false"}}, "wallet", False),
+    ],
+    ids=["no proxy", "no proxy by label", "a port past it", "all through it", "a gateway", "another workload"],
+)
+def test_a_protected_workload_without_its_proxy_asks_nobody(
+    metadata: dict[str, Any], container: str, *, is_found: bool
+) -> None:
+    template = {"metadata": {"labels": {"app": "wallet"}} | metadata, "spec": {"containers": [{"name": container}]}}
+    workload = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "wallet", "namespace": "payments"},
+        "spec": {"template": template},
+    }  # fmt: skip
+    found = told(edited(good("istio"), ("Deployment/wallet", "", workload)), XFCC)
+    assert [rule for rule, _ in found] == (["istio-proxy-left-out"] if is_found else [])
+
+
 def test_the_mode_of_the_check_port_counts_for_us() -> None:
     edits: list[Edit] = [
         (SERVICE, "spec.ports.0.targetPort", 9001),
@@ -236,6 +263,36 @@ def test_a_lone_provider_is_ours_whatever_its_name() -> None:
         }
     }
     assert "istio-fail-open" in dict(told([lone], UNTOLD))
+
+
+def _upgrading(*filters: str) -> Edit:
+    upgrade = {"upgrade_type": "websocket", "filters": [{"name": name} for name in filters]}
+    return extra("NETWORK_FILTER", {"typed_config": {"upgrade_configs": [upgrade]}})
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_found"),
+    [
+        (_upgrading("envoy.filters.http.router"), True),
+        (_upgrading("envoy.filters.http.ext_authz", "envoy.filters.http.router"), False),
+        (_upgrading(), False),
+        *(
+            (
+                extra("HTTP_ROUTE", {"typed_per_filter_config": {"envoy.filters.http.ext_authz": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+                    "check_settings": settings,
+                }}}),
+                is_found,
+            )
+            for settings, is_found in (({"grpc_service": {"envoy_grpc": {"cluster_name": "yes"}}}, True),
+                                       ({"context_extensions": {"ott.route": "wallet-debit"}}, False))
+        ),
+    ],
+    ids=["upgrades past us", "upgrades through us", "usual upgrades", "another server", "a name"],
+)  # fmt: skip
+def test_a_patch_that_leads_past_us_is_found(edit: Edit, *, is_found: bool) -> None:
+    found = [rule for rule, _ in told(edited(good("istio"), edit), XFCC)]
+    assert found == (["patch-disables-checks"] if is_found else [])
 
 
 def test_a_patch_of_another_filter_is_left_alone() -> None:

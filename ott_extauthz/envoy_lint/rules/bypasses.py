@@ -1,0 +1,130 @@
+"""Does every way to a guarded upstream lead past us?"""
+
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from ott_extauthz.envoy_lint.branches import branches_of
+from ott_extauthz.envoy_lint.chains import Chain, chains_of
+from ott_extauthz.envoy_lint.configuration import Envoy
+from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
+from ott_extauthz.envoy_lint.node import Node
+from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.envoy_lint.rules.order import NOT_JUDGED
+from ott_extauthz.envoy_lint.streams import streams_of, unseen_network_filters
+from ott_extauthz.envoy_lint.upstreams import addresses_of, ends_of, names_of
+
+NO_EXT_AUTHZ: Final = Rule(
+    name="no-ext-authz",
+    severity=Severity.ERROR,
+    title="Nobody asks ott-extauthz",
+    why="no filter chain has an ext_authz filter over gRPC (or none that asks the cluster named): every request passes",
+    mend="put the filter of envoy/envoy.yaml before the router",
+)
+BYPASS: Final = Rule(
+    name="bypass-listener",
+    severity=Severity.ERROR,
+    title="A second way leads to a guarded upstream",
+    why="the cluster is reached here without a Check, and with whatever x-ott-subject the client writes",
+    mend="put ext_authz into this chain too, or take the route away",
+)
+UNGUARDED: Final = Rule(
+    name="unguarded-listener",
+    severity=Severity.NOTE,
+    title="A listener forwards without asking",
+    why="nothing behind it is guarded elsewhere, so it may be meant",
+    mend="see that what it leads to may be reached by anybody",
+)
+RULES: Final = (NO_EXT_AUTHZ, BYPASS, UNGUARDED)
+
+_PASSTHROUGH: Final = "InboundPassthroughCluster"
+"""Istio's, for ports that no Service names: it stands in every sidecar, once for HTTP and once for bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What only those may reach that were checked, under each of its names."""
+
+    envoy: Envoy
+    names: frozenset[str]
+    addresses: frozenset[tuple[str, float | None]]
+
+    def met_by(self, reached: Collection[str], listener: Node) -> list[str]:
+        """Return those clusters that are among it; a mesh asks elsewhere about what its workload calls by address."""
+        found = {each for each in reached if names_of(self.envoy, each) & self.names}
+        if not _is_leaving(listener):
+            found |= {each for each in reached if addresses_of(self.envoy, each) & self.addresses}
+        return sorted(found)
+
+
+def unguarded(envoy: Envoy, cluster: str | None, guarded: Sequence[Guarded]) -> Iterator[Finding]:
+    """Yield the chains that do not ask us, and what they lead to."""
+    everything = list(chains_of(envoy))
+    yield from _unseen_filters(everything)
+    yield from _unseen_listeners(envoy)
+    if not guarded:
+        place = envoy.listeners[0] if envoy.listeners else envoy.bootstrap
+        yield place.breaks(NO_EXT_AUTHZ, f"{len(everything)} filter chains, and none asks {cluster or 'over gRPC'}")
+        return
+    protected = {name for each in guarded for branch, _ in each.inbound for name in branch.clusters if name}
+    kept = _Kept(
+        envoy=envoy,
+        names=frozenset(name for each in protected for name in names_of(envoy, each)),
+        addresses=frozenset(address for each in protected for address in addresses_of(envoy, each)),
+    )
+    inner = {each.chain.listener["name"].text for each in guarded if each.chain.is_internal}
+    for chain in everything:
+        if not chain.guards(cluster) and not any(each.is_unseen for each in chain.filters):
+            yield from _past(chain, kept, inner)
+    for stream in streams_of(envoy):
+        met = [each for each in kept.met_by(stream.clusters, stream.listener) if not each.startswith(_PASSTHROUGH)]
+        if met:
+            told = f"{_name(stream.listener)} hands bytes on to {', '.join(met)} without a Check"
+            yield stream.place.breaks(BYPASS, told)
+
+
+def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str]) -> Iterator[Finding]:
+    """Yield what is to be said of a chain that does not ask us."""
+    envoy, is_mesh = chain.envoy, _is_leaving(chain.listener)
+    ways = [branch for branch in branches_of(chain.routes) if not branch.is_answered_here]
+    reached = {name for branch in ways for name in branch.clusters if name}
+    chooser = next((node for branch in ways for node in branch.choosers), None)
+    met = kept.met_by(reached, chain.listener)
+    if met:
+        yield chain.place.breaks(BYPASS, f"{_name(chain.listener)} leads to {', '.join(met)} without a Check")
+    elif chooser is not None and kept.names and not is_mesh:
+        yield chooser.breaks(BYPASS, f"{_name(chain.listener)} leads to any cluster without a Check")
+    elif reached and not is_mesh and not all(_leads_inside(envoy, name, inner) for name in reached):
+        yield chain.place.breaks(UNGUARDED, f"{_name(chain.listener)} has no ext_authz filter of ours")
+
+
+def _is_leaving(listener: Node) -> bool:
+    """Whether a mesh has it for what its workload calls: those clusters are asked for elsewhere."""
+    return listener["traffic_direction"].enum(("UNSPECIFIED", "INBOUND", "OUTBOUND")) == "OUTBOUND"
+
+
+def _unseen_filters(chains: Sequence[Chain]) -> Iterator[Finding]:
+    for chain in chains:
+        for each in chain.filters:
+            if each.is_unseen:
+                yield each.entry.breaks(NOT_JUDGED, f"the filter {each.name} comes from a control plane (ECDS)")
+
+
+def _unseen_listeners(envoy: Envoy) -> Iterator[Finding]:
+    for each in unseen_network_filters(envoy):
+        yield each.breaks(NOT_JUDGED, f"the network filter {each['name'].text} comes from a control plane (ECDS)")
+    sent = envoy.bootstrap.at("dynamic_resources", "lds_config")
+    is_file = sent["path"].is_there or sent["path_config_source"].is_there
+    if sent.is_there and not envoy.is_dump and not is_file and envoy.listeners:
+        yield sent.breaks(NOT_JUDGED, "further listeners come from a control plane (LDS)")
+
+
+def _name(listener: Node) -> str:
+    return f"listener {listener['name'].text or '?'}"
+
+
+def _leads_inside(envoy: Envoy, cluster: str, inner: AbstractSet[str]) -> bool:
+    """Whether a cluster is a listener of this Envoy that asks us (envoy/attach-retries.yaml)."""
+    names = {end.at("envoy_internal_address", "server_listener_name").text for end in ends_of(envoy, cluster)}
+    return bool(names) and names <= inner
