@@ -16,24 +16,30 @@ IMAGE ?= ott-extauthz:latest
 .PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill alerts rolling dashboards dashboards-pictures
 
 help:
-	@echo "make demo    a real Envoy lets a call through once and refuses it the second time (ONCE=1: tour, then exit)"
-	@echo "make drill   breaks things on a throwaway stage and shows that nothing gets through (ARGS=\"store policy\", ARGS=--list)"
-	@echo "make test    every test, against a real Envoy and real stores"
-	@echo "make examples   the policies of examples/, each against its cases"
-	@echo "make chart   the Helm chart: its README made anew, every value set linted, rendered and checked"
-	@echo "make alerts  promtool: the alert rules, and the cases in which each fires and does not"
-	@echo "make lint    ruff, mypy, import-linter"
-	@echo "make bench   what a Check costs here, as ratios of one run"
-	@echo "make rotation   50 key rotations in a minute: no valid token refused, no retired key accepted"
-	@echo "make chaos   tries to have a token accepted twice while stores and servers fail (about 20 min; ARGS=--quick)"
-	@echo "make rolling restarts and kills Check servers behind a real Envoy under load: nothing refused, nothing accepted twice (5 min)"
-	@echo "make dashboards   writes the chart's Grafana dashboards; make dashboards-pictures draws them for docs/ from a real Prometheus"
-	@echo "make mutants changes policy and authn in small ways; a change that no test notices is a finding (ARGS="--sample 400")"
-	@echo "make image   build the container image with docker, podman or buildah (BASE=python@sha256:... pins the base)"
-	@echo "make image-dry-run   the Dockerfile's steps without an engine, and what they make run read-only"
-	@echo "make sbom    the image's bill of materials, dist/sbom.cdx.json"
-	@echo "make proto   generate ott_extauthz/_proto from proto/"
-	@echo "make lock    resolve the dependencies anew into requirements/*.lock"
+	@printf '%s\n' 'Try it' \
+	'  make demo            a call passes a real Envoy once, not twice (ONCE=1: and exit)' \
+	'  make drill           breaks things: nothing gets through (ARGS="store policy")' \
+	'  make examples        the policies of examples/, each against its cases' \
+	'Ship it' \
+	'  make image           by docker, podman or buildah (BASE=image@sha256:…)' \
+	'  make image-dry-run   the steps of the Dockerfile without an engine (some minutes)' \
+	'  make sbom            the bill of materials of the image, dist/sbom.cdx.json' \
+	'  make chart           the Helm chart: README made anew, all value sets checked' \
+	'  make alerts          promtool: the alert rules, when each fires and when not' \
+	'  make dashboards      writes the Grafana dashboards of the chart' \
+	'  make dashboards-pictures   draws them for docs/ from a real Prometheus' \
+	'Prove it' \
+	'  make test            every test, against a real Envoy and real stores' \
+	'  make lint            ruff, mypy, import-linter; make fix mends what it can' \
+	'  make bench           what a Check costs here, as ratios of one run' \
+	'  make rotation        50 key rotations in a minute under load' \
+	'  make rolling         restarts and kills Check servers under load (5 min)' \
+	'  make chaos           tries to have a token taken twice (20 min; ARGS=--quick)' \
+	'  make mutants         changes that no test notices (ARGS="--sample 400")' \
+	'Generate' \
+	'  make proto           ott_extauthz/_proto from proto/' \
+	'  make lock            the dependencies anew, into requirements/*.lock' \
+	'  make clean           removes what the other targets set up'
 
 .venv/ready: requirements/dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }

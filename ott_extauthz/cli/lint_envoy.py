@@ -1,5 +1,6 @@
 """``ott-extauthz lint-envoy``: what in Envoy's configuration would undo a Check."""
 
+import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,7 +21,7 @@ _ORDER: Final = (Severity.NOTE, Severity.WARNING, Severity.ERROR)
 def lint_envoy(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Files, folders, - for standard input, or http://127.0.0.1:9901."),
+        typer.Argument(metavar="FILE", help="Files, folders, - for standard input, or http://127.0.0.1:9901."),
     ],
     *,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="ott.yaml: what our side expects.")] = None,
@@ -35,11 +36,13 @@ def lint_envoy(
 ) -> None:
     """Say what in Envoy's configuration would undo a Check.
 
-    FILE is a bootstrap (YAML or JSON), a /config_dump, a file of resources, or Kubernetes manifests. With -c the rules
-    know which certificate counts and which routes spend tokens or need the body; without it they suspect every route.
+    FILE is a bootstrap (YAML or JSON), a /config_dump, a file of resources, or
+    Kubernetes manifests. With -c the rules know which certificate counts and
+    which routes spend tokens or need the body; without it they suspect all.
 
-    Exits with 0 where nothing was found at or above --fail-on, with 1 where something was, and with 2 where something
-    cannot be read. A warning fails by default: most of them are guards whose loss nobody sees in operation.
+    Exit code: 0 nothing found at or above --fail-on, 1 something, 2 something
+    cannot be read. A warning fails by default: most of them are guards whose
+    loss nobody sees in operation.
     """
     from ott_extauthz.envoy_lint.catalogue import RULES  # noqa: PLC0415 - no other command should pay for the rules
     from ott_extauthz.envoy_lint.linting import findings  # noqa: PLC0415
@@ -54,7 +57,7 @@ def lint_envoy(
     ignored = dict(_ignored(each) for each in ignore or ())
     unknown = sorted(ignored.keys() - RULES.keys())
     if unknown:
-        raise typer.BadParameter(f"no rule {', '.join(unknown)}; there are: {', '.join(sorted(RULES))}")
+        raise typer.BadParameter("; ".join(_no_rule(name, sorted(RULES)) for name in unknown), param_hint="--ignore")
     try:
         expected = _expected(config)
         read = read_sources(sources)
@@ -71,6 +74,11 @@ def lint_envoy(
     else:
         typer.echo(text_of(found, ignored, len(read.documents)))
     raise typer.Exit(int(any(_counts(each, fail_on) for each in found if each.rule.name not in ignored)))
+
+
+def _no_rule(name: str, rules: list[str]) -> str:
+    near = difflib.get_close_matches(name, rules, n=3)
+    return f"no rule {name}; " + (f"did you mean {', '.join(near)}?" if near else "docs/lint-envoy.md lists them")
 
 
 def _ignored(text: str) -> tuple[str, str]:

@@ -22,9 +22,13 @@ def text_of(findings: Sequence[Finding], ignored: Ignored, documents: int) -> st
     lines = [line for group in alike.values() for line in (*_paragraph(group), "")]
     for name, reason in ignored.items():
         number = sum(each.rule.name == name for each in findings)
-        lines.append(_plain(f"ignored: {name}, {number} times" + (f": {reason}" if reason else "")))
-    counts = [f"{sum(each.rule.severity is one for each in told)} {one.value}s" for one in Severity]
-    return "\n".join([*lines, f"{documents} documents: {', '.join(counts)}"])
+        lines.append(_plain(f"ignored: {name}, {_counted(number, 'time')}" + (f": {reason}" if reason else "")))
+    counts = [_counted(sum(each.rule.severity is one for each in told), one.value) for one in Severity]
+    return "\n".join([*lines, f"{_counted(documents, 'document')}: {', '.join(counts)}"])
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _paragraph(group: Sequence[Finding]) -> list[str]:

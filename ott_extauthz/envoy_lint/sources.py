@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
@@ -88,13 +88,23 @@ def _of_folders_file(path: Path) -> list[Document] | None:
 
 
 def _known(text: str, name: str) -> list[Document]:
-    documents = documents_in(text, name)
+    documents = _documents_of(text, name)
     strangers = [document for document in documents if not is_known(document)]
     if strangers or not documents:
         line = strangers[0].lines.get((), 0) if strangers else 0
         told = "no bootstrap, config dump or resources of Envoy, and no Kubernetes object"
         raise DocumentError([Problem(name, line, int(line > 0), "", told)])
     return documents
+
+
+def _documents_of(text: str, name: str) -> list[Document]:
+    try:
+        return documents_in(text, name)
+    except DocumentError as error:
+        if "{{" not in text and "${" not in text:
+            raise
+        hint = "; is this a template? render it first"
+        raise DocumentError([replace(each, message=each.message + hint) for each in error.problems]) from None
 
 
 def _text(name: str) -> str:

@@ -76,14 +76,23 @@ def test_a_rule_is_ignored_with_its_reason(envoy: Path) -> None:
     _break(envoy, "merge_slashes: true", "merge_slashes: false")
     done = _lint("envoy.yaml", "--ignore", "merge-slashes=the upstream = strict")
     assert done.exit_code == 0
-    assert "ignored: merge-slashes, 1 times: the upstream = strict" in done.stdout
+    assert "ignored: merge-slashes, 1 time: the upstream = strict" in done.stdout
 
 
 def test_a_rule_that_there_is_not_cannot_be_ignored(envoy: Path) -> None:
     assert envoy.exists()
     done = _lint("envoy.yaml", "--ignore", "merge-slashs")
     assert done.exit_code == 2
-    assert "merge-slashs" in done.output
+    assert "did you mean merge-slashes" in " ".join(done.output.replace("│", "").split())
+    assert "docs/lint-envoy.md" in _lint("envoy.yaml", "--ignore", "zzz").output
+
+
+def test_a_template_is_called_one(envoy: Path) -> None:
+    (envoy.parent / "route.yaml").write_text("kind: Service\nmetadata: {{ include }}\n")
+    done = _lint("route.yaml")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("route.yaml:2:12: ")
+    assert done.stderr.endswith("; is this a template? render it first\n")
 
 
 @pytest.mark.parametrize("source", ["absent.yaml", "policy.yaml", "http://127.0.0.1:1"])

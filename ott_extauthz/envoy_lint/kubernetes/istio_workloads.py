@@ -108,9 +108,20 @@ def _destinations(objects: Objects, ours: Ours) -> Iterator[Finding]:
         traffic = one.spec.at("trafficPolicy")
         if traffic.at("tls", "mode").text == "DISABLE":
             yield traffic.at("tls", "mode").finding(rules.CHECK_PLAIN, f"tls.mode is DISABLE for {host}")
-        if traffic.at("outlierDetection").is_there:
-            yield traffic.at("outlierDetection").finding(rules.CHECK_EJECTED, f"outlierDetection for {host}")
+        ejection = traffic.at("outlierDetection")
+        if ejection.is_there and not _leaves_answers_alone(ejection):
+            yield ejection.finding(rules.CHECK_EJECTED, f"outlierDetection for {host}")
         yield from _limits(traffic.at("connectionPool", "http"), host)
+
+
+def _leaves_answers_alone(ejection: Part) -> bool:
+    # Where consecutive5xxErrors is absent Istio counts five of them.
+    answers, gateway = ejection.at("consecutive5xxErrors"), ejection.at("consecutiveGatewayErrors")
+    return (
+        ejection.at("splitExternalLocalOriginErrors").is_true
+        and answers.number == 0
+        and (gateway.number == 0 or not gateway.is_there)
+    )
 
 
 def _limits(pool: Part, host: str) -> Iterator[Finding]:

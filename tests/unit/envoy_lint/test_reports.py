@@ -26,7 +26,7 @@ def test_people_get_place_severity_reason_and_mend_with_the_worst_first() -> Non
         ".typed_config.failure_mode_allow: error: Requests pass when nobody answers (failure-mode-allow): "
     )
     assert "  mend: failure_mode_allow: false" in text
-    assert text.endswith("1 documents: 1 errors, 1 warnings, 0 notes")
+    assert text.endswith("1 document: 1 error, 1 warning, 0 notes")
     assert text.index("(merge-slashes)") > text.index("(failure-mode-allow)")
 
 
@@ -45,7 +45,7 @@ def test_one_fault_in_many_places_is_told_once_with_some_of_them() -> None:
 def test_what_is_ignored_is_still_counted_with_its_reason() -> None:
     text = text_of(FOUND, {"failure-mode-allow": "a lab", "shadow-mode": ""}, 1)
     assert "Requests pass" not in text
-    assert "ignored: failure-mode-allow, 1 times: a lab\nignored: shadow-mode, 0 times\n" in text
+    assert "ignored: failure-mode-allow, 1 time: a lab\nignored: shadow-mode, 0 times\n" in text
 
 
 def test_json_has_every_member_for_every_finding() -> None:

@@ -48,12 +48,12 @@ CHECK_LIMITED: Final = Rule(
 CHECK_EJECTED: Final = Rule(
     name="istio-check-outlier-detection",
     severity=Severity.NOTE,
-    title="Proxies put the server's pods aside after errors.",
+    title="Proxies put the server's pods aside for what they answer.",
     why=(
         "A store that is down makes every pod answer alike; putting pods aside then turns reasoned refusals "
         "into unexplained ones."
     ),
-    mend="Leave outlierDetection out for the server's host.",
+    mend="Count failed connections only: splitExternalLocalOriginErrors: true, consecutive5xxErrors: 0.",
 )
 PORT_PROTOCOL: Final = Rule(
     name="istio-check-port-protocol",

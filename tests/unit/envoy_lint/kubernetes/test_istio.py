@@ -147,6 +147,29 @@ def test_the_mesh_is_read_in_each_of_its_forms(kind: str) -> None:
     assert "istio-fail-open" in dict(told([forms[kind]], UNTOLD))
 
 
+CONNECTIONS_ONLY = {
+    "splitExternalLocalOriginErrors": True, "consecutiveLocalOriginFailures": 3, "consecutive5xxErrors": 0,
+}  # fmt: skip
+
+
+def test_a_pod_that_cannot_be_reached_may_be_put_aside() -> None:
+    assert told(edited(good("istio"), (RULE, "spec.trafficPolicy.outlierDetection", CONNECTIONS_ONLY)), XFCC) == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({"splitExternalLocalOriginErrors": False}, id="not-split"),
+        pytest.param({"consecutive5xxErrors": None}, id="istios-default-of-five"),
+        pytest.param({"consecutive5xxErrors": 5}, id="answers"),
+        pytest.param({"consecutiveGatewayErrors": 1}, id="gateway-errors"),
+    ],
+)
+def test_a_pod_that_is_put_aside_for_its_answers_is_told(answers: dict[str, Any]) -> None:
+    found = told(edited(good("istio"), (RULE, "spec.trafficPolicy.outlierDetection", CONNECTIONS_ONLY | answers)), XFCC)
+    assert [rule for rule, _ in found] == ["istio-check-outlier-detection"]
+
+
 def test_the_workloads_own_mode_counts_before_the_namespaces() -> None:
     own = {
         "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
