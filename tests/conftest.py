@@ -6,12 +6,17 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # gRPC reads this when it is imported.  Its handlers of fork() can end a child before it runs its program, if another
 # thread is in gRPC at that moment; the tests fork to run PostgreSQL's programs as its user.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from tests import processes
+
+# How long an example takes says how busy the machine is.  The parent is Hypothesis' own for CI, where that is set.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _RIG = re.compile(r"[\[-]((?:native|grpcio)-(?:memory|redis))[]-]")
 

@@ -58,6 +58,11 @@ class Prometheus:
         """Return the names of the alerts that fire."""
         return {alert["labels"]["alertname"] for alert in await self.alerts()}
 
+    async def fired(self, seconds: float) -> set[str]:
+        """Return the names of the alerts that fired at any time in the last seconds."""
+        fired = await self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds * 1000:.0f}ms])')
+        return {each["metric"]["alertname"] for each in fired}
+
     async def exemplars(self, expression: str) -> list[dict[str, Any]]:
         """Return the exemplars of the series in an expression, of all that was scraped."""
         found = await self._get("/api/v1/query_exemplars", query=expression, start="0", end="9999999999")
@@ -101,6 +106,7 @@ async def running(
         process = await asyncio.create_subprocess_exec(
             program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage",
+            "--scrape.discovery-reload-interval=100ms",  # else the first scrape comes after 5 s
             stdout=log, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:

@@ -57,6 +57,7 @@ class Ground:
     gateways: Mapping[str, int]
     envoy_admin: str
     issuer: int
+    issuer_admin: int
     callers: Mapping[str, ssl.SSLContext]
     forge: Forge
     clock: TurnableClock
@@ -138,9 +139,9 @@ async def ground() -> AsyncIterator[Ground]:
         store = await _store(stack, folder)
         deliveries: Counter[str] = Counter()
         upstream = await stack.enter_async_context(echoing_upstream(partial(_count, deliveries)))
-        servers, (issuer,) = places(), free_ports(1)
+        servers, (issuer, issuer_admin) = places(), free_ports(2)
         write_certificates(folder / "tls")
-        write_files(folder, servers, _values(folder, issuer, upstream, store))
+        write_files(folder, servers, _values(folder, issuer, upstream, store), issuer_admin)
         init_keys(folder / "keys", now_ms=SystemClock().now_ms())
         clock = TurnableClock()
         first, second = (
@@ -158,6 +159,7 @@ async def ground() -> AsyncIterator[Ground]:
             gateways=await listeners(admin),
             envoy_admin=admin,
             issuer=issuer,
+            issuer_admin=issuer_admin,
             callers={name: caller(folder, name) for name in ("rgs", "thief")},
             forge=Forge(clock=SystemClock(), x5t_s256=x5t_s256_of(rgs)),
             clock=clock,

@@ -4,12 +4,14 @@ from typing import Final
 
 from ott_extauthz.drills.conduct import Conduct
 from ott_extauthz.drills.drill import Drill, Look
-from ott_extauthz.drills.ground import Sent
+from ott_extauthz.drills.ground import Ground, Sent
 from ott_extauthz.drills.ground_files import OVERSEAS
+from ott_extauthz.drills.measured import total
 from ott_extauthz.drills.outcome import PASSES, refused
 from ott_extauthz.model.reason import Reason
 
 _FAR_MS: Final = 5_000
+_OFFSET: Final = "ott_store_clock_offset_seconds"
 _LEAD: Final = 0.4
 """Seconds; `clock.iat_lead` is half a second."""
 
@@ -42,9 +44,14 @@ async def _servers(conduct: Conduct) -> None:
         clock.ahead_ms = _FAR_MS
         off = refused(Reason.STORE_CLOCK)
         await conduct.see("a server 5 s ahead of its store", ground.debit(token, through=OVERSEAS), off)
+        await conduct.until(f"{_OFFSET} says by how much", lambda: _is_told(ground))
     finally:
         clock.ahead_ms = 0
     await conduct.see("put right: the token was not spent", ground.debit(token, through=OVERSEAS), PASSES)
+
+
+async def _is_told(ground: Ground) -> bool:
+    return abs(total(await ground.metrics(), _OFFSET)) * 1000 > _FAR_MS / 2
 
 
 DRILLS: Final = (

@@ -77,7 +77,7 @@ DRILLS: Final = (
         name="store", title="The store is lost with all its data", run=_lost, needs_store=True,
         look=Look(
             metric='ott_denials_total{reason="store_epoch"}', log='log: "store not ready"; audit: store_unavailable',
-            alerts=("OttStoreDown", "OttFenceMoved"),
+            alerts=("OttStoreDown", "OttStoreServerDown", "OttStoreErrors", "OttFenceMoved"),
         ),
     ),
 )  # fmt: skip

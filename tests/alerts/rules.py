@@ -19,8 +19,20 @@ def alerts() -> dict[str, dict[str, Any]]:
     return named
 
 
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
 def shortened(text: str, seconds: int) -> str:
-    """Return rules that look back as many seconds instead of minutes, hours and days, and fire at once."""
+    """Return rules that look back as many seconds instead of minutes, hours and days, and fire at once.
+
+    How much something must have grown in that time is shortened with it.
+    """
+
+    def of_a_shorter_time(found: re.Match[str]) -> str:
+        shortest = seconds / (int(found[2]) * _SECONDS[found[3]])
+        return f"{found[1]}{int(found[4]) * shortest:g}"
+
+    text = re.sub(r"(increase\([^\[]*\[(\d+)([smhd])\]\)+ > )([1-9]\d*)", of_a_shorter_time, text)
     text = re.sub(r"\[\d+[mhd]\]", f"[{seconds}s]", text)
     text = re.sub(r"\boffset \d+[mhd]\b", f"offset {seconds}s", text)
     return re.sub(r"\bfor: \d+[smhd]\b", "for: 0s", text)

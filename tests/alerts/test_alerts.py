@@ -13,7 +13,7 @@ from ott_extauthz.model.reason import Code, Reason
 from ott_extauthz.observe.api_keys import WITHIN
 from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.ports import StoreState
-from tests.alerts.rules import ALERTS, CASES, alerts, metrics_in
+from tests.alerts.rules import ALERTS, CASES, alerts, metrics_in, shortened
 from tests.architecture.documents import DOCS, anchors
 from tests.architecture.tables import registries
 from tests.prometheus import promtool
@@ -66,6 +66,11 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
             assert case["input_series"], "nothing stays silent over nothing"
             (fires if test["exp_samples"] else silent).add(name)
     assert fires == silent == set(RULES)
+
+
+def test_the_copy_for_the_impatient_asks_for_the_same_in_a_shorter_time() -> None:
+    rule = "increase(a{b!='c'}[10m])) > 50 unless rate(a[1h] offset 10m) > 0.1\nfor: 5m"
+    assert shortened(rule, 12) == "increase(a{b!='c'}[12s])) > 1 unless rate(a[12s] offset 12s) > 0.1\nfor: 0s"
 
 
 @pytest.mark.parametrize("name", sorted(RULES))

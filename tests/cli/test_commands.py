@@ -8,7 +8,7 @@ from tests.cli.conftest import Folder
 
 
 def test_a_new_user_makes_keys_mints_and_inspects(folder: Folder) -> None:
-    made = folder.run("keys", "init")
+    made = folder.run_apart("keys", "init")
     assert (made.returncode, made.stderr) == (0, "")
     assert "made signing key" in made.stdout
     assert folder.run("keys", "init").returncode == 1, "never overwritten"
@@ -102,6 +102,13 @@ def test_mistakes_have_their_exit_code_and_no_traceback(folder: Folder, argument
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stderr or result.stdout
+
+
+def test_a_process_ends_with_that_code_and_prints_to_standard_error(folder: Folder) -> None:
+    result = folder.run_apart("nonsense")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "nonsense" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_every_problem_of_every_file_is_shown_at_once(folder: Folder) -> None:

@@ -1,4 +1,4 @@
-"""`ott-extauthz policy` as its user meets it: real processes, real files, no server, no store, no network."""
+"""`ott-extauthz policy` as its user meets it: real files, no server, no store, no network."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_cases_that_come_out_as_expected_exit_with_0(offline: Folder) -> None:
 
 def test_a_mistake_in_the_policy_is_caught_and_shown(offline: Folder) -> None:
     (offline.path / "policy.yaml").write_text(POLICY.replace("[POST]", "[PUT]"))
-    done = offline.run("policy", "test", "cases.yaml", "--junit", "out.xml")
+    done = offline.run_apart("policy", "test", "cases.yaml", "--junit", "out.xml")
     assert done.returncode == 1
     assert "- code: OK" in done.stdout
     assert "+ code: ROUTE_UNKNOWN" in done.stdout

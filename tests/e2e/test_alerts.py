@@ -1,11 +1,8 @@
 """A real Prometheus scrapes a running server and Envoy, and the alerts fire when their causes are provoked."""
 
-import asyncio
 import json
 import re
-import resource
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,136 +12,44 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ott_extauthz.demo.ports import free_ports
-from tests.alerts.rules import ALERTS, alerts, metrics_in, shortened
+from tests.alerts.live import watched
+from tests.alerts.rules import alerts, metrics_in
 from tests.e2e.conftest import rigs
-from tests.e2e.forge import now
 from tests.e2e.policies import RGS
 from tests.e2e.rig import SERVER_TLS, VICTIM, Rig
 from tests.e2e.servers import SELF, Server, answers, fetched, wait_until
-from tests.prometheus import Prometheus, program, promtool, running
+from tests.prometheus import promtool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("rig", rigs("redis")[:1], indirect=True)]
 
-WITHIN = 60.0
-SECONDS = 12
-FROM_CALLERS = {
-    "OttReplaySeen", "OttTokenOfAnother", "OttAuthFailureSurge", "OttUnknownKey", "OttExpiredShareGrowing",
-    "OttClientDeniedMore", "OttChangeRefused",
-}  # fmt: skip
+PROVOKED = {"OttStoreUnsafe", "OttEnvoyFailsOpen", "OttNotScraped"}
+EVICTING = ("maxmemory", "1gb", "maxmemory-policy", "allkeys-lru")
+NOT_EVICTING = ("maxmemory", "0", "maxmemory-policy", "noeviction")
 
 
-class Watch:
-    """Remembers which alerts fired, with what Prometheus says of them."""
-
-    def __init__(self, prometheus: Prometheus) -> None:
-        self._prometheus = prometheus
-        self.seen: set[str] = set()
-
-    async def until(self, *alerts: str) -> None:
-        """Wait until all of them have fired."""
-        deadline = asyncio.get_running_loop().time() + WITHIN
-        while not self.seen.issuperset(alerts):
-            assert asyncio.get_running_loop().time() < deadline, sorted(set(alerts) - self.seen)
-            for alert in await self._prometheus.alerts():
-                told = " ".join(alert["annotations"].values())
-                assert "no value" not in told, told
-                assert "error expanding" not in told, told
-                self.seen.add(alert["labels"]["alertname"])
-            await asyncio.sleep(0.2)
-
-
-def _attack(rig: Rig, until: threading.Event) -> None:
-    """Everything that a caller can do, over and over: a rate needs time."""
-    forge = rig.forge
-    while not until.is_set():
-        token = rig.good()
-        for sent in (token, token, *(rig.good(scope="x") for _ in range(8))):
-            rig.call(listener=VICTIM, token=sent)
-        rig.call(listener=VICTIM, token=rig.good(), caller="thief")
-        for _ in range(4):
-            rig.call(listener=VICTIM, token=forge.signed(forge.claims(), {"kid": token_hex(4)}))
-        rig.call(listener=VICTIM, token=rig.good(iat=now() - 90, exp=now() - 60))
-
-
-@contextmanager
-def _attacking(rig: Rig) -> Iterator[None]:
-    over = threading.Event()
-    thread = threading.Thread(target=_attack, args=(rig, over))
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-@contextmanager
-def _no_room_to_write(pid: int) -> Iterator[None]:
-    """Let a process write to no file beyond its first byte, as on a disk that is full."""
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
-
-
-async def _scraped(prometheus: Prometheus, *jobs: str) -> None:
-    while not all([await prometheus.is_scraped(job) for job in jobs]):  # noqa: ASYNC110 - nobody tells us
-        await asyncio.sleep(0.1)
-
-
-@pytest.mark.timeout(300)
-async def test_the_alerts_fire_when_they_are_provoked(rig: Rig, tmp_path: Path) -> None:
-    program("prometheus")
-    if rig._victim is not None:
-        rig._victim.kill()  # what other cases had it count would look new to a Prometheus that has just begun
+async def test_what_no_drill_provokes_fires_too_and_prometheus_keeps_the_exemplars(rig: Rig, tmp_path: Path) -> None:
+    """What a drill names fires in test_drills.py."""
     victim, store = rig.victim(), rig.victim_store
     assert store is not None
-    rules = tmp_path / "alerts.yaml"
-    rules.write_text(shortened(ALERTS.read_text(), SECONDS))
-    jobs = {"ott": [f"127.0.0.1:{rig.checks[VICTIM].admin}"], "envoy": [rig.admin]}
-    policy = rig.folder / "policy.yaml"
-    text = policy.read_text()
-    async with running(tmp_path, jobs, [rules], every="500ms", paths={"envoy": "/stats/prometheus"}) as prometheus:
-        await _scraped(prometheus, "ott", "envoy")
-        watch = Watch(prometheus)
-        # A key of the rig's ends within a week, and what was not scraped a moment ago is now.
-        assert await prometheus.firing() <= {"OttNotScraped", "OttApiKeysEnding"}, "nothing has happened yet"
-        try:
-            policy.write_text("routes: 7\n")
-            with _attacking(rig):
-                await watch.until(*FROM_CALLERS)
-        finally:
-            policy.write_text(text)
-
+    ott = [f"127.0.0.1:{rig.checks[VICTIM].admin}"]
+    async with watched(tmp_path, ott=ott, envoy=rig.admin) as watch:
+        assert not await watch.until_quiet() & PROVOKED, "nothing has happened yet"
         trace = token_hex(16)
         sampled = [("traceparent", f"00-{trace}-{token_hex(8)}-01")]
-        rig.call(listener=VICTIM, token=rig.good(), headers=sampled)
+        assert rig.call(listener=VICTIM, token=rig.good(), headers=sampled).status == 200
 
-        store.command("CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-lru")
-        await watch.until("OttStoreUnsafe")
-        store.kill()
+        store.command("CONFIG", "SET", *EVICTING)
         try:
-            for _ in range(8):
-                rig.call(listener=VICTIM, token=rig.good())
-            await watch.until("OttStoreDown", "OttStoreErrors", "OttStoreServerDown")
+            assert await watch.fire("OttStoreUnsafe")
         finally:
-            store.start()
-        await watch.until("OttFenceMoved")
-        wait_until(rig.victim_lets_through, lambda: "the victim does not recover")
-
-        with _no_room_to_write(victim.process.pid):
-            assert rig.call(listener=VICTIM, token=rig.good()).status == 503
-        await watch.until("OttAuditFailing")
-        assert [each["labels"] for each in await prometheus.exemplars("ott_check_seconds_bucket")].count(
-            {"trace_id": trace}
-        ) == 1
+            store.command("CONFIG", "SET", *NOT_EVICTING)
+        kept = await watch.prometheus.exemplars("ott_check_seconds_bucket")
+        assert [each["labels"] for each in kept].count({"trace_id": trace}) == 1
 
         victim.kill()
         for _ in range(3):
             assert rig.call(listener="fail-open", token=rig.good()).status == 200
-        await watch.until("OttEnvoyFailsOpen", "OttEnvoyChecksFail", "OttNotScraped")
+        assert await watch.fire("OttEnvoyFailsOpen", "OttNotScraped"), await watch.fired()
 
 
 def test_workers_show_one_sum_and_their_exemplars(rig: Rig) -> None:

@@ -1,15 +1,12 @@
 import re
 
 import pytest
-import yaml
 
 from ott_extauthz.drills.catalogue import DRILLS, UnknownDrillError, chosen
 from ott_extauthz.drills.drill import Drill
 from ott_extauthz.model.reason import Reason
-from tests.architecture.documents import ROOT
+from tests.alerts.rules import alerts
 from tests.architecture.tables import metrics
-
-ALERTS = ROOT / "helm" / "ott-extauthz" / "files" / "alerts.yaml"
 
 
 def test_every_promised_drill_is_there_once() -> None:
@@ -40,10 +37,7 @@ def test_what_an_operator_shall_look_at_exists(drill: Drill) -> None:
     assert set(named) <= {reason.value for reason in Reason}
 
 
-@pytest.mark.skipif(not ALERTS.exists(), reason="the chart has no alerts yet")
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_every_alert_that_a_drill_names_is_shipped(drill: Drill) -> None:
-    groups = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
-    shipped = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     assert drill.look.alerts
-    assert set(drill.look.alerts) <= shipped
+    assert set(drill.look.alerts) <= set(alerts())
