@@ -14,6 +14,8 @@ ENOUGH_REQUESTS: Final = 1024
 _WEAK: Final = frozenset({"PERMISSIVE", "DISABLE"})
 _HTTP2: Final = ("grpc", "http2")
 _HTTP2_PROTOCOLS: Final = frozenset({"grpc", "http2", "kubernetes.io/h2c"})
+_OWN_TLS: Final = frozenset({"https", "tls"})
+"""The server speaks TLS itself: Istio passes the bytes on, and what is in them is not its to know."""
 
 
 _INJECT: Final = "sidecar.istio.io/inject"
@@ -94,6 +96,8 @@ def _container_port(service: Object) -> int | None:
 def _port(service: Object) -> Iterator[Finding]:
     for port in _check_ports(service):
         name, protocol = port.at("name").text, port.at("appProtocol").text
+        if protocol in _OWN_TLS:
+            continue
         says_so = protocol in _HTTP2_PROTOCOLS if protocol else name.partition("-")[0] in _HTTP2
         if not says_so:
             yield port.finding(rules.PORT_PROTOCOL, f"port {port.at('port').value} is named {name or 'nothing'}")
