@@ -219,6 +219,9 @@ def test_no_annotation_of_ones_own_hides_a_changed_configuration() -> None:
 # --- who is reached from where
 
 
+DNS: Final = [53, 53, 5353, 5353]
+
+
 def egress(values: dict[str, Any], name: str = "pay-ott-extauthz") -> list[int]:
     policy = named(values, "NetworkPolicy", name, needed={})
     return [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
@@ -230,9 +233,9 @@ def test_no_network_policy_locks_a_server_out_of_what_its_settings_name() -> Non
     asked = {"introspection": [{"endpoint": "https://[fd00::1]:9443/introspect"}]}
     traces = {"tracing": {"endpoint": "http://otel.monitoring.svc:4317"}}
     told = closed | {"trust": trust, "config": asked | traces}
-    assert egress(over(SHARED, told)) == [53, 53, 6379, 443, 8443, 9443, 4317]
-    assert egress(over(SETS["issuer-vault-values"], closed), "pay-ott-extauthz-issuer") == [53, 53, 6379, 443, 8200]
-    assert egress(over(SHARED, closed)) == [53, 53, 6379, 443]
+    assert egress(over(SHARED, told)) == [*DNS, 6379, 443, 8443, 9443, 4317]
+    assert egress(over(SETS["issuer-vault-values"], closed), "pay-ott-extauthz-issuer") == [*DNS, 6379, 443, 8200]
+    assert egress(over(SHARED, closed)) == [*DNS, 6379, 443]
 
 
 def test_nobody_outside_the_cluster_reads_the_issuers_metrics() -> None:

@@ -17,7 +17,11 @@ from tests.chart.notes import notes, snippets
 from tests.chart.rendering import CHART, objects, render, value_sets
 
 PROJECTS: Final = ("istio.io", "gateway.envoyproxy.io", "gateway.networking.k8s.io")
-SETS: Final = {"istio-values": "istio", "istio-gateway-values": "istio", "envoy-gateway-values": "envoyGateway"}
+SETS: Final = {
+    "istio-values": "istio", "istio-gateway-values": "istio", "envoy-gateway-values": "envoyGateway",
+    "envoy-gateway-tls-values": "envoyGateway",
+}  # fmt: skip
+PROVIDER: Final = "auth-pay-ott-extauthz"
 ENVOY: Final = CHART.parents[1] / "envoy" / "envoy.yaml"
 EDGE: Final = {"name": "edge", "namespace": "edge", "kind": "gateway", "selector": {"istio": "ingressgateway"}}
 WALLET: Final = {"name": "wallet", "namespace": "payments", "kind": "sidecar", "selector": {"app": "wallet"}}
@@ -142,7 +146,7 @@ def test_the_allow_policy_is_the_custom_ones_twin() -> None:
     """Under a mesh that denies by default the Check's OK alone lets nobody in."""
     made = policies(shipped("istio-values"))
     custom, allow = made["pay-ott-extauthz-wallet"], made["pay-ott-extauthz-wallet-allow"]
-    assert (custom["action"], custom["provider"]["name"], allow["action"]) == ("CUSTOM", "ott-extauthz", "ALLOW")
+    assert (custom["action"], custom["provider"]["name"], allow["action"]) == ("CUSTOM", PROVIDER, "ALLOW")
     assert custom["rules"] == allow["rules"] != [{}]
     assert custom["selector"] == allow["selector"]
     assert "pay-ott-extauthz-ledger-allow" not in made
@@ -243,6 +247,27 @@ def test_a_dead_server_is_left_alone_under_istio_as_before_a_plain_envoy() -> No
     }
 
 
+@pytest.mark.parametrize("own_zone", [False, True], ids=["all-servers", "own-zone-first"])
+def test_a_zones_traffic_goes_to_its_own_servers_only_where_that_is_said(*, own_zone: bool) -> None:
+    """``outlierDetection`` alone switches Istio's preference for the caller's zone on, however few servers that has."""
+    [rule] = of_kind(istio(WALLET, **({"preferOwnZone": True} if own_zone else {})), "DestinationRule")
+    balancing = rule["spec"]["trafficPolicy"]["loadBalancer"]
+    assert balancing == {"simple": "LEAST_REQUEST", "localityLbSetting": {"enabled": own_zone}}
+
+
+def test_two_releases_of_a_mesh_do_not_answer_for_each_other() -> None:
+    """A provider's name is the mesh's: under one, the policies of one release would be judged by the other's server."""
+    long = "a-release-whose-name-is-as-long-as-helm-lets-it-be-53"
+    releases = [("pay", "auth"), ("bet", "auth"), ("pay", "games"), (long, "auth"), (long[:-1] + "4", "auth")]
+    names = set()
+    for name, namespace in releases:
+        made = objects(istio(WALLET | {"body": False}), name=name, namespace=namespace)
+        [provider] = {one["spec"]["provider"]["name"] for one in made if "provider" in one.get("spec", {})}
+        assert len(provider) <= 63
+        names.add(provider)
+    assert len(names) == len(releases)
+
+
 def test_istios_patch_does_not_close_what_its_rules_leave_open() -> None:
     """``deny_at_disable`` would refuse every call outside the rules: Istio switches the filter off for these."""
     assert "deny_at_disable" not in merged_fields(shipped("istio-gateway-values"))
@@ -296,17 +321,68 @@ def test_the_gateway_lets_no_client_write_its_own_certificate() -> None:
 def test_streams_are_not_buffered_where_a_target_says_so() -> None:
     """Istio buffers by provider, Envoy Gateway by policy; its patch buffers for all, and says so."""
     made = policies(shipped("istio-values"))
-    assert made["pay-ott-extauthz-ledger-stream"]["provider"]["name"] == "ott-extauthz-no-body"
+    assert made["pay-ott-extauthz-ledger-stream"]["provider"]["name"] == f"{PROVIDER}-no-body"
     mesh = snippets(shipped("istio-values"))["istio-provider"]["meshConfig"]
     bodies = {
         one["name"]: "includeRequestBodyInCheck" in one["envoyExtAuthzGrpc"] for one in mesh["extensionProviders"]
     }
-    assert bodies == {"ott-extauthz": True, "ott-extauthz-no-body": False}
+    assert bodies == {PROVIDER: True, f"{PROVIDER}-no-body": False}
     targets = [target | {"body": False} for target in shipped("envoy-gateway-values")["envoyGateway"]["targets"]]
     plain = of_kind(plain_envoy_gateway(targets=targets), "SecurityPolicy")
     assert all("bodyToExtAuth" not in one["spec"]["extAuth"] for one in plain)
     with pytest.raises(HelmError, match="sends bodies for every filter"):
         objects(envoy_gateway(targets=targets))
+
+
+TLS_SET: Final = "envoy-gateway-tls-values"
+
+
+def over_tls(*, tls: dict[str, Any] | None = None, **backend: object) -> dict[str, Any]:
+    values = shipped(TLS_SET)
+    values["envoyGateway"]["backendTls"] = backend
+    values["tls"] |= {} if tls is None else tls
+    return values
+
+
+def test_envoy_gateway_knows_whom_it_asks_and_by_which_authority() -> None:
+    """Without the policy it would send Checks, and the tokens in them, in the clear to whoever answers."""
+    [made] = of_kind(shipped(TLS_SET), "BackendTLSPolicy")
+    certificate = next(one for one in of_kind(shipped(TLS_SET), "Certificate"))
+    [backend] = of_kind(shipped(TLS_SET), "SecurityPolicy")[0]["spec"]["extAuth"]["grpc"]["backendRefs"]
+    validation = made["spec"]["validation"]
+    assert made["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert validation["hostname"] in certificate["spec"]["dnsNames"]
+    assert validation["caCertificateRefs"] == [
+        {"group": "", "kind": "Secret", "name": certificate["spec"]["secretName"]}
+    ]
+    assert [one["name"] for one in made["spec"]["targetRefs"]] == [backend["name"]]
+    assert made["metadata"]["namespace"] == backend["namespace"], "such a policy is for Services beside it alone"
+
+
+def test_another_authority_and_an_older_gateway_api() -> None:
+    [made] = of_kind(over_tls(version="v1alpha3", ca={"configMap": "{{ .Release.Name }}-ca"}), "BackendTLSPolicy")
+    assert made["apiVersion"] == "gateway.networking.k8s.io/v1alpha3"
+    assert misfits(made) == []
+    assert made["spec"]["validation"]["caCertificateRefs"] == [{"group": "", "kind": "ConfigMap", "name": "pay-ca"}]
+    own = {"existingSecret": "server", "certManager": {}}
+    [made] = of_kind(over_tls(tls=own), "BackendTLSPolicy")
+    assert made["spec"]["validation"]["caCertificateRefs"][0]["name"] == "server"
+
+
+def test_no_policy_of_tls_where_the_server_speaks_in_the_clear_or_its_owner_writes_one() -> None:
+    assert of_kind(shipped("envoy-gateway-values"), "BackendTLSPolicy") == []
+    assert of_kind(over_tls(enabled=False), "BackendTLSPolicy") == []
+    assert "a BackendTLSPolicy of yours" in notes(over_tls(enabled=False))
+
+
+def test_the_notes_say_how_envoy_gateway_gets_a_certificate_to_show() -> None:
+    made = snippets(shipped(TLS_SET))["envoy-proxy"]
+    named = {"name": "edge", "namespace": "edge"}
+    made = {**made, "metadata": named}
+    made["spec"]["backendTLS"]["clientCertificateRef"] |= named
+    assert misfits(made) == []
+    assert "envoy-proxy" not in snippets(over_tls(tls={"clientAuth": False}))
+    assert "envoy-proxy" not in snippets(shipped("envoy-gateway-values"))
 
 
 def test_the_policys_route_is_named_where_the_target_says_so() -> None:
@@ -443,7 +519,7 @@ def test_without_targets_the_notes_show_a_policy_that_the_schema_takes() -> None
     policy["metadata"]["namespace"] = "payments"
     assert misfits(policy | {"metadata": policy["metadata"] | {"labels": {}}}) == []
     spec = policy["spec"]
-    assert (spec["action"], spec["provider"]["name"], spec["rules"]) == ("CUSTOM", "ott-extauthz", [{}])
+    assert (spec["action"], spec["provider"]["name"], spec["rules"]) == ("CUSTOM", PROVIDER, [{}])
 
 
 # --- what the manual shows

@@ -117,7 +117,9 @@ def test_the_admin_port_is_for_prometheus_alone() -> None:
 def test_the_servers_get_out_to_their_store_dns_issuers_and_traces_alone() -> None:
     policy = of(HARDENED, "NetworkPolicy")["pay-ott-extauthz"]["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [6380], [443], [4317]]
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [
+        [53, 53, 5353, 5353], [6380], [443], [4317],
+    ]  # fmt: skip
     assert all(rule["to"] for rule in policy["egress"])
 
 

@@ -200,6 +200,36 @@ def test_the_patch_makes_a_pod(name: str) -> None:
     assert pod.server.get("restartPolicy") == ("Always" if native else None)
 
 
+@pytest.mark.parametrize("name", ["sidecar-values", "sidecar-classic-values"])
+def test_a_shipper_of_the_audit_comes_along_beside_envoy(name: str) -> None:
+    """Left out in silence, as it was, the audit would end with its pod."""
+    mount = {"name": "ott-audit", "mountPath": "/audit", "readOnly": True}
+    shipper, init = ({"name": each, "image": f"{each}:1", "volumeMounts": [mount]} for each in ("shipper", "wait"))
+    (pod,) = pods(SETS[name] | {"extraContainers": [shipper], "extraInitContainers": [init]})
+    assert shipper in [{key: one[key] for key in shipper if key in one} for one in pod.spec["containers"]]
+    assert pod.spec["initContainers"][0] == init
+    assert mount["name"] in {volume["name"] for volume in pod.spec["volumes"]}
+    whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "envoy", **pod.metadata}, "spec": dict(pod.spec)}
+    assert misfits(whole, versions=("1.33",)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("podAnnotations", {"a": "b"}), ("podLabels", {"a": "b"}), ("nodeSelector", {"a": "b"}),
+        ("affinity", {"a": {}}), ("tolerations", [{"operator": "Exists"}]), ("priorityClassName", "a"),
+        ("runtimeClassName", "a"),
+    ],
+)  # fmt: skip
+def test_nothing_for_a_pod_of_our_own_is_ignored_beside_envoy(key: str, value: Any) -> None:
+    assert f"{key}: with kind Sidecar the pod is Envoy's" in problems(SETS["sidecar-values"] | {key: value})
+
+
+def test_no_container_of_ones_own_changes_envoys() -> None:
+    extra = {"extraContainers": [{"name": "gateway", "image": "evil:1"}]}
+    assert "gateway is Envoy's own container" in problems(SETS["sidecar-values"] | extra)
+
+
 def test_no_claim_of_another_namespace_is_made_for_a_sidecar() -> None:
     assert "audit.volume" in problems(SETS["sidecar-values"] | {"audit": {"volume": "persistentVolumeClaim"}})
 

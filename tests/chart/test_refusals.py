@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -181,23 +181,75 @@ def test_no_risk_is_taken_by_accident(name: str) -> None:
     assert problems(values | {"acceptedRisks": [key]}) == ""
 
 
-def changed(store: dict[str, Any], **more: Any) -> str:
-    """Return what the chart says of a store that is another than the running pods'; a rendering has no cluster."""
-    running = named(SETS["redis-quorum-values"], "Deployment", needed={})
-    before = json.dumps({"metadata": {"name": "running", "annotations": running["metadata"]["annotations"]}})
-    told = '{{ include "ott.storeChange" (dict "root" $ "before" (`BEFORE` | fromJson)) | toJson }}'
-    text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: told}, data: {told: TOLD}}"
-    text = text.replace("TOLD", told).replace("BEFORE", before)
-    made = render(SHARED | {"store": store, "extraObjects": [text], **more})["templates/core/extra.yaml"]
+OURS: Final = "pay-ott-extauthz"
+QUORUM: Final = SETS["redis-quorum-values"]
+
+
+def asked(values: dict[str, Any], told: str) -> str:
+    """Return what a template of the chart says; a rendering has no cluster for it to ask."""
+    text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: told}, data: {told: TOLD}}".replace("TOLD", told)
+    made = render(values | {"extraObjects": [text]})["templates/core/extra.yaml"]
     return str(yaml.safe_load(made)["data"]["told"])
+
+
+def changed(store: dict[str, Any], *, running: str = "Deployment", name: str = OURS, **more: Any) -> str:
+    """Return what the chart says where this runs with the quorum, and the values have another store."""
+    before = named(QUORUM, "Deployment", needed={})["metadata"]
+    about = '(dict "root" $ "kind" "KIND" "name" "NAME" "before" (`BEFORE` | fromJson))'
+    told = f'{{{{ include "ott.storeChange" {about} | toJson }}}}'
+    told = told.replace("KIND", running).replace("NAME", name).replace("BEFORE", json.dumps({"metadata": before}))
+    return asked(SHARED | {"store": store, **more}, told)
 
 
 def test_pods_with_two_lists_never_run_beside_each_other() -> None:
     """A quorum with another server, replaced one by one: a token spent at the old three is new to the new three."""
     quorum = SETS["redis-quorum-values"]["store"]
     other = quorum | {"servers": [*quorum["servers"][:2], "valkey-9"]}
-    assert "would let a token through. Install this change with updateStrategy.type Recreate" in changed(other)
+    assert "each let a token through. Install this change with updateStrategy.type Recreate" in changed(other)
     assert changed(other, updateStrategy={"type": "Recreate"}) == ""
+
+
+KINDS = ("Deployment", "DaemonSet", "Sidecar")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_ran_before_is_looked_for(kind: str) -> None:
+    """A new kind and a new store in one upgrade: Helm makes the new workload first, and then removes the old one."""
+    holders = yaml.safe_load(asked(SHARED | {"kind": kind}, '{{ include "ott.storeHolders" . | toJson }}'))
+    assert {(each[1], each[2]) for each in holders} == {
+        ("Deployment", OURS), ("DaemonSet", OURS), ("Deployment", f"{OURS}-issuer"), ("ConfigMap", f"{OURS}-sidecar"),
+    }  # fmt: skip
+
+
+def test_everything_that_names_a_store_is_among_what_is_looked_for() -> None:
+    values = [ISSUER | {"kind": kind} for kind in KINDS]
+    told = [asked(each, '{{ include "ott.storeHolders" . | toJson }}') for each in values]
+    for each, holders in zip(values, map(yaml.safe_load, told), strict=True):
+        made = [one for one in objects(each) if "ott-extauthz/store" in one["metadata"].get("annotations", {})]
+        assert len(made) == 2
+        assert all([one["apiVersion"], one["kind"], one["metadata"]["name"]] in holders for one in made)
+
+
+@pytest.mark.parametrize(
+    ("running", "name", "kind"),
+    [
+        ("Deployment", OURS, "DaemonSet"), ("Deployment", OURS, "Sidecar"), ("DaemonSet", OURS, "Deployment"),
+        ("DaemonSet", OURS, "DaemonSet"), ("ConfigMap", f"{OURS}-sidecar", "Sidecar"),
+        ("ConfigMap", f"{OURS}-sidecar", "Deployment"),
+    ],
+)  # fmt: skip
+def test_a_new_kind_with_a_new_store_waits_until_the_old_one_is_gone(running: str, name: str, kind: str) -> None:
+    """``Recreate`` is the new Deployment's own affair: it ends nothing of another kind first."""
+    new = SHARED["store"]
+    recreated: dict[str, Any] = {} if kind == "DaemonSet" else {"updateStrategy": {"type": "Recreate"}}
+    for more in ({}, recreated):
+        assert "first; see docs/stores.md" in changed(new, running=running, name=name, kind=kind, **more)
+    assert changed(QUORUM["store"], running=running, name=name, kind=kind) == ""
+
+
+def test_an_issuers_deployment_can_always_be_ended_before_its_successor_begins() -> None:
+    told = changed(SHARED["store"], name=f"{OURS}-issuer", kind="DaemonSet")
+    assert "Install this change with updateStrategy.type Recreate" in told
 
 
 def test_another_user_or_tls_is_no_other_list() -> None:

@@ -60,7 +60,7 @@ labels: {{- include "ott.labels" . | nindent 2 }}
 {{- define "ott.renders" -}}
 {{- if or (eq .mode "alwaysRender") (.root.Capabilities.APIVersions.Has .api) -}}true
 {{- else if eq .mode "failIfMissing" -}}
-{{- fail (printf "%s: the cluster does not have %s" .for .api) -}}
+{{- fail (printf "%s: the cluster does not have %s. Where no cluster is asked (helm template), set renderMode alwaysRender, or give Helm --api-versions %s" .for .api .api) -}}
 {{- end -}}
 {{- end -}}
 
@@ -71,12 +71,21 @@ labels: {{- include "ott.labels" . | nindent 2 }}
 
 {{- define "ott.image" -}}
 {{- $name := .Values.image.repository -}}
-{{- if .Values.image.registry -}}{{- $name = printf "%s/%s" .Values.image.registry $name -}}{{- end -}}
+{{- with default (default dict .Values.global).imageRegistry .Values.image.registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" $name .Values.image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* The registry's secrets, of this chart and of the one that it is part of, which may name them or write them as objects. */ -}}
+{{- define "ott.pullSecrets" -}}
+{{- $all := list -}}
+{{- range concat (default list (default dict .Values.global).imagePullSecrets) .Values.imagePullSecrets -}}
+{{- $all = append $all (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- if $all }}{{ toYaml (uniq $all) }}{{ end -}}
 {{- end -}}
 
 {{- /* Seconds of an ott.yaml duration, rounded up: (dict "text" "500ms" "default" 5). */ -}}

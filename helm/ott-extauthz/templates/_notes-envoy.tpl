@@ -62,3 +62,13 @@ transport_socket:
         match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: {{ include "ott.host" . }}}}]
 {{- end }}
 {{- end -}}
+
+{{- /* Envoy Gateway has one client certificate for each fleet of proxies; its owner writes it. */ -}}
+{{- define "ott.notes.envoyProxy" -}}
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyProxy
+metadata: {name: YOURS, namespace: YOUR-NAMESPACE}
+spec:
+  backendTLS:
+    clientCertificateRef: {group: "", kind: Secret, name: YOUR-SECRET, namespace: YOUR-NAMESPACE}
+{{- end -}}

@@ -2,7 +2,8 @@
 {{- define "ott.notes.istioProvider" -}}
 meshConfig:
   extensionProviders:
-    {{- $names := list .Values.istio.provider }}
+    {{- $own := include "ott.istio.providerName" . }}
+    {{- $names := list $own }}
     {{- range .Values.istio.targets }}
     {{- $names = append $names (include "ott.istio.provider" (dict "root" $ "target" .)) }}
     {{- end }}
@@ -14,7 +15,7 @@ meshConfig:
         timeout: {{ include "ott.envoy.timeout" $ }}   # the default is 600s
         failOpen: false
         statusOnError: "503"
-        {{- if and $.Values.envoy.maxRequestBytes (eq $name $.Values.istio.provider) }}
+        {{- if and $.Values.envoy.maxRequestBytes (eq $name $own) }}
         includeRequestBodyInCheck: {maxRequestBytes: {{ int $.Values.envoy.maxRequestBytes }}, allowPartialMessage: false, packAsBytes: true}
         {{- end }}
     {{- end }}
@@ -29,6 +30,6 @@ metadata: {name: ott, namespace: YOUR-NAMESPACE}
 spec:
   selector: {matchLabels: {app: YOUR-APP}}
   action: CUSTOM
-  provider: {name: {{ .Values.istio.provider | quote }}}
+  provider: {name: {{ include "ott.istio.providerName" . | quote }}}
   rules: [{}]
 {{- end -}}

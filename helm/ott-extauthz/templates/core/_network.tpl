@@ -1,6 +1,40 @@
+{{- /* Which IP families a Service has, where that is said. */ -}}
+{{- define "ott.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+  ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end -}}
+
 {{- define "ott.portsOf" -}}
 {{- range . }}
 - {port: {{ int . }}, protocol: TCP}
+{{- end }}
+{{- end -}}
+
+{{- /* The port of Istio's tunnels, by which calls between workloads of an ambient mesh leave one pod and reach another: a
+       NetworkPolicy sees it instead of theirs. A YAML list, empty elsewhere. */ -}}
+{{- define "ott.tunnelPorts" -}}
+{{- if and .Values.istio.enabled .Values.istio.ambient -}}[15008]{{- else -}}[]{{- end -}}
+{{- end -}}
+
+{{- /* The ports of an ingress rule: (dict "root" $ "ports" (list "admin")). */ -}}
+{{- define "ott.doors" -}}
+{{- range concat .ports (include "ott.tunnelPorts" .root | fromYamlArray) }}
+- {port: {{ kindIs "string" . | ternary . (int .) }}, protocol: TCP}
+{{- end }}
+{{- end -}}
+
+{{- /* The kubelet's probes in an ambient mesh, which come from an address of Istio's choice: (dict "root" $ "ports" …). */ -}}
+{{- define "ott.probeDoors" -}}
+{{- if and .root.Values.istio.enabled .root.Values.istio.ambient }}
+- from: [{ipBlock: {cidr: 169.254.7.127/32}}, {ipBlock: {cidr: "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"}}]
+  ports:
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- end }}
 {{- end -}}
 
@@ -44,31 +78,39 @@ otlp: {{ include "ott.namedPorts" (dict "settings" (ternary dict (default dict $
 {{- with .root -}}
 {{- $egress := .Values.networkPolicy.egress }}
 {{- $ports := include "ott.egressPorts" $all | fromYaml }}
+{{- $tunnel := include "ott.tunnelPorts" . | fromYamlArray }}
 - ports:
-    - {port: 53, protocol: UDP}
-    - {port: 53, protocol: TCP}
-  {{- with $egress.dns }}
+    {{- range $egress.dns.ports }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+  {{- with $egress.dns.to }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- if ne .Values.store.type "memory" }}
-- ports: {{- include "ott.portsOf" (include "ott.storePorts" . | fromYamlArray) | trim | nindent 4 }}
+- ports: {{- include "ott.portsOf" (concat (include "ott.storePorts" . | fromYamlArray) $tunnel) | trim | nindent 4 }}
   {{- with $egress.store }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
 {{- range $to := list "issuers" "otlp" }}
 {{- with get $ports $to }}
-- ports: {{- include "ott.portsOf" . | trim | nindent 4 }}
+- ports: {{- include "ott.portsOf" (concat . $tunnel) | trim | nindent 4 }}
   {{- with (get $egress $to).to }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.issuer.enabled (eq $all.component "check") }}
-- ports: {{- include "ott.portsOf" (list 9003) | trim | nindent 4 }}
+- ports: {{- include "ott.portsOf" (concat (list 9003) $tunnel) | trim | nindent 4 }}
   to:
     - podSelector:
         matchLabels: {{- include "ott.selectorLabels" (dict "root" $all.root "component" "issuer") | nindent 10 }}
+{{- end }}
+{{- if and .Values.istio.enabled .Values.istio.mutualTls (not .Values.istio.ambient) }}
+# Its sidecar gets certificates and configuration there, and never starts without.
+- ports: [{port: 15012, protocol: TCP}]
+  to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Values.istio.rootNamespace | quote }}}}}]
 {{- end }}
 {{- with $egress.extra }}
 {{ toYaml . }}

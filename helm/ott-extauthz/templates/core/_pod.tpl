@@ -93,8 +93,8 @@ spec:
   # Variables like OTT_EXTAUTHZ_PORT, which Kubernetes makes of Services, would be taken for settings.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "ott.grace" $root }}
-  {{- with $root.Values.imagePullSecrets }}
-  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- with include "ott.pullSecrets" $root }}
+  imagePullSecrets: {{- . | nindent 4 }}
   {{- end }}
   {{- with $root.Values.priorityClassName }}
   priorityClassName: {{ . | quote }}

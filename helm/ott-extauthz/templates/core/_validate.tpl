@@ -103,24 +103,53 @@
 {{- end }}
 {{- end -}}
 
-{{- /* What runs now is asked for where Helm has a cluster to ask; a rendering for others knows of none. */ -}}
-{{- define "ott.mistakesOfStoreChange" -}}
-{{- $namespace := include "ott.namespace" . -}}
-{{- $running := list (lookup "apps/v1" "Deployment" $namespace (include "ott.suffixed" (dict "root" $ "suffix" "issuer"))) -}}
-{{- if ne .Values.kind "Sidecar" }}{{ $running = append $running (lookup "apps/v1" .Values.kind $namespace (include "ott.fullname" .)) }}{{ end -}}
-{{- range $running }}{{ include "ott.storeChange" (dict "root" $ "before" (default dict .)) }}{{ end -}}
+{{- /* Everything of this release that names a store, whatever `kind` was before: a list of [apiVersion, kind, name]. */ -}}
+{{- define "ott.storeHolders" -}}
+{{- $name := include "ott.fullname" . -}}
+- [apps/v1, Deployment, {{ include "ott.suffixed" (dict "root" $ "suffix" "issuer") | quote }}]
+- [apps/v1, Deployment, {{ $name | quote }}]
+- [apps/v1, DaemonSet, {{ $name | quote }}]
+- [v1, ConfigMap, {{ include "ott.suffixed" (dict "root" $ "suffix" "sidecar") | quote }}]
 {{- end -}}
 
-{{- /* (dict "root" $ "before" object): two pods that look into two lists let a token through twice. */ -}}
+{{- /* What runs now is asked for where Helm has a cluster to ask; a rendering for others knows of none. */ -}}
+{{- define "ott.mistakesOfStoreChange" -}}
+{{- range include "ott.storeHolders" . | fromYamlArray }}
+{{- $before := lookup (index . 0) (index . 1) (include "ott.namespace" $) (index . 2) -}}
+{{- include "ott.storeChange" (dict "root" $ "before" (default dict $before) "kind" (index . 1) "name" (index . 2)) }}
+{{- end -}}
+{{- end -}}
+
+{{- /* (dict "root" $ "before" object "kind" … "name" …): two pods that look into two lists let a token through twice. What
+       stays a Deployment can be ended before its successor begins; all else Helm replaces while it runs. */ -}}
 {{- define "ott.storeChange" -}}
 {{- $was := dig "metadata" "annotations" "ott-extauthz/store" "" .before -}}
 {{- $is := include "ott.storePlace" .root -}}
-{{- if and $was (ne $was $is) (ne (toString .root.Values.updateStrategy.type) "Recreate") }}
-- store: {{ .before.metadata.name }} uses {{ $was }} now, and would be replaced one by one by pods that use {{ $is }}: each list would let a token through. Install this change with updateStrategy.type Recreate (kind DaemonSet: delete these workloads first); see docs/stores.md, rolling update
+{{- $isIssuer := ne .name (include "ott.fullname" .root) -}}
+{{- $stays := and (eq .kind "Deployment") (or $isIssuer (eq .root.Values.kind "Deployment")) -}}
+{{- if and $was (ne $was $is) }}
+{{- $told := printf "%s %s uses %s now, and these values %s" .kind .name $was $is -}}
+{{- if not $stays }}
+- store: {{ $told }}: old and new pods beside each other would each let a token through. {{ ternary "End the pods that have this sidecar and delete the ConfigMap" "Delete it" (eq .kind "ConfigMap") }} first; see docs/stores.md, rolling update
+{{- else if ne (toString .root.Values.updateStrategy.type) "Recreate" }}
+- store: {{ $told }}: pods replaced one by one would each let a token through. Install this change with updateStrategy.type Recreate; see docs/stores.md, rolling update
+{{- end }}
 {{- end }}
 {{- end -}}
 
 {{- define "ott.mistakesOfPods" -}}
+{{- if eq .Values.kind "Sidecar" }}
+{{- range $key := list "podAnnotations" "podLabels" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" }}
+{{- if get $.Values $key }}
+- {{ $key }}: with kind Sidecar the pod is Envoy's; say it in Envoy's own workload
+{{- end }}
+{{- end }}
+{{- range concat .Values.extraContainers .Values.extraInitContainers }}
+{{- if eq (toString .name) $.Values.sidecar.envoyContainer }}
+- extraContainers: {{ .name }} is Envoy's own container, which the patch would change
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled (ne .Values.kind "Deployment") }}
 - autoscaling: for kind Deployment only
 {{- end }}
@@ -195,6 +224,9 @@
 
 {{- /* Who could call Check from where, and in which language. */ -}}
 {{- define "ott.mistakesOfReach" -}}
+{{- if and .Values.envoyGateway.backendTls.ca.configMap .Values.envoyGateway.backendTls.ca.secret }}
+- envoyGateway.backendTls.ca: one of secret and configMap
+{{- end }}
 {{- if and (ne .Values.service.type "ClusterIP") (ne .Values.kind "Sidecar") (not (and .Values.tls.enabled .Values.tls.clientAuth)) }}
 - service.type: {{ .Values.service.type }} lets callers outside the cluster try; set tls.enabled, and leave tls.clientAuth on
 {{- end }}
@@ -346,6 +378,9 @@
 {{- end }}
 {{- if and (not .Values.networkPolicy.enabled) (ne .Values.kind "Sidecar") }}
 - networkPolicy: off; every pod may call Check, burn tokens and ask what is let through
+{{- end }}
+{{- if and .Values.istio.enabled .Values.istio.ambient .Values.networkPolicy.prometheus (not .Values.istio.callers) }}
+- istio.callers: empty; in a tunnel a NetworkPolicy sees no ports, so that whoever may scrape may call Check as well
 {{- end }}
 {{- if .Values.store.password.value }}
 - store.password.value: stands in the release's values; take store.password.existingSecret

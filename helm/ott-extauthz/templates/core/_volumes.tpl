@@ -8,6 +8,11 @@
     items: [{key: {{ .from.key | quote }}, path: {{ .path | quote }}}]
 {{- end -}}
 
+{{- /* The Secret of the Check server's certificate: named, or cert-manager's work. */ -}}
+{{- define "ott.tlsSecret" -}}
+{{- default (include "ott.suffixed" (dict "root" . "suffix" "tls")) (include "ott.tpl" (dict "root" . "name" .Values.tls.existingSecret)) -}}
+{{- end -}}
+
 {{- define "ott.tlsSources" -}}
 {{- $secret := .own -}}
 {{- if .tls.existingSecret }}{{ $secret = include "ott.tpl" (dict "root" .root "name" .tls.existingSecret) }}{{ end -}}

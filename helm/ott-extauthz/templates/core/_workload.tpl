@@ -38,18 +38,18 @@ spec:
     spec:
       # Variables like OTT_EXTAUTHZ_PORT, which Kubernetes makes of Services, would be taken for settings.
       enableServiceLinks: false
-      {{- with .Values.imagePullSecrets }}
-      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- with include "ott.pullSecrets" . }}
+      imagePullSecrets: {{- . | nindent 8 }}
       {{- end }}
       securityContext:
         # Owns the socket's folder: both containers are in this group, and the socket has mode 0660.
         fsGroup: {{ int .Values.sidecar.groupId }}
-      {{- if .Values.sidecar.native }}
-      initContainers: {{- list $container | toYaml | nindent 8 }}
+      {{- with concat .Values.extraInitContainers (ternary (list $container) list .Values.sidecar.native) }}
+      initContainers: {{- toYaml . | nindent 8 }}
       {{- end }}
       containers:
-        {{- if not .Values.sidecar.native }}
-        {{- list $container | toYaml | nindent 8 }}
+        {{- with concat (ternary list (list $container) .Values.sidecar.native) .Values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
         - name: {{ .Values.sidecar.envoyContainer | quote }}
           volumeMounts:

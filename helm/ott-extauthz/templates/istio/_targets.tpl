@@ -63,8 +63,15 @@ targetRefs: {{ toYaml . | nindent 2 }}
 {{- printf "%s-%s" (include "ott.fullname" .root) .target.name -}}
 {{- end -}}
 
+{{- /* The extensionProvider's own name: two releases under one would ask each other's servers, with each other's policies. */ -}}
+{{- define "ott.istio.providerName" -}}
+{{- $own := printf "%s-%s" (include "ott.namespace" .) (include "ott.fullname" .) -}}
+{{- if gt (len $own) 55 }}{{ $own = printf "%s-%s" (trunc 46 $own | trimSuffix "-") (sha256sum $own | trunc 8) }}{{ end -}}
+{{- default $own .Values.istio.provider -}}
+{{- end -}}
+
 {{- /* Which provider a target's policy names: bodies are the provider's affair, and one without them is one of its own. */ -}}
 {{- define "ott.istio.provider" -}}
 {{- $hasBody := ne (toString (get .target "body")) "false" -}}
-{{- .root.Values.istio.provider }}{{ ternary "" "-no-body" (or $hasBody (not .root.Values.envoy.maxRequestBytes)) }}
+{{- include "ott.istio.providerName" .root }}{{ ternary "" "-no-body" (or $hasBody (not .root.Values.envoy.maxRequestBytes)) }}
 {{- end -}}
