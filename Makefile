@@ -142,11 +142,8 @@ image-dry-run: .venv/ready
 # The same commit makes the same files; whether the layers are the same bytes is the engine's doing (docs/image.md).
 image: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 image: sbom
-	@engine=""; for one in docker podman buildah; do command -v "$$one" >/dev/null && { engine="$$one"; break; }; done; \
-	case "$$engine" in \
-	docker) set -- docker build;; podman) set -- podman build --format docker;; buildah) set -- buildah build --format docker;; \
-	*) echo "docker, podman or buildah is needed; make image-dry-run needs none"; exit 1;; esac; \
-	"$$@" $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH \
+	@build=$$($(BIN)/python -m tests.image engine) || exit 1; \
+	$$build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH \
 		--build-arg VERSION=$$($(BIN)/python -c 'import ott_extauthz; print(ott_extauthz.__version__)') \
 		--build-arg REVISION=$$(git rev-parse HEAD) \
 		--build-arg CREATED=$$(date -u -d "@$$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ) \

@@ -1,4 +1,7 @@
-"""``python -m tests.image sbom``: the bill of materials.  ``… dry-run``: the Dockerfile's steps without an engine."""
+"""The image: ``python -m tests.image sbom`` writes its bill of materials, ``… engine`` says what builds it here.
+
+``… dry-run`` executes the Dockerfile's steps without an engine.
+"""
 
 import json
 import os
@@ -24,6 +27,7 @@ from tests.image.container import (
     zombies,
 )
 from tests.image.dockerfile import dockerfile_from
+from tests.image.engine import NoEngineError, ask_here, build_command
 from tests.image.layers import Layers, StepError
 from tests.image.sbom import ROOT, pins_from, sbom
 
@@ -38,8 +42,20 @@ def main() -> int:
         return 0
     if words == ["dry-run"]:
         return dry_run()
+    if words == ["engine"]:
+        return say_engine()
     sys.stderr.write(f"{__doc__}\n")
     return 2
+
+
+def say_engine() -> int:
+    try:
+        command = build_command(ask_here)
+    except NoEngineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{' '.join(command)}\n")
+    return 0
 
 
 def write_sbom() -> None:
