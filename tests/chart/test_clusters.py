@@ -78,6 +78,28 @@ def test_openshift_chooses_the_helm_tests_ids_too() -> None:
     assert not {"runAsUser", "runAsGroup", "fsGroup"} & spec["securityContext"].keys()
 
 
+def test_the_helm_test_gets_out_of_a_namespace_that_denies_by_default() -> None:
+    pod = named(SHARED, "Pod", needed={})
+    made = policy(SHARED, "pay-ott-extauthz-test-egress")
+    assert made["policyTypes"] == ["Egress"]
+    assert made["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    dns, server = made["egress"]
+    assert dns == policy(SHARED | CLOSED)["egress"][0]
+    (to,) = server["to"]
+    assert to["podSelector"] == policy(SHARED)["podSelector"]
+    assert server["ports"] == [{"port": "grpc-check", "protocol": "TCP"}]
+    assert (
+        "helm.sh/hook"
+        in named(SHARED, "NetworkPolicy", "pay-ott-extauthz-test-egress", needed={})["metadata"]["annotations"]
+    )
+
+
+def test_there_is_no_helm_test_that_the_mesh_would_keep_out() -> None:
+    """It is none of `callers`, and would say of a good installation that it is broken."""
+    made = objects(SHARED | mesh(callers=["cluster.local/ns/edge/sa/gateway"]), needed={})
+    assert [one["kind"] for one in made if one["metadata"]["name"].startswith("pay-ott-extauthz-test")] == []
+
+
 # --- DNS
 
 

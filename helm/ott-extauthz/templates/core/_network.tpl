@@ -72,6 +72,19 @@ issuers: {{ include "ott.namedPorts" (dict "settings" $asked "ports" $egress.iss
 otlp: {{ include "ott.namedPorts" (dict "settings" (ternary dict (default dict $values.config.tracing) (not (empty $egress.otlp.ports))) "ports" $egress.otlp.ports) | nindent 2 }}
 {{- end -}}
 
+{{- define "ott.dnsRule" -}}
+{{- with .Values.networkPolicy.egress.dns -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+  {{- with .to }}
+  to: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{- /* (dict "root" $ "component" "check"). */ -}}
 {{- define "ott.egressRules" -}}
 {{- $all := . -}}
@@ -79,14 +92,7 @@ otlp: {{ include "ott.namedPorts" (dict "settings" (ternary dict (default dict $
 {{- $egress := .Values.networkPolicy.egress }}
 {{- $ports := include "ott.egressPorts" $all | fromYaml }}
 {{- $tunnel := include "ott.tunnelPorts" . | fromYamlArray }}
-- ports:
-    {{- range $egress.dns.ports }}
-    - {port: {{ int . }}, protocol: UDP}
-    - {port: {{ int . }}, protocol: TCP}
-    {{- end }}
-  {{- with $egress.dns.to }}
-  to: {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "ott.dnsRule" . }}
 {{- if ne .Values.store.type "memory" }}
 - ports: {{- include "ott.portsOf" (concat (include "ott.storePorts" . | fromYamlArray) $tunnel) | trim | nindent 4 }}
   {{- with $egress.store }}
