@@ -1,6 +1,7 @@
 """How is HTTP listened to?  One way for the issuer and for the admin port; aiohttp's own log is told by type only."""
 
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ott_extauthz.sections.words import host_and_port
 
 _KEEPALIVE_SECONDS: Final = 75.0
+_ANY_IPV6: Final = "::"
 
 
 class _FaultsByType(logging.Handler):
@@ -71,9 +73,9 @@ async def serve_http(
     context: ssl.SSLContext | None = None,
     grace: float = 1.0,
 ) -> web.AppRunner:
-    """Serve ``app`` on ``host:port`` or ``unix:///path``; the caller cleans the runner up.
+    """Serve ``app`` on ``host:port`` (``[::]`` is every address, of IPv4 too) or ``unix:///path``.
 
-    Cleaning up closes the listener first, then gives running requests ``grace`` seconds.
+    The caller cleans the runner up: that closes the listener first, then gives running requests ``grace`` seconds.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -101,4 +103,9 @@ async def serve_http(
 def _site(runner: web.AppRunner, address: str, context: ssl.SSLContext | None) -> web.BaseSite:
     if address.startswith("unix://"):
         return web.UnixSite(runner, Path(address.removeprefix("unix://")), ssl_context=context)
-    return web.TCPSite(runner, *host_and_port(address), ssl_context=context)
+    host, port = host_and_port(address)
+    if host == _ANY_IPV6 and socket.has_dualstack_ipv6():
+        # As gRPC does it: asyncio would take IPv6 alone, and a kubelet's IPv4 probes never arrive.
+        both = socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return web.SockSite(runner, both, ssl_context=context)
+    return web.TCPSite(runner, host, port, ssl_context=context)
