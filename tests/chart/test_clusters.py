@@ -146,6 +146,12 @@ def test_every_service_is_of_the_family_that_is_said(families: list[str]) -> Non
     assert [one for one in plain if {"ipFamilies", "ipFamilyPolicy"} & one["spec"].keys()] == []
 
 
+@pytest.mark.parametrize("said", [{"ipFamilies": ["IPv6"]}, {"ipFamilyPolicy": "PreferDualStack"}], ids=["v6", "dual"])
+def test_no_service_leads_to_an_address_that_nobody_listens_on(said: dict[str, Any]) -> None:
+    assert "listen.host: 0.0.0.0 is IPv4 alone, and service.ipFamilies" in problems(SHARED | {"service": said})
+    assert problems(SHARED | {"service": said, "listen": {"host": "[::]"}}) == ""
+
+
 # --- ambient
 
 

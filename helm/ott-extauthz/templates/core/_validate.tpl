@@ -224,6 +224,10 @@
 
 {{- /* Who could call Check from where, and in which language. */ -}}
 {{- define "ott.mistakesOfReach" -}}
+{{- $isSaid := or (has "IPv6" .Values.service.ipFamilies) (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) -}}
+{{- if and $isSaid (ne .Values.kind "Sidecar") (regexMatch "^[0-9.]+$" .Values.listen.host) }}
+- listen.host: {{ .Values.listen.host }} is IPv4 alone, and service.ipFamilies, ipFamilyPolicy speak of IPv6; take "[::]", which is both
+{{- end }}
 {{- if and .Values.envoyGateway.backendTls.ca.configMap .Values.envoyGateway.backendTls.ca.secret }}
 - envoyGateway.backendTls.ca: one of secret and configMap
 {{- end }}
