@@ -54,6 +54,15 @@ def test_a_rendering_without_a_cluster_does_not_leave_the_guard_out(section: str
     assert "renderMode alwaysRender, or give Helm --api-versions" in told
 
 
+@pytest.mark.parametrize("name", ["istio-gateway-values", "envoy-gateway-values"])
+def test_the_notes_do_not_say_that_something_is_installed_which_was_skipped(name: str) -> None:
+    values = value_sets()[name]
+    section = "istio" if "istio" in values else "envoyGateway"
+    assert "nothing is checked" not in notes(values)
+    values[section]["renderMode"] = "skipIfMissing"
+    assert "INSTALLED, and nothing is checked: the cluster does not have" in notes(values)
+
+
 def test_argo_cd_does_not_prune_an_audit() -> None:
     """It renders by itself, and knows nothing of Helm's word for it."""
     annotations = named(HARDENED, "PersistentVolumeClaim", needed={})["metadata"]["annotations"]

@@ -79,7 +79,8 @@ def _selectors(made: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize("name", ["issuer-values", "hardened-values", "daemonset-values"])
 def test_a_selector_selects_the_pods_of_one_component(name: str) -> None:
     labels = {pod.component: pod.metadata["labels"] for pod in pods(SETS[name])}
-    labels |= {"test": pod["metadata"]["labels"] for pod in of(SETS[name], "Pod").values()}
+    for pod in of(SETS[name], "Pod").values():
+        labels["test"] = pod["metadata"]["labels"]
     found = list(_selectors(objects(SETS[name], needed={})))
     assert found
     for selector in found:
