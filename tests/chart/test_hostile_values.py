@@ -138,6 +138,9 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], dict[str, Any], str]]] = {
         {"replicaCount": 1, "audit": {"volume": "persistentVolumeClaim", "accessModes": ["ReadWriteOnce"]}},
         "audit.accessModes: a new pod waits",
     ),
+    "two-authorities-of-the-server": (
+        SHARED, {"envoyGateway": {"backendTls": {"ca": {"configMap": "a", "secret": "b"}}}}, "backendTls.ca: one of",
+    ),
     "check-for-the-world": (SHARED, {"service": {"type": "LoadBalancer"}}, "service.type: LoadBalancer"),
     "check-for-anybody-with-tls": (
         MANAGED, {"service": {"type": "NodePort"}, "tls": {"clientAuth": False}}, "service.type: NodePort",

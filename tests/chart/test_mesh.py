@@ -505,6 +505,21 @@ def test_beside_envoy_the_notes_name_the_socket_and_on_a_node_its_own_server() -
             notes(values | {"kind": "Sidecar"})
 
 
+def test_the_notes_say_how_a_release_without_pods_gets_into_envoys() -> None:
+    told = notes({"kind": "Sidecar"})
+    [made] = [one for one in objects({"kind": "Sidecar"}) if "patch.yaml" in one.get("data", {})]
+    assert f"kubectl get configmap {made['metadata']['name']} --namespace {made['metadata']['namespace']} " in told
+    assert "kubectl patch" not in notes({})
+
+
+def test_the_notes_say_where_the_issuer_is() -> None:
+    values = shipped("issuer-values")
+    [service] = [one for one in of_kind(values, "Service") if one["metadata"]["name"].endswith("-issuer")]
+    assert f"HTTPS at {service['metadata']['name']}.auth.svc.cluster.local:9003;" in notes(values)
+    assert f"by its name,\n{values['issuer']['url']}," in notes(values)
+    assert "The issuer." not in notes({})
+
+
 def test_the_notes_name_what_is_missing_without_the_patches() -> None:
     assert "joins repeated headers" in notes(istio(WALLET))
     assert "joins repeated headers" not in notes(shipped("istio-gateway-values"))
