@@ -69,6 +69,23 @@ def test_argo_cd_does_not_prune_an_audit() -> None:
     assert set(options) == {"Delete=false", "Prune=false"}
 
 
+# --- versions
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "is_refused"),
+    [("v1.28.15", "sidecar", True), ("v1.29.0", "sidecar", False), ("v1.28.15", "sidecar-classic", False)],
+)
+def test_no_pod_waits_for_a_sidecar_that_an_old_kubelet_takes_for_an_init_container(
+    version: str, name: str, *, is_refused: bool
+) -> None:
+    scope = f'(dict "Values" .Values "Capabilities" (dict "KubeVersion" (dict "Version" "{version}")))'
+    said = f'{{{{ include "ott.mistakesOfPods" {scope} | toJson }}}}'
+    text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: told}, data: {told: TOLD}}".replace("TOLD", said)
+    told = named(SETS[f"{name}-values"] | {"extraObjects": [text]}, "ConfigMap", "told", needed={})["data"]["told"]
+    assert ("sidecar.native: Kubernetes v1.28.15 would wait" in told) is is_refused
+
+
 # --- Pod Security
 
 

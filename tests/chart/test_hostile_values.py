@@ -311,6 +311,14 @@ def test_files_of_the_audit_are_closed_where_the_values_say_so() -> None:
         assert config["audit"]["rotate"] == {"size": "100MiB", "keep": 3}
 
 
+def test_an_authority_that_signs_more_than_envoys_is_told() -> None:
+    """An internal authority signs for everybody, and each of them could burn tokens."""
+    for authority, is_told in (("", True), ("envoys-ca", False)):
+        own = {"tls": {"clientCa": {"secret": authority, "configMap": ""}}}
+        assert ("counts as an Envoy" in notes(over(MANAGED, own))) is is_told
+    assert "counts as an Envoy" not in notes(SHARED)
+
+
 def test_what_weakens_is_told_in_the_notes() -> None:
     assert "forgets what was spent" in notes(SETS["memory-values"])
     assert "Know what you have installed" not in notes(HARDENED)

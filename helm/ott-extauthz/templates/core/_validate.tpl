@@ -144,6 +144,9 @@
 - {{ $key }}: with kind Sidecar the pod is Envoy's; say it in Envoy's own workload
 {{- end }}
 {{- end }}
+{{- if and .Values.sidecar.native (semverCompare "<1.29.0-0" .Capabilities.KubeVersion.Version) }}
+- sidecar.native: Kubernetes {{ .Capabilities.KubeVersion.Version }} would wait for this init container to end, which it never does; it needs 1.29. Set it false
+{{- end }}
 {{- range concat .Values.extraContainers .Values.extraInitContainers }}
 {{- if eq (toString .name) $.Values.sidecar.envoyContainer }}
 - extraContainers: {{ .name }} is Envoy's own container, which the patch would change
@@ -385,6 +388,9 @@
 {{- end }}
 {{- if and .Values.istio.enabled .Values.istio.ambient .Values.networkPolicy.prometheus (not .Values.istio.callers) }}
 - istio.callers: empty; in a tunnel a NetworkPolicy sees no ports, so that whoever may scrape may call Check as well
+{{- end }}
+{{- if and .Values.tls.enabled .Values.tls.clientAuth (not (or .Values.tls.clientCa.secret .Values.tls.clientCa.configMap)) }}
+- tls.clientCa: not set; whoever has a certificate of the authority that signed the server's own counts as an Envoy
 {{- end }}
 {{- if .Values.store.password.value }}
 - store.password.value: stands in the release's values; take store.password.existingSecret
