@@ -1,8 +1,10 @@
 """How is an issuer asked about a token without ever being in its way?
 
 - One question at a time about one token, however many Checks wait for it; who stops waiting disturbs nobody.
-- So many questions at a time and no more, so many answers kept and no more: a flood of made-up tokens costs the
-  attacker's own calls, and new tokens while it lasts, but not those that were asked about already.
+- So many questions at a time and no more, so many answers kept and no more: a flood of made-up tokens stops no token
+  that was asked about already.
+- No caller has more questions under way than there are places free: alone it gets half of them, and a flood leaves
+  places to others, whose new tokens are asked about as ever.
 - An issuer that fails :data:`FAILURES` times in a row is left alone for :data:`PAUSE_SECONDS`, then asked once.  What
   it says about one token (an error for that request) never counts as its failure: a caller could make it.
 - Whatever goes wrong, the answer is that there is none: the call is refused, the token unspent, and no failure is kept.
@@ -10,6 +12,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -38,6 +41,7 @@ class IntrospectionResult(StrEnum):
     REFUSED = "refused"  # it does not answer this question, or not us: any other status
     MALFORMED = "malformed"  # what came is no answer
     OVERLOADED = "overloaded"  # not asked: too many questions are under way
+    SHARE_USED = "share_used"  # not asked: too many of them are this caller's
     PAUSED = "paused"  # not asked: it failed too often just now
     FAULT = "fault"
 
@@ -102,7 +106,7 @@ def question_key(issuer: str, token: str) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class Introspector:
-    """Asks one issuer."""
+    """Asks one issuer; ``most_in_flight`` questions at a time are shared by the callers."""
 
     issuer: str
     endpoint: IntrospectionEndpoint
@@ -111,17 +115,21 @@ class Introspector:
     clock: Clock
     observer: IntrospectionObserver
     _in_flight: dict[bytes, asyncio.Task[Answer]] = field(default_factory=dict, repr=False)
+    _held: Counter[str] = field(default_factory=Counter, repr=False)
     _failures: int = 0
     _paused_until: float = 0.0
 
-    async def ask(self, key: bytes, token: str, seconds: float) -> Answer:
-        """Return what the issuer says, within ``seconds``; never raises but for cancellation."""
+    async def ask(self, key: bytes, token: str, seconds: float, caller: str) -> Answer:
+        """Return what the issuer says, within ``seconds``; never raises but for cancellation.
+
+        A question counts for the ``caller`` who begins it, until it is answered; to wait for another's costs nothing.
+        """
         kept = self.answers.get(key)
         if kept is not None:
             is_active = kept.members is not None
             self._tell(IntrospectionResult.KEPT_ACTIVE if is_active else IntrospectionResult.KEPT_INACTIVE)
             return kept
-        task = self._in_flight.get(key) or self._begun(key, token)
+        task = self._in_flight.get(key) or self._begun(key, token, caller)
         if isinstance(task, NoAnswer):
             self._tell(task.result)
             return task
@@ -137,14 +145,22 @@ class Introspector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begun(self, key: bytes, token: str) -> "asyncio.Task[Answer] | NoAnswer":
+    def _begun(self, key: bytes, token: str, caller: str) -> "asyncio.Task[Answer] | NoAnswer":
         if self._failures >= FAILURES and (self._in_flight or self.clock.monotonic() < self._paused_until):
             return NoAnswer(IntrospectionResult.PAUSED)
-        if len(self._in_flight) >= self.most_in_flight:
+        free = self.most_in_flight - len(self._in_flight)
+        if free <= 0:
             return NoAnswer(IntrospectionResult.OVERLOADED)
+        if self._held[caller] >= free:
+            return NoAnswer(IntrospectionResult.SHARE_USED)
         task = self._in_flight[key] = asyncio.create_task(self._asked(key, token))
-        task.add_done_callback(lambda _: self._in_flight.pop(key))
+        self._held[caller] += 1
+        task.add_done_callback(lambda _: self._left(key, caller))
         return task
+
+    def _left(self, key: bytes, caller: str) -> None:
+        del self._in_flight[key]
+        self._held -= Counter([caller])  # which forgets whoever has none left
 
     async def _asked(self, key: bytes, token: str) -> Answer:
         began = self.clock.monotonic()

@@ -53,12 +53,12 @@ class AccessTokenCredential(TokenCredential):
 
     def believed(self, sealed: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
         """Return the token."""
-        found = self.asked.believed(sealed, asks, attempt)
+        found = self.asked.believed(sealed, asks, facts.peer, attempt)
         return TokenCredential.believed(self, sealed, asks, facts, attempt) if found is None else found
 
     def opened(self, text: str, asks: Asks, facts: Facts, attempt: Attempt) -> Believed:
         """Return the token; anybody can seal one for us, so that an envelope keeps nobody from being asked."""
-        found = self.asked.jwt_believed(text, asks, attempt)
+        found = self.asked.jwt_believed(text, asks, facts.peer, attempt)
         return TokenCredential.opened(self, text, asks, facts, attempt) if found is None else found
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from ott_extauthz.authn.introspection import AnswerRules, Introspected, issuer_of_jwt, unsendable
 from ott_extauthz.authn.paseto import is_paseto
 from ott_extauthz.check.attempt import Attempt
+from ott_extauthz.check.callers import caller_of
 from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.credentials.tokens import Believed
 from ott_extauthz.check.introspecting import Answer, Introspector, question_key
+from ott_extauthz.model.facts import Peer
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.policy.routes import Asks
@@ -41,18 +43,18 @@ class AskedTokens:
 
     issuers: Sequence[AskedIssuer] = ()
 
-    def believed(self, text: str, asks: Asks, attempt: Attempt) -> Believed | None:
-        """Return the token, a refusal, or whom to ask; None where nobody is asked about such a token.
+    def believed(self, text: str, asks: Asks, peer: Peer, attempt: Attempt) -> Believed | None:
+        """Return the token, a refusal, or whom to ask for ``peer``; None where nobody is asked about such a token.
 
         An opaque token is not encrypted: on a route that asks for that, it is for others to refuse.
         """
         issuer = None if attempt.found_route.encrypted else self._issuer_of(text, asks)
-        return None if issuer is None else _believed(text, issuer, attempt)
+        return None if issuer is None else _believed(text, issuer, peer, attempt)
 
-    def jwt_believed(self, text: str, asks: Asks, attempt: Attempt) -> Believed | None:
+    def jwt_believed(self, text: str, asks: Asks, peer: Peer, attempt: Attempt) -> Believed | None:
         """Return the same of what was in an envelope: a JWT, or nobody is asked about it."""
         issuer = None if not self.issuers or issuer_of_jwt(text) is None else self._issuer_of(text, asks)
-        return None if issuer is None else _believed(text, issuer, attempt)
+        return None if issuer is None else _believed(text, issuer, peer, attempt)
 
     def _issuer_of(self, text: str, asks: Asks) -> AskedIssuer | None:
         if not self.issuers or is_paseto(text):  # a PASETO proves itself
@@ -74,18 +76,19 @@ class _Question:
     introspector: Introspector = field(repr=False)
     key: bytes = field(repr=False)
     text: str = field(repr=False)
+    caller: str
 
     async def __call__(self, seconds: float) -> Answer:
-        return await self.introspector.ask(self.key, self.text, seconds)
+        return await self.introspector.ask(self.key, self.text, seconds, self.caller)
 
 
-def _believed(text: str, issuer: AskedIssuer, attempt: Attempt) -> Believed:
+def _believed(text: str, issuer: AskedIssuer, peer: Peer, attempt: Attempt) -> Believed:
     unfit = unsendable(text)
     if unfit is not None:
         return Rejection(unfit)
     key = question_key(issuer.rules.issuer, text)
     if key not in attempt.answers:
-        return LookUp(key=key, ask=_Question(issuer.introspector, key, text))
+        return LookUp(key=key, ask=_Question(issuer.introspector, key, text, caller_of(peer)))
     answer = attempt.answers[key]
     if not isinstance(answer, Introspected):
         return Rejection(Reason.INTROSPECTION_UNAVAILABLE, detail=str(answer))

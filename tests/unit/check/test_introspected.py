@@ -210,6 +210,20 @@ async def test_an_issuer_that_is_slow_costs_no_more_than_the_deadline(casino: Ca
     await until(lambda: not casino.endpoint.under_way)
 
 
+async def test_a_flood_under_one_certificate_starves_no_other_caller(casino: Casino) -> None:
+    casino.endpoint.may_answer.clear()
+    thief = Thumbprint(bytes(32))
+    flood = [asyncio.ensure_future(casino.ask(f"made-up-{number}", certificate=thief)) for number in range(40)]
+    await until(lambda: casino.endpoint.under_way == 4)
+    honest = asyncio.ensure_future(casino.outcome(casino.knows("opaque")))
+    await until(lambda: casino.endpoint.under_way == 5)
+    casino.endpoint.may_answer.set()
+    assert await honest == "allow"
+    refused = [each for each in await asyncio.gather(*flood) if isinstance(each, Deny) and each.detail == "share_used"]
+    assert len(refused) == 36
+    assert {(each.reason, each.status) for each in refused} == {(Reason.INTROSPECTION_UNAVAILABLE, 503)}
+
+
 async def test_a_jwt_is_never_shown_to_an_issuer_that_it_is_not_of(casino: Casino) -> None:
     """Whoever is shown a bearer token can use it."""
     ours = FakeIssuer()

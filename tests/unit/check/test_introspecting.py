@@ -28,7 +28,7 @@ PATIENCE: Final = 30.0
 class Bench:
     """An introspector with fakes around it."""
 
-    def __init__(self, *, most_in_flight: int = 4) -> None:
+    def __init__(self, *, most_in_flight: int = 8) -> None:
         self.clock, self.endpoint, self.listening = FakeClock(), FakeEndpoint(), Listening()
         self.endpoint.known["good"] = active(self.clock.now_ms())
         self.answers = Answers(clock=self.clock, active_seconds=10, inactive_seconds=5, most=100)
@@ -37,8 +37,8 @@ class Bench:
             clock=self.clock, observer=self.listening,
         )  # fmt: skip
 
-    def ask(self, token: str, seconds: float = PATIENCE) -> Awaitable[Answer]:
-        return self.introspector.ask(question_key(LOGIN, token), token, seconds)
+    def ask(self, token: str, seconds: float = PATIENCE, caller: str = "rgs") -> Awaitable[Answer]:
+        return self.introspector.ask(question_key(LOGIN, token), token, seconds, caller)
 
     async def result(self, token: str) -> IntrospectionResult:
         await self.ask(token)
@@ -109,13 +109,62 @@ async def test_a_flood_of_made_up_tokens_is_bounded_and_stops_no_token_that_is_k
     flood = [asyncio.ensure_future(bench.ask(f"made-up-{number}")) for number in range(100)]
     await until(lambda: bench.endpoint.under_way == 4)
     assert isinstance(await bench.ask("good"), Introspected)
-    assert await bench.ask("new") == NoAnswer(R.OVERLOADED)
+    assert await bench.ask("new") == NoAnswer(R.SHARE_USED)
     bench.endpoint.may_answer.set()
     answers = await asyncio.gather(*flood)
     assert answers.count(INACTIVE) == 4
-    assert answers.count(NoAnswer(R.OVERLOADED)) == 96
+    assert answers.count(NoAnswer(R.SHARE_USED)) == 96
     assert len(bench.endpoint.asked) == 5
     assert await bench.result("new") is R.INACTIVE
+
+
+async def test_a_flood_of_made_up_tokens_leaves_places_to_every_other_caller(bench: Bench) -> None:
+    bench.endpoint.may_answer.clear()
+    flood = [asyncio.ensure_future(bench.ask(f"made-up-{number}", caller="thief")) for number in range(100)]
+    await until(lambda: bench.endpoint.under_way == 4)
+    honest = asyncio.ensure_future(bench.ask("good", caller="rgs"))
+    more = [asyncio.ensure_future(bench.ask(f"more-{number}", caller="thief")) for number in range(100)]
+    await until(lambda: bench.endpoint.under_way == 5)
+    bench.endpoint.may_answer.set()
+    assert isinstance(await honest, Introspected)
+    assert (await asyncio.gather(*flood, *more)).count(NoAnswer(R.SHARE_USED)) == 196
+
+
+async def test_whoever_floods_has_its_share_again_when_its_questions_are_answered(bench: Bench) -> None:
+    for _ in range(3):
+        bench.endpoint.may_answer.clear()
+        flood = [asyncio.ensure_future(bench.ask(f"made-up-{number}", caller="thief")) for number in range(9)]
+        await until(lambda: bench.endpoint.under_way == 4)
+        bench.endpoint.may_answer.set()
+        assert (await asyncio.gather(*flood)).count(INACTIVE) == 4
+        bench.clock.advance(6000)  # past what is kept
+
+
+async def test_callers_without_end_are_bounded_together(bench: Bench) -> None:
+    bench.endpoint.may_answer.clear()
+    many = [asyncio.ensure_future(bench.ask(f"token-{number}", caller=f"caller-{number}")) for number in range(20)]
+    await until(lambda: bench.endpoint.under_way == 8)
+    bench.endpoint.may_answer.set()
+    assert (await asyncio.gather(*many)).count(NoAnswer(R.OVERLOADED)) == 12
+
+
+async def test_one_place_is_for_whoever_comes_first() -> None:
+    bench = Bench(most_in_flight=1)
+    bench.endpoint.may_answer.clear()
+    first = asyncio.ensure_future(bench.ask("good"))
+    await until(lambda: bench.endpoint.under_way == 1)
+    assert await bench.ask("new", caller="other") == NoAnswer(R.OVERLOADED)
+    bench.endpoint.may_answer.set()
+    assert isinstance(await first, Introspected)
+
+
+async def test_to_wait_for_anothers_question_takes_no_place(bench: Bench) -> None:
+    bench.endpoint.may_answer.clear()
+    waiting = [asyncio.ensure_future(bench.ask("good", caller="thief")) for _ in range(50)]
+    waiting += [asyncio.ensure_future(bench.ask("good", caller="rgs")) for _ in range(50)]
+    await until(lambda: bench.endpoint.under_way == 1)
+    bench.endpoint.may_answer.set()
+    assert all(isinstance(answer, Introspected) for answer in await asyncio.gather(*waiting))
 
 
 @pytest.mark.parametrize("fails", [R.CONNECT, R.TIMEOUT, R.FAILED])
