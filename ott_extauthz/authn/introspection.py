@@ -11,6 +11,7 @@ Two steps, for an answer may be kept and a decision may not (CVE-2021-32701):
 - A member that we need and do not find is a refusal, unless the operator's ``may_lack`` has it.
 """
 
+import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from ott_extauthz.model.token import MAX_LIFETIME_MS, MAX_TOKEN_BYTES, TokenId, 
 MAX_ANSWER_BYTES: Final = 65_536
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # b64token, RFC 6750 §2.1
 _JWS_DOTS, _JWE_DOTS = 2, 4
+_NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/_-]")
+_TO_STANDARD: Final = str.maketrans("-_", "+/")
 _TYPES: Final = frozenset({"bearer", "dpop"})
 _BESIDE: Final = {"token_use": frozenset({"access_token", "access"}), "typ": frozenset({*_TYPES, "at+jwt"})}
 _MOST_AUDIENCES: Final = 16
@@ -84,16 +87,28 @@ def unsendable(text: str) -> Reason | None:
 def issuer_of_jwt(text: str) -> str | None:
     """Return whom a JWT names as its issuer, unbelieved; empty where it names nobody, None where it is no JWT.
 
-    What is a JWT is told by its first part, a JSON object: whatever else is wrong with it, it is nobody's opaque token.
+    What is a JWT is told by its first part, which begins a JSON object: whatever else is wrong with it, the rest of
+    its spelling included, it is nobody's opaque token.  Two dots alone say nothing: `ya29.c.…` is an opaque one.
     """
     parts = text.split(".")
-    if len(parts) - 1 not in (_JWS_DOTS, _JWE_DOTS) or not (decoded(parts[0]) or b"").lstrip().startswith(b"{"):
+    if len(parts) <= _JWS_DOTS or not _begins_an_object(parts[0]):
         return None
+    if len(parts) - 1 not in (_JWS_DOTS, _JWE_DOTS) or decoded(parts[0]) is None:
+        return ""
     try:
         issuer = object_from(decoded(parts[1]) or b"").get("iss")
     except NotStrictJsonError:
         return ""
     return issuer if isinstance(issuer, str) else ""
+
+
+def _begins_an_object(part: str) -> bool:
+    """Whether some reader of base64 finds the beginning of a JSON object here: any alphabet, any length, stray bits.
+
+    Whoever is shown a token that is misspelled can spell it right, and use it.
+    """
+    read = _NOT_BASE64.split(part, maxsplit=1)[0].translate(_TO_STANDARD)
+    return binascii.a2b_base64(read + "A" * (-len(read) % 4)).lstrip().startswith(b"{")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

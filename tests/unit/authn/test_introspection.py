@@ -1,6 +1,7 @@
 """What an issuer says of a token, lies and carelessness included."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -286,6 +287,27 @@ def test_a_jwt_is_known_whatever_is_wrong_with_it() -> None:
     assert issuer_of_jwt(f'{header}.{encoded(b"""{"iss": 7}""")}.x') == ""
 
 
-@pytest.mark.parametrize("text", [TEXT, "a.b", "a.b.c", "a.b.c.d.e", "..", "e30", "!.b.c"])
+@pytest.mark.parametrize("spelled", [
+    pytest.param(lambda header: header + "A" * (1 + -len(header) % 4), id="longer-than-base64-can-be"),
+    pytest.param(lambda header: header + "A" * (1 + -len(header) % 4) + "B", id="stray-bits"),
+    pytest.param(lambda header: header + "==", id="padded"),
+    pytest.param(lambda header: header + "/+", id="the-other-alphabet"),
+    pytest.param(lambda header: header[:8] + "~" + header[8:], id="a-character-too-many"),
+])  # fmt: skip
+def test_a_jwt_that_is_misspelled_is_not_shown_to_anybody_who_could_spell_it_right(
+    spelled: Callable[[str], str],
+) -> None:
+    header, rest = FakeIssuer().token().split(".", 1)
+    assert issuer_of_jwt(f"{spelled(header)}.{rest}") == ""
+
+
+@pytest.mark.parametrize("more", [".x", ".", ".x.y.z"])
+def test_a_jwt_with_a_part_too_many_is_no_opaque_token(more: str) -> None:
+    assert issuer_of_jwt(FakeIssuer().token() + more) == ""
+
+
+@pytest.mark.parametrize("text", [
+    TEXT, "a.b", "a.b.c", "a.b.c.d.e", "..", "e30", "e30.e30", "!.b.c", "ya29.c.b0Aaekm1K7", "v1.local.x", "SG.x-1.y_2",
+])  # fmt: skip
 def test_what_is_no_jwt_is_opaque(text: str) -> None:
     assert issuer_of_jwt(text) is None

@@ -234,7 +234,14 @@ async def test_a_jwt_is_never_shown_to_an_issuer_that_it_is_not_of(casino: Casin
     assert await casino.outcome(jwt + ".e30.e30") is Reason.TOKEN_MALFORMED
     named = ours.token(claims | {"iss": LOGIN}, {"typ": "at+jwt"})
     assert await casino.outcome(named) is Reason.TOKEN_ISSUER_UNKNOWN
+    header, rest = jwt.split(".", 1)
+    assert await casino.outcome(f"{header}/.{rest}") is Reason.TOKEN_MALFORMED
+    assert await casino.outcome(f"{jwt}.x") is Reason.TOKEN_MALFORMED
     assert casino.endpoint.asked == []
+
+
+async def test_an_opaque_token_may_have_dots(casino: Casino) -> None:
+    assert await casino.outcome(casino.knows("ya29.c.b0Aaekm1K7")) == "allow"
 
 
 async def test_an_issuer_may_be_asked_about_its_jwts_as_well() -> None:
