@@ -29,7 +29,7 @@ from ott_extauthz.check.credentials.credential import LookUp
 from ott_extauthz.check.shadow import Outcome, SecondPolicy, in_shadow, let_on
 from ott_extauthz.check.signing_out import LeavingSigned
 from ott_extauthz.check.single_use import SingleUse
-from ott_extauthz.check.spending import Ready, spendings
+from ott_extauthz.check.spending import Ready, each_counter_once, spendings
 from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.facts import Facts, Malformed, spoofed
 from ott_extauthz.model.reason import Reason
@@ -182,7 +182,7 @@ class Checker:
             if isinstance(found, Rejection):
                 return found
             charges.append(found)
-        return tuple(charges)
+        return each_counter_once(charges)
 
     def _outgoing(self, facts: Facts, attempt: Attempt) -> Outgoing:
         assert attempt.target is not None  # noqa: S101 - a route was found for it

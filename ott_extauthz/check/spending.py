@@ -14,7 +14,8 @@ sidecar (everything differs), a client's own retry.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ott_extauthz.check.credentials.credential import Verified
@@ -22,6 +23,7 @@ from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.framing import framed
 from ott_extauthz.model.once import Once
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.replay import witness_of
 from ott_extauthz.model.token import VerifiedToken
 from ott_extauthz.policy.routes import Route
@@ -58,6 +60,32 @@ class Spending:
     nonce: bytes = field(repr=False)
     witness: bytes = field(repr=False)
     charges: tuple[Charge, ...] = ()
+
+
+def each_counter_once(charges: Sequence[tuple[Charge, ...]]) -> tuple[tuple[Charge, ...], ...] | Rejection:
+    """Return the charges of several tokens, the caller's first, without a second one of the same counter.
+
+    Two tokens that were made from one mandate draw on its counters, and a call is one call: it is charged with the
+    first of them, as the narrower one has it.  Two rates of different periods cannot be one charge, and are refused.
+    """
+    known: dict[bytes, Charge] = {}
+    for charge in (each for of_token in charges for each in of_token):
+        one = _as_one(known.get(charge.key, charge), charge)
+        if one is None:
+            return Rejection(Reason.CREDENTIAL_DUPLICATED, detail="all_of: one mandate's counter at two rates")
+        known[charge.key] = one
+    return tuple(tuple(known.pop(charge.key) for charge in of_token if charge.key in known) for of_token in charges)
+
+
+def _as_one(one: Charge, other: Charge) -> Charge | None:
+    if (one.kind, one.cost, one.period_ms) != (other.kind, other.cost, other.period_ms):
+        return None
+    return replace(
+        one,
+        limit=min(one.limit, other.limit),
+        since_ms=min(one.since_ms, other.since_ms),
+        keep_until_ms=max(one.keep_until_ms, other.keep_until_ms),
+    )
 
 
 def spendings(ready: Ready, decision_id: str, entropy: Entropy) -> list[Spending]:

@@ -77,6 +77,7 @@ def test_what_a_signed_request_must_be() -> None:
 
 
 KEY = "    credential: api_key\n"
+FOR_A = "    audience: a\n    "
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,26 @@ KEY = "    credential: api_key\n"
         (
             "    all_of: [{credential: signed_request}, {credential: signed_request}]\n",
             "routes[0].all_of[1]: stands in the same place as one above it: the signed request",
+        ),
+        (
+            FOR_A
+            + "any_of: [{credential: one_time_token}, {credential: access_token, from: {header: x-ott, scheme: B}}]\n",
+            "routes[0].any_of[1]: x-ott stands here with a scheme and without one",
+        ),
+        (
+            FOR_A
+            + "any_of: [{credential: access_token, from: {header: x-ott, scheme: B}}, {credential: one_time_token}]\n",
+            "routes[0].any_of[1]: x-ott stands here with a scheme and without one",
+        ),
+        (
+            FOR_A
+            + "all_of: [{credential: mandate}, {credential: api_key, from: {header: authorization, scheme: K}}]\n",
+            "routes[0].all_of[1]: authorization has one value, and one above it stands there already",
+        ),
+        (
+            FOR_A
+            + "any_of: [{credential: access_token, from: {cookie: t}}, {credential: mandate, from: {cookie: t}}]\n",
+            "routes[0].any_of[1]: stands in the same place as one above it: cookie t",
         ),
         (
             "    any_of: [{credential: certificate, certificate: {dns: [a]}}, {credential: api_key}]\n",

@@ -5,7 +5,7 @@
 - A certificate alone lets in whom the route lists, so it lists somebody.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from ott_extauthz.documents.located import Path
@@ -49,13 +49,13 @@ def _of_a_token(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 
 def places_of(kind: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the header (or cookie) and scheme in which a credential stands; none where its keys cannot be read."""
+    """Yield the carrier (a header, or a cookie of its name) and the scheme; none where the keys cannot be read."""
     if kind in (CredentialKind.SIGNED_REQUEST, CredentialKind.CERTIFICATE):
         yield f"the {kind.replace('_', ' ')}", ""
         return
     cookie = _cookie(data)
     if cookie is not None:
-        yield "cookie", str(cookie)
+        yield f"cookie {cookie}", ""
         return
     try:
         rule = FromRule.model_validate(data.get("from", {}))
@@ -65,6 +65,19 @@ def places_of(kind: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     is_proven = isinstance(bound_to, list) and "dpop" in bound_to and kind in TOKENS
     header, scheme = rule.place(CredentialKind(kind), is_proven=is_proven)
     yield header, (scheme or "").lower()
+
+
+def clash_of(kind: str, place: tuple[str, str], taken: Collection[tuple[str, str]]) -> str | None:
+    """Say why no request could bring what stands at ``place`` beside what a combination has placed already."""
+    carrier, scheme = place
+    if place in taken:
+        return f"stands in the same place as one above it: {' '.join(place).strip()}"
+    schemes = {each for name, each in taken if name == carrier}
+    if schemes and kind == "all_of":
+        return f"{carrier} has one value, and one above it stands there already: no request could bring both"
+    if schemes and "" in {scheme, *schemes}:
+        return f"{carrier} stands here with a scheme and without one: whatever comes under the scheme would be both"
+    return None
 
 
 def _cookie(data: Mapping[str, Any]) -> object:

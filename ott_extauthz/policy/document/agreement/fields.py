@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from ott_extauthz.documents.located import Path
 from ott_extauthz.documents.problems import Problem
-from ott_extauthz.policy.document.agreement.credentials import OF_ONE_CREDENTIAL, credential_problems, places_of
+from ott_extauthz.policy.document.agreement.credentials import (
+    OF_ONE_CREDENTIAL,
+    clash_of,
+    credential_problems,
+    places_of,
+)
 from ott_extauthz.policy.document.agreement.proofs import proof_problems, second_proofs
 from ott_extauthz.policy.document.attaching import FOR_CHECKS_ONLY
 from ott_extauthz.policy.document.credential import TOKENS
@@ -103,8 +108,9 @@ def _of_a_combination(route: RouteEntry, name: str) -> Iterator[Problem]:
         if kind == "certificate" and name == "any_of" and number < len(parts) - 1:
             yield route.problem(path, "a certificate comes with every request: what stands below it is never asked for")
         for place in places_of(kind, data):
-            if place in places:
-                yield route.problem(path, f"stands in the same place as one above it: {' '.join(place).strip()}")
+            clash = clash_of(name, place, places)
+            if clash is not None:
+                yield route.problem(path, clash)
             places.add(place)
 
 

@@ -397,3 +397,55 @@ async def test_one_token_in_two_places_is_not_two_tokens(kind: str) -> None:
     assert reason(twice) is Reason.CREDENTIAL_DUPLICATED
     assert at.observer.spends == 0
     assert isinstance(await ask(at, ("x-one", one), ("x-two", two)), Allow)
+
+
+TWO_MANDATES = """all_of:
+      - {credential: one_time_token}
+      - {credential: mandate}"""
+
+
+def counting(**counts: Any) -> list[dict[str, Any]]:
+    return [{"type": "mandate", "identifier": "m-1"} | counts]
+
+
+def budget(count: int) -> list[dict[str, Any]]:
+    return counting(budget={"count": count, "since": NOW_MS // 1000 + 2, "until": NOW_MS // 1000 + 3600})
+
+
+async def pay(at: Desk, one: list[dict[str, Any]], other: list[dict[str, Any]], **changes: Any) -> Reason | None:
+    """Bring a one-time token that was made from a mandate, and a mandate beside it."""
+    beside = access(at, authorization_details=other, jti=at.entropy(16).hex(), **changes)
+    token = at.token(authorization_details=one)
+    decision = await ask(at, ("x-ott", token), ("authorization", f"Bearer {beside}"))
+    return decision.reason if isinstance(decision, Deny) else None
+
+
+@pytest.mark.parametrize("details", [budget(3), counting(rate_limit={"count": 3, "per": "1h"})], ids=["budget", "rate"])
+async def test_one_call_is_charged_once_however_many_tokens_of_one_mandate_it_brings(
+    details: list[dict[str, Any]],
+) -> None:
+    at = desk(TWO_MANDATES)
+    assert [await pay(at, details, details) for _ in range(3)] == [None] * 3
+    assert await pay(at, details, details) in (Reason.BUDGET_EXHAUSTED, Reason.RATE_LIMITED)
+
+
+@pytest.mark.parametrize(("one", "other"), [(2, 9), (9, 2)])
+async def test_of_two_tokens_of_one_mandate_the_narrower_holds(one: int, other: int) -> None:
+    at = desk(TWO_MANDATES)
+    assert [await pay(at, budget(one), budget(other)) for _ in range(3)] == [None, None, Reason.BUDGET_EXHAUSTED]
+
+
+async def test_one_counter_at_two_rates_is_refused_and_nothing_is_spent() -> None:
+    at = desk(TWO_MANDATES)
+    hour, day = (counting(rate_limit={"count": 3, "per": per}) for per in ("1h", "2h"))
+    assert await pay(at, hour, day) is Reason.CREDENTIAL_DUPLICATED
+    assert at.observer.spends == 0
+
+
+async def test_a_mandate_of_another_identifier_or_subject_is_charged_on_its_own() -> None:
+    at = desk(TWO_MANDATES)
+    other = [budget(1)[0] | {"identifier": "m-2"}]
+    assert await pay(at, budget(9), other) is None
+    assert await pay(at, budget(9), other) is Reason.BUDGET_EXHAUSTED
+    assert await pay(at, budget(9), budget(1), sub="somebody-else") is None
+    assert await pay(at, budget(9), budget(1), sub="somebody-else") is Reason.BUDGET_EXHAUSTED
