@@ -1,6 +1,6 @@
 """What does a Check server start from?  Policy and key sets read and judged, every problem of every file at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,6 +9,7 @@ from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.jwks import KeySetError, issuer_from
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.one_format import of_both_formats
 from ott_extauthz.authn.outgoing.shared_keys import shared_keys
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
@@ -87,6 +88,8 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     shadow_policy = _read(settings.shadow_policy, settings, problems) if settings.shadow_policy else None
     _trust_problems(settings, source, problems, is_needed=_needs_keys(policy, settings))
     trust, paseto_trust = (_trust(settings.trusted(form), problems) for form in ("jwt", "paseto"))
+    for issuer in paseto_trust.values():
+        problems += [Problem(source, 0, 0, "trust", each) for each in of_both_formats(issuer, trust.values())]
     problems += introspection_problems(settings.introspection, source)
     if settings.listen.tls:
         problems += readable_by_others(settings.listen.tls.key)
@@ -247,6 +250,19 @@ def read_issuer(entry: IssuerKeys, path: Path) -> TrustedIssuer:
         raise DocumentError(Problem(str(path), 0, 0, "", problem) for problem in error.problems) from None
     except OSError as error:
         raise DocumentError([unreadable(path, error)]) from None
+
+
+def read_issuer_apart(entry: IssuerKeys, path: Path, others: Mapping[str, TrustedIssuer]) -> TrustedIssuer:
+    """Read it as :func:`read_issuer` does, where ``others`` are the issuers that are trusted for the other format.
+
+    Raises:
+        DocumentError: the same; also where one of them has one of its keys.
+    """
+    issuer = read_issuer(entry, path)
+    problems = [Problem(str(path), 0, 0, "", each) for each in of_both_formats(issuer, others.values())]
+    if problems:
+        raise DocumentError(problems)
+    return issuer
 
 
 def _changing(settings: Settings) -> list[list[Path]]:

@@ -48,9 +48,17 @@ def key_set_problems(entries: Iterable[IssuerKeys], source: str, setting: str = 
 
 
 def followed_key_sets(
-    entries: Iterable[IssuerKeys], *, clock: Clock, listener: ReloadListener, on_fault: Callable[[str], None]
+    entries: Iterable[IssuerKeys],
+    *,
+    clock: Clock,
+    listener: ReloadListener,
+    on_fault: Callable[[str], None],
+    judge: Callable[[TrustedIssuer], Iterable[str]] = lambda _: (),
 ) -> tuple[FollowedKeySet, ...]:
-    """Return a follower for each issuer whose keys come from a URL; none fetches before :func:`following`."""
+    """Return a follower for each issuer whose keys come from a URL; none fetches before :func:`following`.
+
+    ``judge`` says what is wrong with a set that is good by itself.
+    """
     return tuple(
         FollowedKeySet(
             entry.issuer,
@@ -60,6 +68,7 @@ def followed_key_sets(
             clock=clock,
             listener=listener,
             on_fault=on_fault,
+            judge=judge,
         )
         for entry in entries
         for place, source in _place_and_source(entry, clock)

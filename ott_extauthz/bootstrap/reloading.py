@@ -3,7 +3,7 @@
 ``ott.yaml`` itself is read at the start only: listeners, stores and clocks do not change under way.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any, Final, TypeVar
 from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.authn.decryption import DecryptionKeys
 from ott_extauthz.authn.keys import TrustedIssuer
+from ott_extauthz.authn.one_format import of_both_formats
 from ott_extauthz.authn.outgoing.signing_keys import SigningKey
 from ott_extauthz.authn.partners import Partners
 from ott_extauthz.authn.sealed import plain_from
 from ott_extauthz.authn.trust_bundle import TrustBundle
 from ott_extauthz.authn.trust_domains import TrustDomains
-from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer, read_servable_policy
+from ott_extauthz.bootstrap.inputs import CheckInputs, read_issuer_apart, read_servable_policy
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, in_file
 from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
@@ -97,8 +98,8 @@ def sources_of(
     assert settings.policy is not None  # noqa: S101 - check_inputs refused it otherwise
     making = _Making(settings, inputs, clock, listener, on_fault)
     trust, paseto_trust = dict(inputs.trust), dict(inputs.paseto_trust)
-    key_sets, followed = making.key_sets("jwt", trust)
-    paseto_key_sets, paseto_followed = making.key_sets("paseto", paseto_trust)
+    key_sets, followed = making.key_sets("jwt", trust, others=paseto_trust)
+    paseto_key_sets, paseto_followed = making.key_sets("paseto", paseto_trust, others=trust)
     bundles = dict(inputs.trust_bundles)
     return Sources(
         policy=making.policy(Kind.POLICY, settings.policy, inputs.policy),
@@ -142,17 +143,23 @@ class _Making:
         return None if paths is None or value is None else self.policy(Kind.SHADOW_POLICY, paths, value)
 
     def key_sets(
-        self, form: TokenFormat, trust: dict[str, TrustedIssuer]
+        self, form: TokenFormat, trust: dict[str, TrustedIssuer], *, others: Mapping[str, TrustedIssuer]
     ) -> tuple[list[Source[TrustedIssuer]], Sequence[FollowedKeySet]]:
-        """Return the key sets in files and at URLs; ``trust`` follows both."""
+        """Return the key sets in files and at URLs; ``trust`` follows both, and takes no key that ``others`` have."""
         entries, key_sets = self.settings.trusted(form), []
         for entry in entries:
             if (path := in_file(entry)) is not None:
-                name, read = entry.issuer, partial(read_issuer, entry, path)
+                name, read = entry.issuer, partial(read_issuer_apart, entry, path, others)
                 key_set = self.source(Kind.KEY_SET, name, partial(list, [path]), trust[name], read)
                 key_set.take = partial(trust.__setitem__, name)
                 key_sets.append(key_set)
-        followed = followed_key_sets(entries, clock=self.clock, listener=self.listener, on_fault=self.on_fault)
+        followed = followed_key_sets(
+            entries,
+            clock=self.clock,
+            listener=self.listener,
+            on_fault=self.on_fault,
+            judge=lambda issuer: of_both_formats(issuer, others.values()),
+        )
         trust |= {each.name: each.issuer for each in followed}
         return key_sets, followed
 

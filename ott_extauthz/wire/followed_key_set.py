@@ -8,7 +8,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -51,14 +51,15 @@ class FollowedKeySet:
         clock: Clock,
         listener: ReloadListener,
         on_fault: Callable[[str], None],
+        judge: Callable[[TrustedIssuer], Iterable[str]] = lambda _: (),
     ) -> None:
-        """``place`` names the source in problems."""
+        """``place`` names the source in problems; ``judge`` says what is wrong with a set that is good by itself."""
         self.name = name
         self.keys = FollowedKeys(is_believed=self._is_believed, on_unknown=self.want, arrival=self.arrival)
         self.issuer = TrustedIssuer(name, algorithms, self.keys)
         self.in_force: InForce[TrustedIssuer | None] = InForce(None, _NOTHING_YET, clock.now_ms())
         self.confirmed_ms: int | None = None
-        self._source, self._place = source, place
+        self._source, self._place, self._judge = source, place, judge
         self._clock, self._listener, self._on_fault = clock, listener, on_fault
         self._schedule = KeySetSchedule(due_at=clock.monotonic())
         self._etag: str | None = None
@@ -135,6 +136,9 @@ class FollowedKeySet:
             return
         # A hundred RSA keys take long enough to be felt by a Check.
         judged = await asyncio.to_thread(issuer_from, self.name, self.issuer.algorithms, document)
+        problems = tuple(self._judge(judged))
+        if problems:
+            raise KeySetError(*problems)
         self.keys.put(judged.keys)
         look = Look((), digest, is_ended=True)
         self._confirm(fetched, InForce(self.issuer, look, self._clock.now_ms()), Result.LOADED)

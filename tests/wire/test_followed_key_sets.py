@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 
 from ott_extauthz.authn.jwks import MAX_BYTES
 from ott_extauthz.authn.key_set_schedule import FLOOR_SECONDS, KEPT_SECONDS, LONGEST_PAUSE_SECONDS
+from ott_extauthz.authn.keys import TrustedIssuer
 from ott_extauthz.authn.one_time_token import OneTimeTokenVerifier
 from ott_extauthz.authn.signed_claims import KeyAwaited
 from ott_extauthz.model.reason import Reason
@@ -81,7 +82,13 @@ class Following:
         await self.followed.refresh()
 
 
-def following(server: KeySetServer, folder: Path, *, timeout_seconds: float = 10) -> Following:
+def following(
+    server: KeySetServer,
+    folder: Path,
+    *,
+    timeout_seconds: float = 10,
+    judge: Callable[[TrustedIssuer], Iterable[str]] = lambda _: (),
+) -> Following:
     clock = FakeClock()
     source = HttpsKeySet(url=server.url, ca=folder / "ca.pem", timeout_seconds=timeout_seconds)
     told: list[Following] = []
@@ -93,7 +100,7 @@ def following(server: KeySetServer, folder: Path, *, timeout_seconds: float = 10
     faults: list[str] = []
     followed = FollowedKeySet(
         ISSUER, frozenset({"EdDSA"}), source,
-        place=server.url, clock=clock, listener=Listener(), on_fault=faults.append,
+        place=server.url, clock=clock, listener=Listener(), on_fault=faults.append, judge=judge,
     )  # fmt: skip
     told.append(Following(followed, clock, faults=faults))
     return told[0]
@@ -381,6 +388,20 @@ BAD: dict[str, tuple[Answer, str]] = {
     "no content": (answering(b"", status=204), "answered 204"),
     "compressed": (answering(gzip.compress(key_set(NEW)), headers={"Content-Encoding": "gzip"}), "compressed"),
 }
+
+
+async def test_a_set_that_is_refused_for_what_else_is_trusted_changes_nothing_and_is_told(tmp_path: Path) -> None:
+    def judge(issuer: TrustedIssuer) -> list[str]:
+        return ["a key of both formats"] if NEW.kid in issuer.keys else []
+
+    async with key_set_server(tmp_path, key_set(OLD)) as server:
+        desk = following(server, tmp_path, judge=judge)
+        await desk.followed.refresh()
+        server.document = key_set(OLD, NEW)
+        await desk.refresh_when_due()
+        assert desk.results == [Result.LOADED, Result.REFUSED]
+        assert "a key of both formats" in desk.problems()
+        assert (desk.judged(OLD), desk.judged(NEW)) == (None, Reason.TOKEN_KEY_UNKNOWN)
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ott_extauthz.authn.keys import Ed25519Key
 from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
 from ott_extauthz.bootstrap.client_set import read_clients
 from ott_extauthz.bootstrap.credentials import credentials_from
@@ -60,6 +61,53 @@ def test_each_format_has_its_own_keys_and_both_are_followed(tmp_path: Path) -> N
     assert judged(SECOND.token()) is None
     assert judged(FIRST.token()) is Reason.TOKEN_KEY_UNKNOWN
     assert judged(FakeIssuer().token()) is None
+
+
+SHARED = FakeIssuer(kid="jws-1", seed=b"\x08" * 32)
+"""The key of SECOND under another name, and in another file."""
+
+
+def test_one_key_in_two_files_is_for_no_two_formats(tmp_path: Path) -> None:
+    """Algorithm lucidity: whoever holds a key of one format would make tokens of the other with it."""
+    settings = settings_in(tmp_path)
+    (tmp_path / "jwks.json").write_bytes(SHARED.jwks())
+    check_inputs(settings, "ott.yaml")
+    (tmp_path / "pasetos.json").write_bytes(SECOND.claimed.jwks())
+    with pytest.raises(DocumentError, match=r"trust: the key 'p2' is trusted for the other format, too, of https://"):
+        check_inputs(settings, "ott.yaml")
+
+
+@pytest.mark.parametrize("late", ["jwks.json", "pasetos.json"])
+def test_a_key_of_one_format_is_not_taken_for_the_other_while_we_serve(tmp_path: Path, late: str) -> None:
+    settings = settings_in(tmp_path)
+    files = {"jwks.json": SHARED.jwks(), "pasetos.json": SECOND.claimed.jwks()}
+    [early] = files.keys() - {late}
+    (tmp_path / early).write_bytes(files[early])
+    listener = Results()
+    inputs = check_inputs(settings, "ott.yaml")
+    sources = sources_of(settings, inputs, clock=FakeClock(), listener=listener, on_fault=pytest.fail)
+    (tmp_path / late).write_bytes(files[late])
+    for source in sources.key_sets:
+        source.reload()
+    [failure] = [source.in_force.failure for source in sources.key_sets if source.in_force.failure is not None]
+    assert "is trusted for the other format, too" in str(failure.problems[0])
+    in_force = {bytes(key.key) for trust in (sources.trust, sources.paseto_trust) for each in trust.values()
+                for key in each.keys.values() if isinstance(key, Ed25519Key)}  # fmt: skip
+    assert len(in_force) == 2
+
+
+def test_a_key_set_that_is_fetched_is_held_to_one_format_as_well(tmp_path: Path) -> None:
+    settings_in(tmp_path)
+    (tmp_path / "jwks.json").write_bytes(SHARED.jwks())
+    yaml = (tmp_path / "ott.yaml").read_text().replace("pasetos.json", "https://issuer.bank.example/pasetos")
+    (tmp_path / "ott.yaml").write_text(yaml)
+    settings = load(tmp_path / "ott.yaml", {})
+    inputs = check_inputs(settings, "ott.yaml")
+    sources = sources_of(settings, inputs, clock=FakeClock(), listener=Results(), on_fault=pytest.fail)
+    [followed] = sources.followed
+    assert list(followed._judge(FIRST.trusted())) == []
+    [problem] = followed._judge(SECOND.trusted())
+    assert "the key 'p2' is trusted for the other format" in problem
 
 
 def test_without_the_extra_a_server_that_trusts_for_paseto_does_not_start(

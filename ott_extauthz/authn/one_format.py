@@ -1,0 +1,20 @@
+"""Is a key trusted for JWS and for PASETO?  A key is for one format ("algorithm lucidity"), wherever its copies lie.
+
+PASETO v4.public signs with Ed25519 alone, so other keys cannot be shared.  ``kid`` is a name, and compared nowhere.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ott_extauthz.authn.keys import Ed25519Key, TrustedIssuer
+
+
+def of_both_formats(issuer: TrustedIssuer, others: Iterable[TrustedIssuer]) -> Iterator[str]:
+    """Yield what is wrong with the keys of an issuer where ``others`` are those trusted for the other format."""
+    own = _material(issuer)
+    for other in others:
+        for key in sorted(own.keys() & _material(other).keys(), key=own.__getitem__):
+            yield f"the key {own[key]!r} is trusted for the other format, too, of {other.issuer}; a key is for one"
+
+
+def _material(issuer: TrustedIssuer) -> Mapping[bytes, str]:
+    return {bytes(key.key): kid for kid, key in issuer.keys.items() if isinstance(key, Ed25519Key)}
