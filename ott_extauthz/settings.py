@@ -20,6 +20,7 @@ from ott_extauthz.documents.located import Located, read_yaml
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.documents.validated import Model, validated
 from ott_extauthz.model.token import TokenFormat
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.api_keys import ApiKeys, EnvoyPayload
 from ott_extauthz.sections.attach import Attach
 from ott_extauthz.sections.introspection import Introspection
@@ -144,7 +145,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         DocumentError: every problem at once, each with its place.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = bounded(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError([Problem(str(path), 0, 0, "", f"cannot be read: {_why(error)}")]) from None
     located = _overlaid(read_yaml(text, str(path)), environ)

@@ -25,6 +25,7 @@ from ott_extauthz.observe.log import new_logger
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, TokenSource, TokenWanted
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.attach import Attach, AttachIssuer
 from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.settings import Settings
@@ -244,7 +245,7 @@ def _own_keys(client_id: str | None, settings: Settings, source: str, problems: 
 def _client(client_id: str, issuer: Issuer, source: str, problems: list[Problem]) -> Client | None:
     path = issuer.clients
     try:
-        clients = clients_from(path.read_text(encoding="utf-8"), str(path), rings=ring_settings(issuer))
+        clients = clients_from(bounded(path).decode(), str(path), rings=ring_settings(issuer))
     except DocumentError as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:

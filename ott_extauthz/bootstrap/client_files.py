@@ -19,6 +19,7 @@ from ott_extauthz.issuer.client_secret import SecretFileError, SecretHashes, has
 from ott_extauthz.issuer.clients import Clients
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.model.facts import Thumbprint
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.wire.self_signed import SelfSignedError, listed_in_jwks, listed_in_pem, refuse_names_of
 
@@ -78,7 +79,7 @@ class ClientFiles:
 
     def _read(self, client: Client, path: Path, parse: Callable[[bytes], T]) -> T | None:
         try:
-            raw = path.read_bytes()
+            raw = bounded(path)
             self.digests[client.client_id] = hashlib.sha256(raw).digest()
             return parse(raw)
         except OSError as error:
@@ -119,7 +120,7 @@ def _names_of_authorities(anchors: list[x509.Certificate], issuer: Issuer) -> li
     if path is None or not anchors:
         return []
     try:
-        authorities = x509.load_pem_x509_certificates(path.read_bytes())
+        authorities = x509.load_pem_x509_certificates(bounded(path))
         for anchor in anchors:
             refuse_names_of(authorities, anchor)
     except SelfSignedError as error:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ott_extauthz.issuer.client_secret import MAX_HASHES, SecretHash, SecretHashes, hashes_from, new_secret
 from ott_extauthz.ports import Entropy
+from ott_extauthz.reload.bounded import bounded
 
 Old = Literal["refuse", "keep", "replace"]
 """What becomes of a secret that is there already."""
@@ -29,7 +30,7 @@ def make_secret(path: Path, *, old: Old, entropy: Entropy) -> str:
     """
     kept: tuple[SecretHash, ...] = ()
     if old == "keep" and path.exists():
-        kept = hashes_from(path.read_text(encoding="ascii", errors="replace")).hashes
+        kept = hashes_from(bounded(path).decode("ascii", errors="replace")).hashes
     elif old == "refuse" and path.exists():
         raise SecretExistsError(f"{path}: there is a secret already; --keep-old or --replace")
     secret, made = new_secret(entropy)

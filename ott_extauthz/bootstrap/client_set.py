@@ -11,6 +11,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.issuer.credentials import Credentials
 from ott_extauthz.issuer.kinds import GrantedToken
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.issuer import Issuer
 
 
@@ -79,7 +80,7 @@ def _of(name: str, clients: ClientSet) -> tuple[object, ...]:
 
 def _clients(path: Path, issuer: Issuer, problems: list[Problem]) -> Clients | None:
     try:
-        return clients_from(path.read_text(encoding="utf-8"), str(path), rings=ring_settings(issuer))
+        return clients_from(bounded(path).decode(), str(path), rings=ring_settings(issuer))
     except DocumentError as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:

@@ -32,6 +32,7 @@ from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import AsnLookup
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.reload.looks import Look, look_at
 from ott_extauthz.sections.trusted_issuers import IssuerKeys
 from ott_extauthz.settings import Settings
@@ -245,7 +246,7 @@ def read_issuer(entry: IssuerKeys, path: Path) -> TrustedIssuer:
         DocumentError: every problem at once; also where the file cannot be read.
     """
     try:
-        return issuer_from(entry.issuer, frozenset[str](entry.algorithms), path.read_bytes())
+        return issuer_from(entry.issuer, frozenset[str](entry.algorithms), bounded(path))
     except KeySetError as error:
         raise DocumentError(Problem(str(path), 0, 0, "", problem) for problem in error.problems) from None
     except OSError as error:

@@ -18,6 +18,7 @@ from ott_extauthz.check.introspecting import IntrospectionObserver, Introspector
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.policy.routes import CredentialKind, Route
 from ott_extauthz.ports import Clock, Entropy, Signer
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.introspection import AssertionAlgorithm, Introspection, confusable
 from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.settings import Settings
@@ -201,7 +202,7 @@ def _client(entry: Introspection, clock: Clock, entropy: Entropy) -> AsClient:
 
 def _secret(path: Path) -> str:
     try:
-        secret = path.read_text(encoding="ascii").rstrip("\r\n")
+        secret = bounded(path).decode("ascii").rstrip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("not ASCII") from None
     if not secret:
@@ -211,7 +212,7 @@ def _secret(path: Path) -> str:
 
 def _signer(path: Path, algorithm: AssertionAlgorithm) -> Signer:
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(bounded(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # their texts may quote what they read
         raise ValueError("no unencrypted PKCS#8 private key") from None
     signer = signer_from(key, algorithm)

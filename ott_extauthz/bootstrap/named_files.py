@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ott_extauthz.bootstrap.policy_files import bounded
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.reload.bounded import bounded
 
 
 class NamedFiles:

@@ -13,10 +13,10 @@ from ott_extauthz.authn.partner_keys import (
     secret_from,
 )
 from ott_extauthz.authn.partners import KeyAlgorithm, Partner, PartnerKey, Partners, SignatureForm
-from ott_extauthz.bootstrap.policy_files import bounded
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.documents.located import Located
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.reload.bounded import bounded
 
 _TAKEN: Final = {
     SignatureForm.STANDARD_WEBHOOKS: frozenset({KeyAlgorithm.HMAC_SHA256, KeyAlgorithm.ED25519}),

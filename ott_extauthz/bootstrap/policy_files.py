@@ -6,9 +6,7 @@
 - A file that two names lead to is read once, under the first; a ``.yml`` file would be overlooked, so it is a problem.
 """
 
-import errno
 import gc
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Final
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy, policy_from_files
-from ott_extauthz.reload.looks import MOST_BYTES
+from ott_extauthz.reload.bounded import bounded
 
 _SNAPSHOT: Final = "..data"
 
@@ -44,19 +42,6 @@ def read_policy(paths: Sequence[Path]) -> Policy:
     if problems:
         raise DocumentError(problems)
     return policy
-
-
-def bounded(path: Path) -> bytes:
-    """Return what is in a file.
-
-    Raises:
-        OSError: it cannot be read, or has more than MOST_BYTES (a device may have no end).
-    """
-    with path.open("rb") as file:
-        raw = file.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    return raw
 
 
 def policy_files(paths: Sequence[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ from ott_extauthz.authn.nonces import MIN_SECRET_BYTES, Nonces
 from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
 from ott_extauthz.check.credentials.possession import Possession
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.proofs import CheckDpop
 
 
@@ -24,7 +25,7 @@ def nonce_secret(path: Path | None, problems: list[Problem]) -> bytes | None:
     if path is None:
         return None
     try:
-        secret = path.read_bytes().strip()
+        secret = bounded(path).strip()
     except OSError as error:
         problems.append(unreadable(path, error))
         return None

@@ -3,6 +3,7 @@
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.sealing import EncryptionKey, EncryptionKeyError, Sealer, encryption_key_from
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.issuer import Issuer
 
 
@@ -16,7 +17,7 @@ def sealer_of(issuer: Issuer) -> Sealer:
     keys: dict[str, EncryptionKey] = {}
     for audience, path in issuer.encryption.items():
         try:
-            keys[audience] = encryption_key_from(path.read_bytes())
+            keys[audience] = encryption_key_from(bounded(path))
         except EncryptionKeyError as error:
             problems.append(Problem(str(path), 0, 0, "", str(error)))
         except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ott_extauthz.bootstrap.secret_files import readable_by_others, why_unreadable
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.store import Store
 
 
@@ -30,7 +31,7 @@ def store_problems(store: Store, source: str) -> list[Problem]:
 
 def _password(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = bounded(path).decode()
     except OSError as error:
         return [why_unreadable(path, error)]
     except UnicodeDecodeError:
@@ -56,7 +57,7 @@ def key_pair_problems(section: str, certificate: Path, key: Path | None, source:
     for setting, path in ((f"{section}.certificate", certificate), (f"{section}.key", key)):
         try:
             if path is not None:
-                path.read_bytes()
+                bounded(path)
         except OSError as error:
             return [Problem(source, 0, 0, setting, why_unreadable(path, error))]
     secret = key or certificate

@@ -9,6 +9,7 @@ from typing import Final
 from ott_extauthz.bootstrap.secret_files import readable_by_others, why_unreadable
 from ott_extauthz.bootstrap.store_files import authorities_problems, key_pair_problems
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.tracing import Tracing
 
 _HEADER: Final = re.compile(
@@ -38,7 +39,7 @@ def tracing_files(settings: Tracing | None, source: str, problems: list[Problem]
     if found:
         return TracingFiles()
     ca, certificate, key = (
-        None if path is None else path.read_bytes() for path in (settings.ca, settings.certificate, settings.key)
+        None if path is None else bounded(path) for path in (settings.ca, settings.certificate, settings.key)
     )
     headers = () if settings.headers_file is None else _headers(settings.headers_file)[0]
     return TracingFiles(ca=ca, certificate=certificate, key=key, headers=headers)
@@ -56,7 +57,7 @@ def _problems(settings: Tracing, source: str) -> Iterator[Problem]:
 
 def _headers(path: Path) -> tuple[Headers, list[str]]:
     try:
-        raw = path.read_bytes()
+        raw = bounded(path)
     except OSError as error:
         return (), [why_unreadable(path, error)]
     if len(raw) > _MOST_BYTES:

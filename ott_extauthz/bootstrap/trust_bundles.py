@@ -5,6 +5,7 @@ from pathlib import Path
 from ott_extauthz.authn.trust_bundle import TrustBundle, TrustBundleError, bundle_from
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.trust_domains import TrustDomain
 from ott_extauthz.settings import Settings
 
@@ -32,7 +33,7 @@ def read_bundle(name: str, entry: TrustDomain) -> TrustBundle:
         DocumentError: every problem at once; also where the file cannot be read.
     """
     try:
-        return bundle_from(name, entry.bundle.read_bytes())
+        return bundle_from(name, bounded(entry.bundle))
     except TrustBundleError as error:
         place = str(entry.bundle)
         raise DocumentError(Problem(place, 0, 0, "", problem) for problem in error.problems) from None

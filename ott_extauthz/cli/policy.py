@@ -11,7 +11,7 @@ import typer
 
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import check_inputs
-from ott_extauthz.bootstrap.policy_files import bounded, read_policy
+from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.cli.options import BAD, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
@@ -27,6 +27,7 @@ from ott_extauthz.rehearsal.recorded import rehearse_recorded
 from ott_extauthz.rehearsal.reports import data_of, junit_of, text_of
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed, Surroundings, rehearse
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.server import ClientCertificate
 from ott_extauthz.sections.serving import ClockBounds
 from ott_extauthz.wire.recorded import RecordingError, recorded_facts

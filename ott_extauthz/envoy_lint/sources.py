@@ -11,14 +11,13 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
-from ott_extauthz.bootstrap.policy_files import bounded
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.envoy_lint.document import Document
 from ott_extauthz.envoy_lint.linting import is_known
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.reading import documents_in
-from ott_extauthz.reload.looks import MOST_BYTES
+from ott_extauthz.reload.bounded import MOST_BYTES, bounded
 
 STDIN: Final = "-"
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})

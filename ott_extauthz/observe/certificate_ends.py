@@ -8,6 +8,8 @@ from cryptography import x509
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ott_extauthz.reload.bounded import bounded
+
 
 class TlsFiles(Protocol):
     """The files of a listener."""
@@ -44,6 +46,6 @@ class CertificateEnds(Collector):
 
 def _end(path: Path) -> float:
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp()
+        return x509.load_pem_x509_certificate(bounded(path)).not_valid_after_utc.timestamp()
     except (OSError, ValueError):
         return 0.0

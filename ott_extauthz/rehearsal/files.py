@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ott_extauthz.bootstrap.policy_files import bounded, read_policy
+from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.cases import Suite, suite_from
+from ott_extauthz.reload.bounded import bounded
 
 AUDIT_PATTERN: Final = "*.jsonl*"
 """Rotated files, too."""

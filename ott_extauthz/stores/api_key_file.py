@@ -14,6 +14,7 @@ from ott_extauthz.authn.api_key_document import KeyFile, key_file_from, key_file
 from ott_extauthz.authn.api_key_entry import KeyEntry, instant_from, instant_text
 from ott_extauthz.authn.api_keys import ApiKeys
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.stores.keyring.files import alone_in, unfinished, write
 
 _OWNERS_ALONE: Final = 0o600
@@ -105,7 +106,7 @@ def load_api_keys(path: Path) -> ApiKeys:
 
 def _read(path: Path) -> KeyFile:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = bounded(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not UTF-8"
         raise DocumentError([Problem(str(path), 0, 0, "", f"cannot be read: {why}")]) from None

@@ -23,6 +23,7 @@ from ott_extauthz.authn.decryption import (
     decryption_key_from,
 )
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.reload.bounded import bounded
 
 PUBLIC_FILE: Final = "encryption-jwks.json"
 Curve = Literal["P-256", "X25519"]
@@ -94,7 +95,7 @@ _SHOWN: Final = frozenset({"kty", "crv", "x", "y"})
 
 def _published_order(path: Path) -> Sequence[str]:
     try:
-        return [str(entry["kid"]) for entry in msgspec.json.decode(path.read_bytes())["keys"]]
+        return [str(entry["kid"]) for entry in msgspec.json.decode(bounded(path))["keys"]]
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return []  # made anew from the private keys
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ott_extauthz.reload.bounded import bounded
+
 
 class PasswordFileError(Exception):
     """There is no password to be had, and why; names the setting, and says nothing of what is in the file."""
@@ -16,7 +18,7 @@ def password_from(file: Path | None, setting: str) -> str | None:
     if file is None:
         return None
     try:
-        password = file.read_text(encoding="utf-8").rstrip("\r\n")
+        password = bounded(file).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise PasswordFileError(f"{setting} cannot be read ({why})") from None

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.ports import Clock
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.wire.files import ChangingFiles
 from ott_extauthz.wire.issuer_peer import presented_from
 
@@ -61,7 +62,7 @@ def read_certificate(path: Path) -> PresentedCertificate:
         OwnCertificateError: there is none, or it names more than one workload.
     """
     try:
-        der = x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+        der = x509.load_pem_x509_certificate(bounded(path)).public_bytes(Encoding.DER)
     except OSError as error:
         raise OwnCertificateError(f"cannot be read: {error.strerror or type(error).__name__}") from None
     except ValueError:

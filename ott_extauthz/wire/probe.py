@@ -17,6 +17,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.wire.verified_tls import client_context, why_unreached
 
 _OK: Final = 200
@@ -98,7 +99,7 @@ def _channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
     if tls is None:
         return grpc.aio.insecure_channel(target, options=_OPTIONS)
     client_context(tls.ca, tls.certificate, tls.key)  # gRPC would tell of bad files by a failed handshake only
-    files = [None if file is None else file.read_bytes() for file in (tls.ca, tls.key, tls.certificate)]
+    files = [None if file is None else bounded(file) for file in (tls.ca, tls.key, tls.certificate)]
     credentials = grpc.ssl_channel_credentials(*files)
     named = [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
     return grpc.aio.secure_channel(target, credentials, options=[*_OPTIONS, *named])

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, cast
 import grpc
 import grpc.aio
 
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.files import ChangingFiles
 
@@ -118,6 +119,6 @@ def _fetcher(tls: Tls, files: ChangingFiles) -> Callable[[], grpc.ServerCertific
 
 def _certificates(tls: Tls) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration(
-        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-        root_certificates=tls.client_ca.read_bytes() if tls.client_ca else None,
+        [(bounded(tls.key), bounded(tls.certificate))],
+        root_certificates=bounded(tls.client_ca) if tls.client_ca else None,
     )

@@ -17,6 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from ott_extauthz.issuer.key_change import KeyState
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.stores.keyring.files import alone_in, sync, unfinished, write
 from ott_extauthz.stores.keyring.key_set import Jwk, key_set_json, public_keys
 from ott_extauthz.stores.keyring.place import KeyFileError, Place, why
@@ -192,7 +193,7 @@ def _commit(place: Place, before: Keys, after: Keys, public: Mapping[str, Jwk]) 
 def _tidy(place: Place, keys: Keys, public: Mapping[str, Jwk]) -> None:
     """Step 4, here and for whoever was killed before it."""
     jwks = key_set_json(keys, public)
-    if place.jwks.read_bytes() != jwks:
+    if bounded(place.jwks) != jwks:
         write(place.jwks, jwks, mode=_PUBLIC)
     gone = place.private_kids() - {key.kid for key in published(keys)}
     leftovers = [*map(place.private, gone), *unfinished(place.directory)]

@@ -18,6 +18,7 @@ from ott_extauthz.stores.keyring.place import READABLE, RESTORE, KeyFileError, P
 from ott_extauthz.stores.keyring.ring_file import RingKey
 from ott_extauthz.stores.signing import PrivateKey, signer_from
 
+_MOST_BYTES: Final = 64 * 1024
 _OTHERS_ANYTHING: Final = 0o077
 _GROUP_MAY_READ: Final = 0o037
 _ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
@@ -84,8 +85,11 @@ def _secret(path: Path, forbidden: int) -> bytes:
             if mode & forbidden:
                 problem = f"its mode {stat.S_IMODE(mode):04o} lets others read or write it"
                 raise KeyFileError(path, problem, f"chmod 600 {path}, and replace it if somebody may have read it")
-            return file.read()
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise KeyFileError(path, "is missing", RESTORE) from None
     except OSError as error:
         raise KeyFileError(path, f"cannot be read: {why(error)}", READABLE) from None
+    if len(content) > _MOST_BYTES:
+        raise KeyFileError(path, f"is larger than {_MOST_BYTES} bytes", RESTORE)
+    return content

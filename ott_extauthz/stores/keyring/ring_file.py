@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ott_extauthz.issuer.key_change import KeyState
+from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.stores.keyring.place import INIT, READABLE, RESTORE, KeyFileError, Place, why
 from ott_extauthz.stores.signing import SigningAlgorithm
 
@@ -81,7 +82,7 @@ def json_in(path: Any, type_: Any) -> Any:  # noqa: ANN401 - whatever type was a
         KeyFileError: it cannot be read or understood.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
+        return msgspec.json.decode(bounded(path), type=type_)
     except FileNotFoundError:
         raise KeyFileError(path, "is missing", INIT) from None
     except OSError as error:

@@ -91,7 +91,7 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["-", "x.yaml"])
 def test_what_has_no_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(sources, "MOST_BYTES", 100)
-    monkeypatch.setattr("ott_extauthz.bootstrap.policy_files.MOST_BYTES", 100)
+    monkeypatch.setattr("ott_extauthz.reload.bounded.MOST_BYTES", 100)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", _Stdin(b"#" * 101))
     Path("x.yaml").write_bytes(b"#" * 101)

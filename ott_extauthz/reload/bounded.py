@@ -1,0 +1,22 @@
+"""What is in a file that an operator named?  All of it, or nothing: a device may have no end, and a wrong file much."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""A policy of 10,000 routes has about 3 MiB."""
+
+
+def bounded(path: Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        OSError: it cannot be read, or has more than MOST_BYTES.
+    """
+    with path.open("rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return raw
