@@ -78,9 +78,10 @@ class DpopProofs:
             expires_at_ms=proof.acceptable_until_ms,
             now_ms=now_ms,
         )
+        next_nonce = self._next_nonce(proof, now_ms)
         if first is not FirstUse.YES:
-            return self._not_first(first)
-        return Bound(replace(requester, jkt=proof.jkt), self._next_nonce(proof, now_ms))
+            return replace(self._not_first(first), dpop_nonce=next_nonce)
+        return Bound(replace(requester, jkt=proof.jkt), next_nonce)
 
     def _not_first(self, first: FirstUse) -> OAuthError:
         if first in (FirstUse.USED_BEFORE, FirstUse.TOO_LATE):

@@ -63,17 +63,17 @@ class TokenEndpoint:
         bound = await self.possession.bind(request, requester)
         if isinstance(bound, OAuthError):
             return replace(bound, client_id=requester.client.client_id)
-        refusal = unbound(bound.requester)
-        if refusal is not None:
-            return replace(refusal, dpop_nonce=bound.dpop_nonce)
-        order = await grant.judge(request, bound.requester)
-        if isinstance(order, OAuthError):
-            return replace(order, client_id=requester.client.client_id, dpop_nonce=bound.dpop_nonce)
-        return await self._issued(request, requester, order, bound.dpop_nonce)
+        granted = unbound(bound.requester) or await self._granted(request, bound.requester, grant)
+        # Whatever the answer is, a client whose nonce runs out is told the next one with it (RFC 9449 §8.2).
+        return replace(granted, dpop_nonce=bound.dpop_nonce)
 
-    async def _issued(
-        self, request: TokenRequest, requester: Requester, order: MintOrder, dpop_nonce: str | None
-    ) -> Issued | OAuthError:
+    async def _granted(self, request: TokenRequest, requester: Requester, grant: Grant) -> Issued | OAuthError:
+        order = await grant.judge(request, requester)
+        if isinstance(order, OAuthError):
+            return replace(order, client_id=requester.client.client_id)
+        return await self._issued(request, requester, order)
+
+    async def _issued(self, request: TokenRequest, requester: Requester, order: MintOrder) -> Issued | OAuthError:
         try:
             tokens = await self.minter.issue([order])
             self.trail.minted(
@@ -92,7 +92,7 @@ class TokenEndpoint:
             return replace(_UNABLE, client_id=order.client_id)
         except AuditError:  # counted where it happened
             return replace(UNWRITTEN, client_id=order.client_id)
-        return Issued(tokens[0].text, order, dpop_nonce)
+        return Issued(tokens[0].text, order)
 
     def _grant(self, form: Form) -> Grant | OAuthError:
         grant_type = value(form, "grant_type")

@@ -150,6 +150,21 @@ def test_a_nonce_that_runs_out_is_followed_by_the_next() -> None:
     assert answer.dpop_nonce == NONCES.current(NOW_MS)
 
 
+@pytest.mark.parametrize(
+    ("used_list", "error"),
+    [
+        (UnavailableUsedList(), "temporarily_unavailable"),
+        (AnsweringUsedList([SpendOutcome.ALREADY_USED]), "invalid_dpop_proof"),
+    ],
+    ids=["unavailable", "used"],
+)
+def test_whoever_comes_again_with_a_new_proof_knows_the_next_nonce(used_list: UsedList, error: str) -> None:
+    """RFC 9449 §8.2: or the retry of a refused request is refused for its nonce, too."""
+    answer = bound(started(used_list), proof(nonce=NONCES.current(NOW_MS - SLOT_MS)))
+    assert isinstance(answer, OAuthError)
+    assert (answer.error, answer.dpop_nonce) == (error, NONCES.current(NOW_MS))
+
+
 def test_where_no_nonce_is_asked_for_none_is_given() -> None:
     answer = bound(started(nonces=None), proof(nonce=None))
     assert isinstance(answer, Bound)
