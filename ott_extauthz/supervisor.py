@@ -142,7 +142,7 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
     """Run a worker per address until ``until`` is set; returns the exit code.
 
     Raises:
-        OSError: the admin address cannot be listened on.
+        ListenError: the admin address cannot be listened on.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="ott-workers-"))
@@ -155,6 +155,7 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
         runner = await serve_http(
             admin_app(_admin(workers, settings.listen.tls)),
             settings.listen.admin,
+            setting="listen.admin",
             on_fault=lambda error_type: logger.error("internal error", type=error_type),
         )
         stack.push_async_callback(runner.cleanup)

@@ -139,7 +139,9 @@ class Bank:
         )  # fmt: skip
         app, context = self.issuer.app, self.issuer.context
         assert context is not None
-        runner = await serve_http(app, "127.0.0.1:0", context=context, grace=0.2, on_fault=self.observer.faulted)
+        runner = await serve_http(
+            app, "127.0.0.1:0", setting="issuer.listen", context=context, grace=0.2, on_fault=self.observer.faulted
+        )
         self.port = runner.addresses[0][1]
         try:
             yield self

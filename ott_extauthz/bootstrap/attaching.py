@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ott_extauthz.authn.outgoing.signing_keys import SigningKey
+from ott_extauthz.bootstrap.client_set import read_client_list
 from ott_extauthz.bootstrap.clock import SystemClock
-from ott_extauthz.bootstrap.rings import keep_running, ring_settings, rings_from
+from ott_extauthz.bootstrap.rings import keep_running, ring_problems, rings_from
 from ott_extauthz.bootstrap.sealing import sealer_from
-from ott_extauthz.bootstrap.secret_files import readable_by_others, unreadable
+from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.signing_keys import read_signing_keys
 from ott_extauthz.client.identity import Identity, IdentityError, IdentityFiles
 from ott_extauthz.client.issuer import GrpcTokenSource
 from ott_extauthz.client.pool import TokenPool
-from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.documents.problems import Problem
 from ott_extauthz.issuer.client import Client
-from ott_extauthz.issuer.clients import clients_from
 from ott_extauthz.issuer.local_tokens import LocalTokens, Workload
 from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.sealing import Sealer
@@ -25,7 +25,6 @@ from ott_extauthz.observe.log import new_logger
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.policy.routes import CredentialKind
 from ott_extauthz.ports import Clock, Entropy, KeyRing, MintedToken, TokenSource, TokenWanted
-from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.attach import Attach, AttachIssuer
 from ott_extauthz.sections.issuer import Issuer
 from ott_extauthz.settings import Settings
@@ -136,9 +135,12 @@ class AttachInputs:
 
 
 def attach_inputs(
-    settings: Settings, policy: Policy | None, source: str, problems: list[Problem]
+    settings: Settings, policy: Policy | None, source: str, problems: list[Problem], *, is_offline: bool = False
 ) -> AttachInputs | None:
-    """Read what attaching starts from; what keeps it from starting is added to ``problems``."""
+    """Read what attaching starts from; what keeps it from starting is added to ``problems``.
+
+    ``is_offline``: nobody is asked, no private key of a ring is read, and so there are no rings.
+    """
     attach = settings.attach
     attaching = _attaching_tokens(policy)
     if attaching and (attach is None or not attach.has_tokens):
@@ -148,7 +150,7 @@ def attach_inputs(
         return None
     before = len(problems)
     problems += _certificate_problems(attach)
-    own = _own_keys(attach.client_id, settings, source, problems)
+    own = _own_keys(attach.client_id, settings, source, problems, is_offline=is_offline)
     keys = read_signing_keys(attach.signing_keys, problems)
     return None if len(problems) > before else AttachInputs(settings=attach, own=own, signing_keys=keys)
 
@@ -230,32 +232,33 @@ def _certificate_problems(attach: Attach) -> list[Problem]:
     return problems
 
 
-def _own_keys(client_id: str | None, settings: Settings, source: str, problems: list[Problem]) -> OwnKeys | None:
+def _own_keys(
+    client_id: str | None, settings: Settings, source: str, problems: list[Problem], *, is_offline: bool
+) -> OwnKeys | None:
     issuer = settings.issuer
     if client_id is None or issuer is None:
         return None
     before = len(problems)
     client = _client(client_id, issuer, source, problems)
     listener = IssuerLog(new_logger(settings.log.level))
-    rings = rings_from(issuer, clock=SystemClock(), listener=listener, source=source, problems=problems)
+    rings: Mapping[str, KeyRing] = {}
+    if is_offline:
+        problems += ring_problems(issuer, source)
+    else:
+        rings = rings_from(issuer, clock=SystemClock(), listener=listener, source=source, problems=problems)
     sealer = sealer_from(issuer, problems)
     return None if client is None or len(problems) > before else OwnKeys(client=client, rings=rings, sealer=sealer)
 
 
 def _client(client_id: str, issuer: Issuer, source: str, problems: list[Problem]) -> Client | None:
-    path = issuer.clients
-    try:
-        clients = clients_from(bounded(path).decode(), str(path), rings=ring_settings(issuer))
-    except DocumentError as error:
-        problems += error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(unreadable(path, error))
-    else:
-        if client_id not in clients:
-            problems.append(Problem(source, 0, 0, "attach.client_id", f"{path} has no such client"))
-        elif clients[client_id].needs_dpop:
-            problems.append(
-                Problem(source, 0, 0, "attach.client_id", f"{path} has it with dpop: required, and here is no proof")
-            )
-        return clients.get(client_id)
-    return None
+    clients = read_client_list(issuer, problems)
+    if clients is None:
+        return None
+    fault = None
+    if client_id not in clients:
+        fault = "has no such client"
+    elif clients[client_id].needs_dpop:
+        fault = "has it with dpop: required, and here is no proof"
+    if fault is not None:
+        problems.append(Problem(source, 0, 0, "attach.client_id", f"{issuer.clients} {fault}"))
+    return clients.get(client_id)

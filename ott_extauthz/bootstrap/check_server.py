@@ -117,9 +117,10 @@ def build(
     )  # fmt: skip
     log = _decision_log(settings, logger, metrics, clock)
     observer = Listeners(metrics, log, *([tracer.spans] if tracer else []), on_broken=metrics.faulted)
+    store = StoreGauges(metrics.registry, max_skew_ms=bounds.max_skew)
     used_list = new_used_list(
-        settings, clock=clock, on_change=partial(tell_store, logger),
-        on_look=StoreGauges(metrics.registry, max_skew_ms=bounds.max_skew).looked,
+        settings, clock=clock, on_change=partial(tell_store, logger), on_look=store.looked,
+        on_sweep_failed=store.sweep_failed,
     )  # fmt: skip
     audit = _audit(settings, address, metrics, logger)
     reloads = Reloads(logger, metrics)
@@ -217,7 +218,7 @@ async def serve(
     ``on_report`` is told, from another thread, what is in force whenever that changes.
 
     Raises:
-        OSError: the admin address cannot be listened on.
+        ListenError: the admin address cannot be listened on.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(
@@ -234,7 +235,7 @@ async def serve(
             stack.push_async_callback(app.tokens.aclose)
         if admin is not None:
             endpoints = Admin(metrics=app.metrics_text, readiness=app.readiness)
-            runner = await serve_http(admin_app(endpoints), admin, on_fault=app.metrics.faulted)
+            runner = await serve_http(admin_app(endpoints), admin, setting="listen.admin", on_fault=app.metrics.faulted)
             stack.push_async_callback(runner.cleanup)
         await stack.enter_async_context(following(app.sources.followed))
         await app.server.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 from ott_extauthz.authn.paseto import PasetoUnavailableError, require_pyseto
 from ott_extauthz.bootstrap.client_files import read_client_files
 from ott_extauthz.bootstrap.rings import ring_settings
+from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients, clients_from
 from ott_extauthz.issuer.credentials import Credentials
@@ -39,7 +40,7 @@ class ClientChanges:
 
 def read_clients(issuer: Issuer, source: str, problems: list[Problem]) -> ClientSet | None:
     """Read and judge them; what is wrong is added to ``problems``, and None is a ``clients.yaml`` that is none."""
-    clients = _clients(issuer.clients, issuer, problems)
+    clients = read_client_list(issuer, problems)
     if clients is None:
         return None
     files = read_client_files(clients, issuer, source)
@@ -51,6 +52,20 @@ def read_clients(issuer: Issuer, source: str, problems: list[Problem]) -> Client
         self_signed=files.self_signed_der,
         digests=files.digests,
     )
+
+
+def read_client_list(issuer: Issuer, problems: list[Problem]) -> Clients | None:
+    """Read ``clients.yaml`` alone, and none of the files that it names."""
+    path = issuer.clients
+    try:
+        return clients_from(bounded(path).decode(), str(path), rings=ring_settings(issuer))
+    except DocumentError as error:
+        problems += error.problems
+    except UnicodeDecodeError:
+        problems.append(Problem(str(path), 0, 0, "", "cannot be read: not UTF-8"))
+    except OSError as error:
+        problems.append(unreadable(path, error))
+    return None
 
 
 def files_of_clients(path: Path, text: str) -> Iterator[Path]:
@@ -76,17 +91,6 @@ def changes_between(before: ClientSet, after: ClientSet) -> ClientChanges:
 
 def _of(name: str, clients: ClientSet) -> tuple[object, ...]:
     return clients.clients[name], clients.digests.get(name)
-
-
-def _clients(path: Path, issuer: Issuer, problems: list[Problem]) -> Clients | None:
-    try:
-        return clients_from(bounded(path).decode(), str(path), rings=ring_settings(issuer))
-    except DocumentError as error:
-        problems += error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {why or type(error).__name__}"))
-    return None
 
 
 def _pasetos(issuer: Issuer, clients: Clients, source: str) -> Iterator[Problem]:

@@ -77,8 +77,10 @@ class CheckInputs:
         return self.looks.get(tuple(paths)) or look_at(paths)
 
 
-def check_inputs(settings: Settings, source: str) -> CheckInputs:
+def check_inputs(settings: Settings, source: str, *, is_offline: bool = False) -> CheckInputs:
     """Read the policy and the key sets that ``settings`` name.
+
+    ``is_offline`` is for whoever only looks: nobody is asked, and no private key of a ring is read.
 
     Raises:
         DocumentError: everything that keeps a Check server from starting, files and all.
@@ -99,7 +101,7 @@ def check_inputs(settings: Settings, source: str) -> CheckInputs:
     decryption = _decryption(settings, problems)
     partners = _partners(settings, problems)
     api_keys = _api_keys(settings, problems)
-    attach = attach_inputs(settings, policy, source, problems)
+    attach = attach_inputs(settings, policy, source, problems, is_offline=is_offline)
     problems += _shared_keys(attach, partners, source)
     secret = nonce_secret(settings.dpop.nonce_secret, problems)
     trust_bundles = read_bundles(settings, problems)

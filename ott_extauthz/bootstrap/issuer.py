@@ -1,8 +1,8 @@
-"""The issuer: built from settings, run until it is told to leave; and the operator's way to mint without it."""
+"""The issuer: built from settings, and run until it is told to leave."""
 
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,33 +10,24 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ott_extauthz.authn.dpop import DPOP_ALGORITHMS
 from ott_extauthz.authn.mandates import MANDATE
-from ott_extauthz.bootstrap.client_authentication import (
-    client_certificates,
-    warnings_of,
-)
+from ott_extauthz.bootstrap.client_authentication import client_certificates, warnings_of
 from ott_extauthz.bootstrap.client_set import changes_between
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.issuer_audit import issuer_audit
 from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.bootstrap.issuer_desks import desks_of, endpoints
-from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs, issuer_settings
+from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.issuer_reloading import IssuerSources, issuer_sources
-from ott_extauthz.bootstrap.rings import NobodyListens, jwks_max_age_seconds, ring_from, ring_settings, running_rings
-from ott_extauthz.bootstrap.sealing import sealer_of
+from ott_extauthz.bootstrap.rings import jwks_max_age_seconds, running_rings
 from ott_extauthz.bootstrap.signals import on_hangup, stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.documents.problems import DocumentError, Problem
-from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.client import Method
 from ott_extauthz.issuer.desks import CurrentDesks
-from ott_extauthz.issuer.minter import Minter
 from ott_extauthz.issuer.observer import IssuerObserver
-from ott_extauthz.issuer.order import DEFAULT_RING, MintOrder, OrderError
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
@@ -58,7 +49,6 @@ from ott_extauthz.wire.issuer_grpc_server import IssuerServer
 from ott_extauthz.wire.issuer_http import Issuer, issuer_app
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import Abilities, IssuerUrls
-from ott_extauthz.wire.issuer_peer import presented_from
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFiles, TlsFilesError
 
 
@@ -106,6 +96,7 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     listener: ReloadListener,
     on_store_change: Callable[[StoreHealth], None] = lambda _: None,
     on_store_look: Callable[[StoreHealth], None] = lambda _: None,
+    on_sweep_failed: Callable[[], None] = lambda: None,
     source: str = CONFIGURATION,
 ) -> IssuerApp:
     """Put the issuer together; nothing listens or looks yet.
@@ -115,7 +106,9 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     """
     inputs = issuer_inputs(settings, clock=clock, listener=observer, source=source)
     context = None if inputs.tls is None else _context(inputs.tls, observer, source)
-    used_list = new_used_list(settings, clock=clock, on_change=on_store_change, on_look=on_store_look)
+    used_list = new_used_list(
+        settings, clock=clock, on_change=on_store_change, on_look=on_store_look, on_sweep_failed=on_sweep_failed
+    )
     new_endpoint_for = endpoints(
         inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer, trail=trail
     )
@@ -139,7 +132,8 @@ def run_issuer(
 
     Raises:
         DocumentError: everything that keeps the issuer from starting.
-        OSError: the address cannot be listened on.
+        ListenError: an address cannot be listened on.
+        OSError: the audit cannot be opened.
     """
     clock, logger = clock or SystemClock(), new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
@@ -148,7 +142,8 @@ def run_issuer(
     issuer = assemble(
         settings, clock=clock, entropy=entropy, observer=observer, trail=audit,
         listener=IssuerReloads(logger, metrics, audit, changes_between),
-        on_store_change=partial(tell_store, logger), on_store_look=metrics.store.looked, source=source,
+        on_store_change=partial(tell_store, logger), on_store_look=metrics.store.looked,
+        on_sweep_failed=metrics.store.sweep_failed, source=source,
     )  # fmt: skip
     show_policies(metrics.registry, lambda: [report_of(issuer.sources.all())])
     metrics.registry.register(CertificateEnds.of("issuer", issuer.inputs.tls))
@@ -169,53 +164,6 @@ def run_issuer(
     return 0
 
 
-async def mint_token(  # noqa: PLR0913 - each is an option of `mint`
-    settings: Settings,
-    *,
-    audience: str,
-    client_id: str,
-    scope: frozenset[str],
-    certificate_pem: bytes | None = None,
-    subject: str | None = None,
-    lifetime_ms: int | None = None,
-    narrowing: Mapping[str, Any] | None = None,
-    ring: str = DEFAULT_RING,
-    clock: Clock | None = None,
-    entropy: Entropy = secrets.token_bytes,
-    source: str = CONFIGURATION,
-) -> str:
-    """Mint one token with the issuer's own key, for tests and emergencies.
-
-    Whoever may read the key may sign anything, so ``clients.yaml`` is not asked.  Without ``subject`` it is the
-    certificate's SPIFFE ID, else ``client_id``: as the token endpoint does it.
-
-    Raises:
-        DocumentError: no issuer is configured, it has no such ring, or a set of `issuer.encryption` cannot be used.
-        KeyFileError: the keys cannot be used.
-        OrderError: a token like this must not exist, or the certificate cannot be read.
-    """
-    issuer = issuer_settings(settings, source)
-    if ring not in ring_settings(issuer):
-        raise DocumentError([Problem(source, 0, 0, "issuer.rings", f"no ring {ring}")])
-    certificate = None if certificate_pem is None else _certificate(certificate_pem)
-    order = MintOrder(
-        subject=subject or (certificate and certificate.spiffe_id) or client_id,
-        client_id=client_id,
-        audience=audience,
-        scope=scope,
-        lifetime_ms=issuer.lifetime if lifetime_ms is None else lifetime_ms,
-        thumbprint=None if certificate is None else certificate.sha256,
-        narrowing=narrowing or {},
-        ring=ring,
-    )
-    clock = clock or SystemClock()
-    signing = ring_from(ring, ring_settings(issuer)[ring], issuer, clock=clock, listener=NobodyListens())
-    seal = sealer_of(issuer).seal
-    minter = Minter(issuer=issuer.url, rings={ring: signing}, clock=clock, entropy=entropy, seal=seal)
-    (token,) = await minter.mint([order])
-    return token
-
-
 async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     issuer: IssuerApp,
     following: AbstractAsyncContextManager[Callable[[], None]],
@@ -230,10 +178,12 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     until = stop_on_signals()
     async with AsyncExitStack() as stack:
         if settings.admin is not None:
-            operators = await serve_http(admin_app(admin), settings.admin, on_fault=on_fault)
+            operators = await serve_http(admin_app(admin), settings.admin, setting="issuer.admin", on_fault=on_fault)
             stack.push_async_callback(operators.cleanup)
         stack.enter_context(on_hangup(reopen, await stack.enter_async_context(following)))
-        runner = await serve_http(issuer.app, settings.listen, context=context, grace=grace, on_fault=on_fault)
+        runner = await serve_http(
+            issuer.app, settings.listen, setting="issuer.listen", context=context, grace=grace, on_fault=on_fault
+        )
         stack.push_async_callback(runner.cleanup)
         batches = grpc_server()
         if batches is not None:
@@ -311,14 +261,3 @@ def _context(files: TlsFiles, observer: IssuerObserver, source: str) -> Rotating
         return RotatingContext(files, on_fault=observer.faulted)
     except TlsFilesError as error:
         raise DocumentError([Problem(source, 0, 0, "issuer.tls", str(error))]) from None
-
-
-def _certificate(pem: bytes) -> PresentedCertificate:
-    try:
-        der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-    except ValueError:
-        raise OrderError("certificate: not a PEM certificate") from None
-    certificate = presented_from(der)
-    if certificate is None or not certificate.is_sound:
-        raise OrderError("certificate: its names cannot be read, or it names more than one workload")
-    return certificate

@@ -1,7 +1,6 @@
 """How does a ring that lives elsewhere join the others?  Opened from its settings, heard in the issuer's words."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ott_extauthz.bootstrap.store_files import authorities_problems
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener, KeyState
@@ -47,17 +46,18 @@ def remote_ring(
         RingError: there is none to be had.
     """
     told = RingTold(name, listener)
+    for fault in authorities_faults(settings):
+        raise RingError(fault)
     if isinstance(settings, AwsKmsRing):
-        _check_authorities(settings.aws_kms.ca)
         ring = open_kms_ring(settings.aws_kms, clock=clock, listener=told)
     else:
-        _check_authorities(settings.vault.ca)
         overlap = Overlap(publish_before_ms=rotation.publish_before, retire_after_ms=rotation.retire_after)
         ring = open_vault_ring(settings.vault, overlap=overlap, clock=clock, listener=told)
     told.is_news = True
     return ring
 
 
-def _check_authorities(ca: Path | None) -> None:
-    for problem in authorities_problems(ca) if ca is not None else ():
-        raise RingError(f"ca: {problem}")
+def authorities_faults(settings: VaultRing | AwsKmsRing) -> list[str]:
+    """Return what is wrong with the file that says whom to believe there; nobody is asked."""
+    ca = settings.aws_kms.ca if isinstance(settings, AwsKmsRing) else settings.vault.ca
+    return [] if ca is None else [f"ca: {problem}" for problem in authorities_problems(ca)]

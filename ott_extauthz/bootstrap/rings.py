@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ott_extauthz.bootstrap.remote_rings import remote_ring
+from ott_extauthz.bootstrap.remote_rings import authorities_faults, remote_ring
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.documents.problems import Problem
 from ott_extauthz.issuer.key_change import KeyChange, KeyListener
@@ -45,6 +45,11 @@ def ring_from(name: str, settings: RingSettings, issuer: Issuer, *, clock: Clock
     return FileRing(name, place_of(settings, issuer), rotation=rotation, clock=clock, listener=listener)
 
 
+def rings_elsewhere(issuer: Issuer) -> list[str]:
+    """Return the settings of the rings that are kept by somebody who would have to be asked."""
+    return [_setting(name) for name, one in ring_settings(issuer).items() if not isinstance(one, KeyDirectory)]
+
+
 def rings_from(
     issuer: Issuer, *, clock: Clock, listener: KeyListener, source: str, problems: list[Problem]
 ) -> dict[str, KeyRing]:
@@ -57,8 +62,7 @@ def rings_from(
         except KeyFileError as error:
             problems.append(Problem(str(error.path), 0, 0, "", f"{error.problem}; {error.mend}"))
         except RingError as error:
-            place = f"issuer.rings.{name}" if name else "issuer.keys"
-            problems.append(Problem(source, 0, 0, place, str(error)))
+            problems.append(Problem(source, 0, 0, _setting(name), str(error)))
     problems += _shared_keys(rings, source)
     return rings
 
@@ -66,8 +70,10 @@ def rings_from(
 def ring_problems(issuer: Issuer, source: str) -> list[Problem]:
     """Return what is wrong with the rings as far as their public files tell: nothing secret is read, nobody asked."""
     problems = _shared_directories(issuer, source)
-    for settings in ring_settings(issuer).values():
-        if isinstance(settings, KeyDirectory):
+    for name, settings in ring_settings(issuer).items():
+        if not isinstance(settings, KeyDirectory):
+            problems += [Problem(source, 0, 0, _setting(name), why) for why in authorities_faults(settings)]
+        else:
             place = place_of(settings, issuer)
             try:
                 public_keys(place, keys_in(place))
@@ -130,6 +136,10 @@ async def keep_running(
         except Exception as error:  # noqa: BLE001 - whatever it was: without its work a ring never turns again
             on_fault(type(error).__name__)
         await asyncio.sleep(restart_seconds)
+
+
+def _setting(name: str) -> str:
+    return f"issuer.rings.{name}" if name else "issuer.keys"
 
 
 def _shared_keys(rings: Mapping[str, KeyRing], source: str) -> list[Problem]:

@@ -8,6 +8,7 @@ import typer
 
 from ott_extauthz.authn.partner_document import PartnersDocument
 from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
+from ott_extauthz.bootstrap.rings import rings_elsewhere
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.observe.reloads import in_shadow
@@ -28,6 +29,8 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     inputs, clients = _checked(settings, config, problems), _issuer_checked(settings, config, problems)
     if problems:
         fail(DocumentError(problems))
+    for place in () if settings.issuer is None else rings_elsewhere(settings.issuer):
+        typer.echo(f"warning: {place}: not checked; the ring lies elsewhere, and nobody is asked", err=True)
     if inputs is not None:
         _tell(inputs, config)
     if clients is not None:
@@ -38,7 +41,7 @@ def _checked(settings: Settings, config: Path, problems: set[Problem]) -> CheckI
     if settings.policy is None and settings.issuer is not None:
         return None  # an issuer's own file
     try:
-        return check_inputs(settings, str(config))
+        return check_inputs(settings, str(config), is_offline=True)
     except DocumentError as error:
         problems |= {*error.problems}
     return None

@@ -162,7 +162,7 @@ def _recorded(source: Path, policy: Path | None, config: Path | None, at: str | 
         around = Surroundings(policy=read_policy([_needed(policy)]), bounds=ClockBounds())
     else:
         settings = settings_or_exit(config)
-        inputs, certificates = check_inputs(settings, str(config)), settings.client_certificate
+        inputs, certificates = check_inputs(settings, str(config), is_offline=True), settings.client_certificate
         trust = inputs.trust
         chosen = inputs.policy if policy is None else read_policy([policy])
         around = Surroundings(policy=chosen, bounds=settings.clock, region=settings.region, asn_of=inputs.asn_of)

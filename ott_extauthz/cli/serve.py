@@ -22,7 +22,7 @@ from ott_extauthz.observe.in_force import Report
 from ott_extauthz.observe.log import Logger, new_logger
 from ott_extauthz.settings import Settings
 from ott_extauthz.supervisor import EXEMPLARS, REPORT, SERVING, supervise
-from ott_extauthz.wire.transports import ListenError
+from ott_extauthz.wire.listening import ListenError
 
 EXEMPLARS_SECONDS: Final = 1.0
 
@@ -39,7 +39,7 @@ def serve(
     except (DocumentError, ListenError) as error:
         fail(error)
     except OSError as error:
-        fail(f"{error.filename or 'listen'}: {error.strerror or error}")
+        fail(f"{error.filename or 'serve'}: {error.strerror or error}")
     raise typer.Exit(code)
 
 

@@ -43,8 +43,8 @@ def mint(
     ] = None,
     ring: Annotated[str, typer.Option(help="The ring of issuer.rings that signs; else issuer.keys.")] = DEFAULT_RING,
 ) -> None:
-    """Print a one-time token signed with the issuer's own key; asks neither the issuer nor clients.yaml."""
-    from ott_extauthz.bootstrap.issuer import mint_token  # noqa: PLC0415 - `inspect` does not need it
+    """Print a one-time token signed with the issuer's own key; asks neither the issuer nor clients.yaml for leave."""
+    from ott_extauthz.bootstrap.minting import mint_token  # noqa: PLC0415 - `inspect` does not need it
 
     settings = settings_or_exit(config)
     try:

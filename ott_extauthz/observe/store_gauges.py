@@ -38,6 +38,10 @@ class StoreGauges:
             "ott_store_fence_moves", "Times the fence moved while we served: the store forgot, or was replaced.",
             registry=registry,
         )  # fmt: skip
+        self._unswept = Counter(
+            "ott_store_sweep_failures", "Times that a SQL used-list could not delete what has ended: its tables grow.",
+            registry=registry,
+        )  # fmt: skip
         limit.set(max_skew_ms / 1000)
         self._since_ms = 0
         self._known: set[str] = set()
@@ -53,6 +57,10 @@ class StoreGauges:
             self._set_state(name, None)
         self._known |= {server.name for server in found}
         self._show_fence(max((server.since_ms or 0 for server in found), default=0))
+
+    def sweep_failed(self) -> None:
+        """Count a sweep that failed."""
+        self._unswept.inc()
 
     def _show(self, server: StoreServer) -> None:
         self._set_state(server.name, server.state)

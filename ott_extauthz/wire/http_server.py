@@ -1,6 +1,7 @@
 """How is HTTP listened to?  One way for the issuer and for the admin port; aiohttp's own log is told by type only."""
 
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ott_extauthz.sections.words import host_and_port
+from ott_extauthz.wire.listening import ListenError
 
 _KEEPALIVE_SECONDS: Final = 75.0
 _ANY_IPV6: Final = "::"
@@ -65,20 +67,21 @@ class _Runner(web.AppRunner):
         return server
 
 
-async def serve_http(
+async def serve_http(  # noqa: PLR0913 - where it listens and how, and who is told
     app: web.Application,
     address: str,
     *,
+    setting: str,
     on_fault: Callable[[str], None],
     context: ssl.SSLContext | None = None,
     grace: float = 1.0,
 ) -> web.AppRunner:
-    """Serve ``app`` on ``host:port`` (``[::]`` is every address, of IPv4 too) or ``unix:///path``.
+    """Serve ``app`` on ``host:port`` (``[::]`` is every address, of IPv4 too) or ``unix:///path``, as ``setting`` says.
 
     The caller cleans the runner up: that closes the listener first, then gives running requests ``grace`` seconds.
 
     Raises:
-        OSError: the address cannot be listened on.
+        ListenError: the address cannot be listened on.
     """
     log = logging.Logger("http")  # noqa: LOG001 - of its own: no configuration elsewhere turns the texts on again
     log.addHandler(_FaultsByType(on_fault))
@@ -94,10 +97,15 @@ async def serve_http(
     await runner.setup()
     try:
         await _site(runner, address, context).start()
-    except OSError:
+    except OSError as error:
         await runner.cleanup()
-        raise
+        raise ListenError(f"{setting}: cannot listen on {address}: {_why(error)}") from None
     return runner
+
+
+def _why(error: OSError) -> str:
+    """Say it without asyncio's words, which repeat the address; a name that is not found has an errno of its own."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def _site(runner: web.AppRunner, address: str, context: ssl.SSLContext | None) -> web.BaseSite:

@@ -16,16 +16,13 @@ import grpc.aio
 from ott_extauthz.reload.bounded import bounded
 from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.files import ChangingFiles
+from ott_extauthz.wire.listening import ListenError
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
 _OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # two servers on one port would each see half of the checks, unnoticed
 ]
-
-
-class ListenError(Exception):
-    """The address cannot be listened on, or its TLS files cannot be used; the message names the setting."""
 
 
 def new_server(transport: Literal["native", "grpcio"]) -> grpc.aio.Server:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ott_extauthz.wire.listening import ListenError
 from tests.cli.conftest import Folder
 
 
@@ -137,6 +138,43 @@ def test_a_server_without_trust_or_policy_does_not_start(folder: Folder) -> None
     assert shown.returncode == 1
     assert "trust: required" in shown.stderr
     assert "policy: required" in shown.stderr
+
+
+def test_a_ring_that_lies_elsewhere_is_named_as_not_checked_and_the_rest_is_judged(folder: Folder) -> None:
+    """A pipeline reaches no Vault; what it did not look at must not look as if it were fine."""
+    folder.run("keys", "init")
+    vault = "{vault: {address: 'http://127.0.0.1:1', key: issuer, login: {token_file: token}}}"
+    clients = (
+        "{client_id: rgs, authentication: tls_client_auth, certificate: {dns: a.b}, audiences: {w: {scopes: [s]}}}"
+    )
+    (folder.path / "clients.yaml").write_text(f"clients: [{clients}]\n")
+    folder.configure(
+        "trust: [{issuer: https://i, jwks: keys/jwks.json, algorithms: [EdDSA]}]\npolicy: policy.yaml\n"
+        f"issuer: {{url: 'https://i', keys: {vault}}}\nattach: {{client_id: rgs, spiffe_id: 'spiffe://a.b/rgs'}}\n"
+    )
+    shown = folder.run("config", "check")
+    assert shown.returncode == 0, shown.stderr
+    assert "warning: issuer.keys: not checked; the ring lies elsewhere, and nobody is asked" in shown.stderr
+    folder.configure((folder.path / "ott.yaml").read_text().replace("client_id: rgs", "client_id: nobody"))
+    assert "clients.yaml has no such client" in folder.run("config", "check").stderr
+
+
+@pytest.mark.parametrize(("error", "told"), [
+    (OSError(28, "No space left on device", "audit/a.jsonl"), "audit/a.jsonl: No space left on device"),
+    (OSError(24, "Too many open files"), "issue: Too many open files"),
+    (ListenError("issuer.admin: cannot listen on a:1: x"), "issuer.admin: cannot listen on a:1: x"),
+])  # fmt: skip
+def test_what_keeps_an_issuer_from_starting_is_not_laid_at_its_address(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def run_issuer(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.setattr("ott_extauthz.bootstrap.issuer.run_issuer", run_issuer)
+    shown = folder.run("issue")
+    assert shown.returncode == 1
+    assert told in shown.stderr
+    assert "issuer.listen" not in shown.stderr
 
 
 def test_algorithms_that_no_key_has_do_not_start(folder: Folder) -> None:

@@ -116,7 +116,7 @@ async def fronted(bank: Bank, envoy: Path, mode: str, *, over_tls: bool) -> Asyn
 @asynccontextmanager
 async def on_a_socket(bank: Bank) -> AsyncIterator[None]:
     app = build_issuer(bank.settings, clock=bank.clock, entropy=bank.entropy, observer=bank.observer)
-    runner = await serve_http(app, bank.settings.issuer.listen, on_fault=bank.observer.faulted)  # type: ignore[union-attr]
+    runner = await serve_http(app, bank.settings.issuer.listen, setting="issuer.listen", on_fault=bank.observer.faulted)  # type: ignore[union-attr]
     yield
     await runner.cleanup()
 

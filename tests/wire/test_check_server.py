@@ -16,7 +16,7 @@ from ott_extauthz.demo.pki import Authority
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.settings import load
 from ott_extauthz.wire import check_server
-from ott_extauthz.wire.transports import ListenError
+from ott_extauthz.wire.listening import ListenError
 from tests.wire.conftest import Configure, Desk, served
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"

@@ -181,7 +181,7 @@ async def test_a_listed_certificate_that_bears_the_proxys_name_is_no_proxy(
 async def over_a_socket(bank: Bank) -> AsyncIterator[aiohttp.ClientSession]:
     path = bank.folder / "issuer.sock"
     app = build_issuer(bank.settings, clock=bank.clock, entropy=secrets.token_bytes, observer=bank.observer)
-    runner = await serve_http(app, f"unix://{path}", on_fault=bank.observer.faulted)
+    runner = await serve_http(app, f"unix://{path}", setting="issuer.listen", on_fault=bank.observer.faulted)
     async with aiohttp.ClientSession("http://issuer", connector=aiohttp.UnixConnector(str(path))) as session:
         yield session
     await runner.cleanup()

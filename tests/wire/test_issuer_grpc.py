@@ -19,7 +19,7 @@ from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.ports import SigningError
 from ott_extauthz.wire import issuer_grpc
-from ott_extauthz.wire.transports import ListenError
+from ott_extauthz.wire.listening import ListenError
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import RGS, Bank
 from tests.issuer_door import GOOD, MINT, Door, opened

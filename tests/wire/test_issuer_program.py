@@ -19,7 +19,8 @@ import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.bootstrap.issuer import build_issuer, mint_token, run_issuer
+from ott_extauthz.bootstrap.issuer import build_issuer, run_issuer
+from ott_extauthz.bootstrap.minting import mint_token
 from ott_extauthz.client.identity import IdentityFiles
 from ott_extauthz.client.opening import open_pool
 from ott_extauthz.documents.problems import DocumentError
@@ -28,6 +29,7 @@ from ott_extauthz.ports import TokenWanted
 from ott_extauthz.settings import load
 from ott_extauthz.wire.http_server import _FaultsByType, serve_http
 from ott_extauthz.wire.issuer_tls import RotatingContext
+from ott_extauthz.wire.listening import ListenError
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, raw
 from tests.issuer_door import with_grpc
@@ -232,8 +234,12 @@ async def test_a_fault_inside_aiohttp_is_told_by_type(bank: Bank) -> None:
 async def test_an_address_in_use_is_told_and_nothing_is_left_open(bank: Bank) -> None:
     app = build_issuer(bank.settings, clock=bank.clock, entropy=secrets.token_bytes, observer=bank.observer)
     context = RotatingContext(bank.tls, on_fault=bank.observer.faulted)
-    with pytest.raises(OSError, match="in use"):
-        await serve_http(app, f"127.0.0.1:{bank.port}", context=context, grace=0.2, on_fault=print)
+    with pytest.raises(
+        ListenError, match=r"^issuer\.listen: cannot listen on 127\.0\.0\.1:\d+: Address already in use$"
+    ):
+        await serve_http(
+            app, f"127.0.0.1:{bank.port}", setting="issuer.listen", context=context, grace=0.2, on_fault=print
+        )
 
 
 def test_tls_files_that_cannot_be_used_keep_the_program_from_starting(tmp_path: Path, authority: Authority) -> None:

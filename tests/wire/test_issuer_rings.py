@@ -7,7 +7,8 @@ import pytest
 
 from ott_extauthz.authn.jwks import issuer_from, keys_from
 from ott_extauthz.authn.paseto_token import PasetoOneTimeVerifier
-from ott_extauthz.bootstrap.issuer import build_issuer, mint_token
+from ott_extauthz.bootstrap.issuer import build_issuer
+from ott_extauthz.bootstrap.minting import mint_token
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.model.token import VerifiedToken
@@ -102,6 +103,20 @@ async def test_minting_by_hand_with_a_ring(tmp_path: Path, authority: Authority)
     assert jwt.get_unverified_header(token)["kid"] == load_keys(tmp_path / "eu").signer.kid
     with pytest.raises(DocumentError, match="no ring us"):
         await mint_token(bank.settings, ring="us", clock=bank.clock, **order)  # type: ignore[arg-type]
+
+
+async def test_minting_by_hand_makes_no_jwt_with_a_ring_of_pasetos(tmp_path: Path, authority: Authority) -> None:
+    """The key would be one of both formats: whatever verifies JWTs with it would take what was made of PASETO."""
+    bank = prepared(tmp_path, authority)
+    order = {"audience": "wallet.api", "client_id": "rgs", "scope": frozenset({"a"})}
+    clients = (tmp_path / "clients.yaml").read_text()
+    (tmp_path / "clients.yaml").write_text(clients.replace("ring: eu-a", "ring: eu-a, format: paseto"))
+    with pytest.raises(DocumentError, match=r"clients\.yaml: the ring eu-a signs PASETOs, and this makes a JWT"):
+        await mint_token(bank.settings, ring="eu-a", clock=bank.clock, **order)  # type: ignore[arg-type]
+    (tmp_path / "clients.yaml").unlink()
+    with pytest.raises(DocumentError, match="cannot be read"):
+        await mint_token(bank.settings, ring="eu-a", clock=bank.clock, **order)  # type: ignore[arg-type]
+    assert await mint_token(bank.settings, clock=bank.clock, **order)  # type: ignore[arg-type]
 
 
 def test_an_order_names_the_default_ring_unless_told(rgs: Leaf) -> None:

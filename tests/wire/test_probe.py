@@ -195,7 +195,7 @@ async def page(status: int, text: str, **headers: str) -> AsyncIterator[str]:
 
     app = web.Application()
     app.add_routes([web.get("/readyz", readyz)])
-    runner = await serve_http(app, "127.0.0.1:0", on_fault=lambda _: None)
+    runner = await serve_http(app, "127.0.0.1:0", setting="listen.admin", on_fault=lambda _: None)
     host, port = runner.addresses[0][:2]
     try:
         yield f"http://{host}:{port}/readyz"

@@ -8,7 +8,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -68,8 +68,16 @@ class Call:
 class Lane:
     """The way to one database, for any number of concurrent callers of one event loop."""
 
-    def __init__(self, database: Database, *, limit: float, sweep_every: float = SWEEP_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        limit: float,
+        sweep_every: float = SWEEP_SECONDS,
+        on_sweep_failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
+        self._on_sweep_failed = on_sweep_failed
         self._limit = limit
         self._sweep_every = sweep_every
         self._next_sweep = 0.0
@@ -198,6 +206,7 @@ class Lane:
                 await session.sweep()
                 await session.tidy()
         except Exception:  # noqa: BLE001 - nobody waits for it; a fresh connection tries again
+            self._on_sweep_failed()
             return session.is_idle
         return True
 

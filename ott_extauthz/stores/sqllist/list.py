@@ -5,6 +5,7 @@ with ``witness.py``, and in ``postgres.py``.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from ott_extauthz.model.rejection import TokenState
@@ -33,11 +34,14 @@ _CERTAIN: Final = frozenset({SpendOutcome.FIRST_USE, SpendOutcome.ALREADY_USED, 
 class SqlUsedList:
     """A used-list in one database, for one event loop."""
 
-    def __init__(self, *, settings: Store, bounds: ClockBounds, clock: Clock) -> None:
+    def __init__(
+        self, *, settings: Store, bounds: ClockBounds, clock: Clock, on_sweep_failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """``on_sweep_failed`` is told each time what has ended could not be deleted: the tables grow meanwhile."""
         self._clock = clock
         self._longest = MOST_SENDS * settings.timeout / 1000
         self._database = _database(settings, bounds, clock)
-        self._lane = Lane(self._database, limit=settings.timeout / 1000)
+        self._lane = Lane(self._database, limit=settings.timeout / 1000, on_sweep_failed=on_sweep_failed)
         # A look waits for a connection to be made, or refused with a reason; a spend could not afford to.
         self._look_limit = self._database.limit + self._longest
 

@@ -13,7 +13,7 @@ from ott_extauthz.client.identity import IdentityError
 from ott_extauthz.demo.pki import Authority, Identity
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.ports import MintedToken, TokenWanted
-from ott_extauthz.settings import load
+from ott_extauthz.settings import Settings, load
 from ott_extauthz.stores.encryption_files import init_encryption
 from ott_extauthz.stores.keyring import init_keys
 from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate
@@ -196,3 +196,24 @@ async def test_a_ring_that_fails_beside_the_workload_is_told(folder: Path, capsy
             await asyncio.sleep(0.02)
             told += capsys.readouterr().err
     await tokens.aclose()
+
+
+ELSEWHERE = "{vault: {address: 'http://127.0.0.1:1', key: issuer, login: {token_file: t}MORE}}"
+
+
+def elsewhere(folder: Path, more: str = "") -> Settings:
+    issuer = ISSUER.replace("keys: keys", f"keys: {ELSEWHERE.replace('MORE', more)}")
+    (folder / "ott.yaml").write_text(f"policy: policy.yaml\n{issuer}attach: {{client_id: app-a, certificate: w.pem}}\n")
+    return load(folder / "ott.yaml", {})
+
+
+def test_whoever_only_looks_asks_no_vault_and_judges_the_rest(folder: Path) -> None:
+    inputs = check_inputs(elsewhere(folder), "ott.yaml", is_offline=True)
+    assert inputs.attach is not None
+    with pytest.raises(DocumentError, match=r"issuer\.keys"):
+        check_inputs(elsewhere(folder), "ott.yaml")
+    with pytest.raises(DocumentError, match=r"issuer\.keys: ca: .*gone\.pem cannot be read"):
+        check_inputs(elsewhere(folder, ", ca: gone.pem"), "ott.yaml", is_offline=True)
+    (folder / "clients.yaml").write_text(CLIENTS.replace("app-a", "app-b"))
+    with pytest.raises(DocumentError, match="has no such client"):
+        check_inputs(elsewhere(folder), "ott.yaml", is_offline=True)

@@ -43,7 +43,7 @@ async def test_who_is_down_counts_nothing_and_stops_nobody() -> None:
 
     app, port = web.Application(), free_port()
     app.add_routes([web.get("/metrics", metrics)])
-    runner = await serve_http(app, f"127.0.0.1:{port}", on_fault=lambda _: None)
+    runner = await serve_http(app, f"127.0.0.1:{port}", setting="listen.admin", on_fault=lambda _: None)
     try:
         text = await scraped([f"http://127.0.0.1:{free_port()}/metrics", f"http://127.0.0.1:{port}/metrics"])
     finally:

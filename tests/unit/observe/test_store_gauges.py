@@ -42,6 +42,13 @@ def test_a_fence_moves_when_the_youngest_does_and_the_first_sight_is_no_move() -
     assert shown.value("ott_store_fence_timestamp_seconds") == 6
 
 
+def test_sweeps_that_fail_are_counted() -> None:
+    shown = Shown()
+    assert shown.value("ott_store_sweep_failures_total") == 0
+    shown.gauges.sweep_failed()
+    assert shown.value("ott_store_sweep_failures_total") == 1
+
+
 def test_a_server_out_of_reach_moves_no_fence_and_a_replaced_one_does() -> None:
     shown = Shown()
     shown.look(StoreServer("a:1", StoreState.WHOLE, 1_000))

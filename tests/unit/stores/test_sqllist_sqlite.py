@@ -291,6 +291,31 @@ async def test_the_sweep_deletes_what_has_ended_and_nothing_else(own_store: SqlS
     await used_list.close()
 
 
+async def test_a_sweep_that_fails_is_counted_and_stops_no_spend(own_store: SqlStore) -> None:
+    """Else nobody sees that the tables grow until the disk is full."""
+    clock, failed = FakeClock(), list[bool]()
+    used_list = SqlUsedList(
+        settings=settings_for(own_store.url), bounds=BOUNDS, clock=clock, on_sweep_failed=lambda: failed.append(True)
+    )
+    used_list._lane._sweep_every = 0.0
+    await used_list.start()
+    now_ms = clock.now_ms()
+    use = own_store.use_after_fence(now_ms=now_ms, keep_until_ms=now_ms + 100)
+    assert (await used_list.mark_used(use, timeout=TIMEOUT)).outcome is FIRST
+    await used_list.health()
+    assert failed == []
+    own_store.sql("CREATE TRIGGER kept BEFORE DELETE ON ott_used BEGIN SELECT RAISE(ABORT, 'kept'); END")
+    clock.advance(100)
+    await used_list.health()
+    later = own_store.use_after_fence(now_ms=clock.now_ms(), keep_until_ms=clock.now_ms() + 60_000)
+    assert (await used_list.mark_used(later, timeout=TIMEOUT)).outcome is FIRST
+    async with asyncio.timeout(20):
+        while not failed:
+            await used_list.health()
+    assert own_store.used() == 2
+    await used_list.close()
+
+
 async def test_what_was_swept_is_no_first_use_for_a_clock_that_went_back(own_store: SqlStore) -> None:
     clock = FakeClock()
     used_list = SqlUsedList(settings=settings_for(own_store.url), bounds=BOUNDS, clock=clock)
