@@ -18,6 +18,7 @@ from bench import check_cost, servers
 from bench.check_cost import Case
 from bench.servers import configure, resident_mib, running
 from bench.tokens import debit
+from ott_extauthz.observe.spans import check_spans
 from ott_extauthz.wire.otlp import export_request
 from tests.collector import Collector, collecting
 from tests.unit.observe.test_spans import Traced
@@ -41,9 +42,9 @@ async def parts() -> None:
         silent.decided(record)
         silent.answered()
 
-    entropy = replace(traced.spans, entropy=secrets.token_bytes)
+    maker = replace(traced.maker, entropy=secrets.token_bytes)
     print(f"a Check that is not traced: {_least(note):.1f} us to note it")
-    made, encoded = _least(lambda: entropy.of(timed)), _least(lambda: export_request(spans).SerializeToString())
+    made, encoded = _least(lambda: check_spans(maker, timed)), _least(lambda: export_request(spans).SerializeToString())
     print(
         f"one that is: {made:.0f} us to make its {len(spans)} spans, {encoded:.0f} us to encode them, after its answer"
     )

@@ -5,7 +5,7 @@ import contextlib
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import aiohttp
 from ott_extauthz.bootstrap.issuer import IssuerApp, assemble
 from ott_extauthz.bootstrap.issuer_desks import endpoints
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs, issuer_inputs
+from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer
 from ott_extauthz.bootstrap.rings import NobodyListens
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.issuer.observer import IssuerObserver
@@ -90,6 +91,7 @@ class Bank:
     reloaded: Reloaded = field(default_factory=Reloaded)
     listener: ReloadListener | None = None
     entropy: Entropy = secrets.token_bytes
+    new_tracer: Callable[[IssuerInputs], IssuerTracer | None] = lambda _: None
     url: str = "https://issuer.bank.example"
     clients: str = CLIENTS
     issuer_settings: str = ""
@@ -136,6 +138,7 @@ class Bank:
         self.issuer = assemble(
             self.settings, clock=self.clock, entropy=self.entropy, observer=self.listening or self.observer,
             trail=self.trail, listener=self.listener or self.reloaded,
+            new_tracer=self.new_tracer,
         )  # fmt: skip
         app, context = self.issuer.app, self.issuer.context
         assert context is not None

@@ -124,7 +124,10 @@ def build(
     )  # fmt: skip
     audit = _audit(settings, address, metrics, logger)
     reloads = Reloads(logger, metrics)
-    sources = sources_of(settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted)
+    sources = sources_of(
+        settings, inputs, clock=clock, listener=reloads, on_fault=metrics.faulted,
+        outlet=tracer.outlet if tracer else None,
+    )  # fmt: skip
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     show_api_keys(metrics.registry, lambda: [report_of(sources.all())], clock.now_ms)
     metrics.registry.register(CertificateEnds.of("check", settings.listen.tls))

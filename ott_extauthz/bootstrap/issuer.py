@@ -21,6 +21,7 @@ from ott_extauthz.bootstrap.issuer_batches import batch_server
 from ott_extauthz.bootstrap.issuer_desks import desks_of, endpoints
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.issuer_reloading import IssuerSources, issuer_sources
+from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer, new_issuer_tracer
 from ott_extauthz.bootstrap.rings import jwks_max_age_seconds, running_rings
 from ott_extauthz.bootstrap.signals import on_hangup, stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
@@ -30,6 +31,7 @@ from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
+from ott_extauthz.issuer.tracing import NoTracing, RequestTracing
 from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
 from ott_extauthz.observe.certificate_ends import CertificateEnds
 from ott_extauthz.observe.exposition import exposition
@@ -61,6 +63,9 @@ class IssuerApp:
     sources: IssuerSources
     used_list: UsedList
     context: RotatingContext | None
+    trail: IssuerTrail
+    tracing: RequestTracing
+    tracer: IssuerTracer | None
 
     async def readiness(self) -> tuple[bool, list[str]]:
         """Whether requests are taken, and what is in force.
@@ -97,9 +102,10 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     on_store_change: Callable[[StoreHealth], None] = lambda _: None,
     on_store_look: Callable[[StoreHealth], None] = lambda _: None,
     on_sweep_failed: Callable[[], None] = lambda: None,
+    new_tracer: Callable[[IssuerInputs], IssuerTracer | None] = lambda _: None,
     source: str = CONFIGURATION,
 ) -> IssuerApp:
-    """Put the issuer together; nothing listens or looks yet.
+    """Put the issuer together; nothing listens or looks yet.  ``new_tracer`` says who tells of it as spans.
 
     Raises:
         DocumentError: everything that keeps the issuer from starting.
@@ -109,16 +115,22 @@ def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
     used_list = new_used_list(
         settings, clock=clock, on_change=on_store_change, on_look=on_store_look, on_sweep_failed=on_sweep_failed
     )
+    tracer = new_tracer(inputs)
+    trail, tracing = (tracer.trail(trail), tracer.spans) if tracer else (trail, NoTracing())
     new_endpoint_for = endpoints(
-        inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer, trail=trail
+        inputs, settings, used_list, clock=clock, entropy=entropy, observer=observer, trail=trail, tracer=tracer
     )
     sources = issuer_sources(
         inputs,
         lambda known: desks_of(known, new_endpoint_for(known), iat_lead_ms=settings.clock.iat_lead),
         context=context, source=source, clock=clock, listener=listener, on_fault=observer.faulted,
+        tracing=settings.tracing, outlet=tracer.outlet if tracer else None,
     )  # fmt: skip
-    app = _app(inputs, sources.clients.desks, used_list, clock=clock, observer=observer, trail=trail)
-    return IssuerApp(app=app, inputs=inputs, sources=sources, used_list=used_list, context=context)
+    app = _app(inputs, sources.clients.desks, used_list, clock=clock, observer=observer, trail=trail, tracing=tracing)
+    return IssuerApp(
+        app=app, inputs=inputs, sources=sources, used_list=used_list, context=context, trail=trail, tracing=tracing,
+        tracer=tracer,
+    )  # fmt: skip
 
 
 def run_issuer(
@@ -139,8 +151,11 @@ def run_issuer(
     metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
     audit = issuer_audit(settings, counts=metrics, clock=clock, source=source, tell=partial(tell_audit, logger))
     observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
+    new_tracer = partial(
+        new_issuer_tracer, settings, registry=metrics.registry, logger=logger, clock=clock, on_fault=metrics.faulted
+    )
     issuer = assemble(
-        settings, clock=clock, entropy=entropy, observer=observer, trail=audit,
+        settings, clock=clock, entropy=entropy, observer=observer, trail=audit, new_tracer=new_tracer,
         listener=IssuerReloads(logger, metrics, audit, changes_between),
         on_store_change=partial(tell_store, logger), on_store_look=metrics.store.looked,
         on_sweep_failed=metrics.store.sweep_failed, source=source,
@@ -152,7 +167,10 @@ def run_issuer(
     admin = Admin(metrics=partial(exposition, metrics.registry), readiness=issuer.readiness)
     grace = settings.drain.grace / 1000
     desks = issuer.sources.clients.desks
-    grpc_server = partial(batch_server, issuer.inputs, desks, clock=clock, observer=observer, trail=audit, grace=grace)
+    grpc_server = partial(
+        batch_server, issuer.inputs, desks, clock=clock, observer=observer, trail=issuer.trail, grace=grace,
+        tracing=issuer.tracing,
+    )  # fmt: skip
     following = issuer.sources.looked_after(every=settings.reload.every / 1000 or None, on_fault=metrics.faulted)
     serving = _serve(
         issuer, following, audit.reopen, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted
@@ -177,6 +195,8 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     settings, context = issuer.inputs.settings, issuer.context
     until = stop_on_signals()
     async with AsyncExitStack() as stack:
+        if issuer.tracer is not None:
+            stack.push_async_callback(issuer.tracer.outlet.aclose)
         if settings.admin is not None:
             operators = await serve_http(admin_app(admin), settings.admin, setting="issuer.admin", on_fault=on_fault)
             stack.push_async_callback(operators.cleanup)
@@ -213,6 +233,7 @@ def _app(  # noqa: PLR0913 - what it answers with, and who is told
     clock: Clock,
     observer: IssuerObserver,
     trail: IssuerTrail,
+    tracing: RequestTracing,
 ) -> web.Application:
     app = issuer_app(
         Issuer(
@@ -224,6 +245,7 @@ def _app(  # noqa: PLR0913 - what it answers with, and who is told
             observer=observer,
             trail=trail,
             certificates=client_certificates(inputs),
+            tracing=tracing,
         )
     )
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))

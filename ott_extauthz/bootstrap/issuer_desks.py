@@ -6,6 +6,7 @@ from ott_extauthz.bootstrap.client_authentication import client_authentication, 
 from ott_extauthz.bootstrap.issuer_grants import grants_of
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs
 from ott_extauthz.bootstrap.issuer_proofs import dpop_proofs
+from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer
 from ott_extauthz.issuer.batch import BatchDesk
 from ott_extauthz.issuer.desks import Desks
 from ott_extauthz.issuer.grants import CLIENT_CREDENTIALS
@@ -29,24 +30,30 @@ def endpoints(  # noqa: PLR0913 - the parts of one issuer
     entropy: Entropy,
     observer: IssuerObserver,
     trail: IssuerTrail,
+    tracer: IssuerTracer | None = None,
 ) -> Callable[[IssuerInputs], TokenEndpoint]:
     """Return what puts together who judges token requests, anew for each set of clients.
 
-    What counts failures, and remembers proofs and assertions, is one for all of them.
+    What counts failures, and remembers proofs and assertions, is one for all of them.  A ``tracer`` times their steps.
     """
     issuer = inputs.settings
+    if tracer is not None:
+        used_list = tracer.used_list(used_list, settings)
     once = new_once(used_list, settings.clock, entropy=entropy, observer=observer)
     limits = failure_limits(issuer)
-    possession = dpop_proofs(
+    proofs = dpop_proofs(
         issuer.dpop, endpoint=IssuerUrls(issuer.url).token, once=once, entropy=entropy, secret=inputs.nonce_secret
     )
-    minter = Minter(issuer=issuer.url, rings=inputs.rings, clock=clock, entropy=entropy, seal=inputs.sealer.seal)
+    rings = tracer.rings(inputs) if tracer else inputs.rings
+    minter = Minter(issuer=issuer.url, rings=rings, clock=clock, entropy=entropy, seal=inputs.sealer.seal)
 
     def endpoint(known: IssuerInputs) -> TokenEndpoint:
+        clients = client_authentication(known, settings.clock, once=once, limits=limits, observer=observer)
+        grants = grants_of(known, known.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy)
         return TokenEndpoint(
-            authenticator=client_authentication(known, settings.clock, once=once, limits=limits, observer=observer),
-            possession=possession,
-            grants=grants_of(known, known.rings, iat_lead_ms=settings.clock.iat_lead, entropy=entropy),
+            authenticator=tracer.authenticator(clients) if tracer else clients,
+            possession=tracer.possession(proofs) if tracer else proofs,
+            grants=tracer.grants(grants) if tracer else grants,
             minter=minter,
             trail=trail,
         )

@@ -13,6 +13,7 @@ from ott_extauthz.bootstrap.rings import ring_problems, rings_from
 from ott_extauthz.bootstrap.sealing import sealer_from
 from ott_extauthz.bootstrap.secret_files import readable_by_others
 from ott_extauthz.bootstrap.store_files import store_problems
+from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_files
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.clients import Clients
 from ott_extauthz.issuer.credentials import Credentials
@@ -42,6 +43,7 @@ class IssuerInputs:
     subject_trust: dict[str, TrustedIssuer]
     nonce_secret: bytes | None = field(repr=False)
     sealer: Sealer
+    tracing: TracingFiles = field(default_factory=TracingFiles)
 
     @property
     def clients(self) -> Clients:
@@ -72,11 +74,12 @@ def issuer_inputs(
     secret = nonce_secret(issuer.dpop.nonce_secret, problems)
     sealer = sealer_from(issuer, problems)
     problems += store_problems(settings.store, source)
+    tracing = tracing_files(settings.tracing, source, problems)
     if problems or known is None:
         raise DocumentError(problems)
     return IssuerInputs(
         settings=issuer, tls=tls, known=known, rings=rings,
-        subject_trust=subject_trust, nonce_secret=secret, sealer=sealer,
+        subject_trust=subject_trust, nonce_secret=secret, sealer=sealer, tracing=tracing,
     )  # fmt: skip
 
 
@@ -95,6 +98,7 @@ def check_issuer(settings: Settings, source: str) -> ClientSet:
     nonce_secret(issuer.dpop.nonce_secret, problems)
     sealer_from(issuer, problems)
     problems += store_problems(settings.store, source)
+    tracing_files(settings.tracing, source, problems)
     if problems or known is None:
         raise DocumentError(problems)
     return known

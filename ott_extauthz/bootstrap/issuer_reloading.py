@@ -16,6 +16,8 @@ from ott_extauthz.bootstrap.inputs import read_issuer
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs
 from ott_extauthz.bootstrap.key_sets import followed_key_sets, following, in_file
 from ott_extauthz.bootstrap.named_files import NamedFiles
+from ott_extauthz.bootstrap.span_outlet import SpanOutlet
+from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_source
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.issuer.desks import Desks
 from ott_extauthz.ports import Clock
@@ -23,7 +25,8 @@ from ott_extauthz.reload.looks import look_at
 from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Source
 from ott_extauthz.sections.issuer import Issuer
-from ott_extauthz.wire.followed_key_set import FollowedKeySet
+from ott_extauthz.sections.tracing import Tracing
+from ott_extauthz.wire.followed_key_set import FollowedKeySet, unseen
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
 
 NewDesks = Callable[[ClientSet], Desks]
@@ -93,9 +96,13 @@ class IssuerSources:
     """Everything that may change, and who looks."""
 
     def __init__(
-        self, clients: FollowedClients, key_sets: Sequence[Source[TrustedIssuer]], followed: Sequence[FollowedKeySet]
+        self,
+        clients: FollowedClients,
+        key_sets: Sequence[Source[TrustedIssuer]],
+        followed: Sequence[FollowedKeySet],
+        tracing: Source[TracingFiles] | None = None,
     ) -> None:
-        self.clients, self.key_sets, self.followed = clients, tuple(key_sets), tuple(followed)
+        self.clients, self.key_sets, self.followed, self.tracing = clients, tuple(key_sets), tuple(followed), tracing
 
     def all(self) -> list[Shown]:
         """Return everything that may change, the clients first."""
@@ -121,7 +128,7 @@ class IssuerSources:
                 reloader.stop()
 
     def _in_files(self) -> list[Source[Any]]:
-        return [self.clients.source, *self.key_sets]
+        return [self.clients.source, *self.key_sets, *([self.tracing] if self.tracing else ())]
 
 
 def issuer_sources(  # noqa: PLR0913 - what is followed, for whom, and who is told
@@ -133,8 +140,12 @@ def issuer_sources(  # noqa: PLR0913 - what is followed, for whom, and who is to
     clock: Clock,
     listener: ReloadListener,
     on_fault: Callable[[str], None],
+    tracing: Tracing | None = None,
+    outlet: SpanOutlet | None = None,
 ) -> IssuerSources:
     """Return what ``inputs`` were read from; ``inputs.subject_trust`` follows its key sets from now on.
+
+    ``outlet`` sends spans, and follows the files of ``tracing``.
 
     Raises:
         DocumentError: a file has turned bad since it was read first.
@@ -155,7 +166,9 @@ def issuer_sources(  # noqa: PLR0913 - what is followed, for whom, and who is to
         for entry in entries
         if (path := in_file(entry)) is not None
     ]
-    followed = followed_key_sets(entries, clock=clock, listener=listener, on_fault=on_fault)
+    followed = followed_key_sets(
+        entries, clock=clock, listener=listener, on_fault=on_fault, on_fetched=outlet.fetched if outlet else unseen
+    )
     trust |= {each.name: each.issuer for each in followed}
     clients = FollowedClients(
         inputs.settings,
@@ -165,4 +178,7 @@ def issuer_sources(  # noqa: PLR0913 - what is followed, for whom, and who is to
         clock=clock,
         listener=listener,
     )
-    return IssuerSources(clients, in_files, followed)
+    if tracing is None or outlet is None:
+        return IssuerSources(clients, in_files, followed)
+    files = tracing_source(tracing, inputs.tracing, take=outlet.use, clock=clock, listener=listener)
+    return IssuerSources(clients, in_files, followed, files)

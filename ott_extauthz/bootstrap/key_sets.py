@@ -20,7 +20,7 @@ from ott_extauthz.ports import Clock
 from ott_extauthz.reload.source import ReloadListener
 from ott_extauthz.sections.trusted_issuers import IssuerKeys
 from ott_extauthz.wire.discovered_key_set import DiscoveredKeySet
-from ott_extauthz.wire.followed_key_set import FollowedKeySet
+from ott_extauthz.wire.followed_key_set import FollowedKeySet, OnFetched, unseen
 from ott_extauthz.wire.key_set_http import HttpsKeySet, KeySetSource
 
 FIRST_TRY_SECONDS: Final = 5.0
@@ -47,13 +47,14 @@ def key_set_problems(entries: Iterable[IssuerKeys], source: str, setting: str = 
     ]
 
 
-def followed_key_sets(
+def followed_key_sets(  # noqa: PLR0913 - what is followed, how it is judged, and who is told
     entries: Iterable[IssuerKeys],
     *,
     clock: Clock,
     listener: ReloadListener,
     on_fault: Callable[[str], None],
     judge: Callable[[TrustedIssuer], Iterable[str]] = lambda _: (),
+    on_fetched: OnFetched = unseen,
 ) -> tuple[FollowedKeySet, ...]:
     """Return a follower for each issuer whose keys come from a URL; none fetches before :func:`following`.
 
@@ -69,6 +70,7 @@ def followed_key_sets(
             listener=listener,
             on_fault=on_fault,
             judge=judge,
+            on_fetched=on_fetched,
         )
         for entry in entries
         for place, source in _place_and_source(entry, clock)

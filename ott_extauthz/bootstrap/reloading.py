@@ -24,6 +24,8 @@ from ott_extauthz.bootstrap.named_files import NamedFiles
 from ott_extauthz.bootstrap.partner_files import files_of_partners, read_partners
 from ott_extauthz.bootstrap.policy_files import policy_files
 from ott_extauthz.bootstrap.signing_keys import read_signing_key
+from ott_extauthz.bootstrap.span_outlet import SpanOutlet
+from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_source
 from ott_extauthz.bootstrap.trust_bundles import read_bundle
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.token import TokenFormat
@@ -33,7 +35,7 @@ from ott_extauthz.reload.source import InForce, Kind, ReloadListener, Shown, Sou
 from ott_extauthz.settings import Settings
 from ott_extauthz.stores.api_key_file import load_api_keys
 from ott_extauthz.stores.encryption_files import load_decryption, private_files
-from ott_extauthz.wire.followed_key_set import FollowedKeySet
+from ott_extauthz.wire.followed_key_set import FollowedKeySet, unseen
 
 T = TypeVar("T")
 Files = Callable[[], Sequence[Path]]
@@ -56,6 +58,7 @@ class Sources:
     api_keys: Source[ApiKeys] | None = None
     trust_bundles: tuple[Source[TrustBundle], ...] = ()
     trust_domains: TrustDomains | None = None
+    tracing: Source[TracingFiles] | None = None
     paseto_trust: dict[str, TrustedIssuer] = field(default_factory=dict)
 
     def partners_now(self) -> Partners:
@@ -78,7 +81,7 @@ class Sources:
     def in_files(self) -> list[Source[Any]]:
         """Every source that is looked at, the policy first."""
         policies = [self.policy, *([self.shadow_policy] if self.shadow_policy else ())]
-        others = [each for each in (self.decryption, self.partners, self.api_keys) if each is not None]
+        others = [each for each in (self.decryption, self.partners, self.api_keys, self.tracing) if each is not None]
         return [*policies, *self.key_sets, *others, *self.trust_bundles, *self.signing_keys]
 
     def all(self) -> list[Shown]:
@@ -86,17 +89,18 @@ class Sources:
         return [*self.in_files(), *self.followed]
 
 
-def sources_of(
+def sources_of(  # noqa: PLR0913 - what is followed, for whom, and who is told
     settings: Settings,
     inputs: CheckInputs,
     *,
     clock: Clock,
     listener: ReloadListener,
     on_fault: Callable[[str], None],
+    outlet: SpanOutlet | None = None,
 ) -> Sources:
-    """Return what ``settings`` name, as ``inputs`` found it."""
+    """Return what ``settings`` name, as ``inputs`` found it; ``outlet`` sends spans, and follows its own files."""
     assert settings.policy is not None  # noqa: S101 - check_inputs refused it otherwise
-    making = _Making(settings, inputs, clock, listener, on_fault)
+    making = _Making(settings, inputs, clock, listener, on_fault, outlet)
     trust, paseto_trust = dict(inputs.trust), dict(inputs.paseto_trust)
     key_sets, followed = making.key_sets("jwt", trust, others=paseto_trust)
     paseto_key_sets, paseto_followed = making.key_sets("paseto", paseto_trust, others=trust)
@@ -113,6 +117,7 @@ def sources_of(
         api_keys=making.api_keys(),
         trust_bundles=making.trust_bundles(bundles),
         trust_domains=None if settings.trust_domains is None else TrustDomains(bundles, clock.now_ms),
+        tracing=making.tracing(),
         paseto_trust=paseto_trust,
     )
 
@@ -126,6 +131,7 @@ class _Making:
     clock: Clock
     listener: ReloadListener
     on_fault: Callable[[str], None]
+    outlet: SpanOutlet | None
 
     def source(self, kind: Kind, name: str, files: Files, value: T, load: Callable[[], T]) -> Source[T]:
         in_force = InForce(value, self.inputs.look_of(files()), self.clock.now_ms())
@@ -159,9 +165,16 @@ class _Making:
             listener=self.listener,
             on_fault=self.on_fault,
             judge=lambda issuer: of_both_formats(issuer, others.values()),
+            on_fetched=self.outlet.fetched if self.outlet else unseen,
         )
         trust |= {each.name: each.issuer for each in followed}
         return key_sets, followed
+
+    def tracing(self) -> Source[TracingFiles] | None:
+        settings, files = self.settings.tracing, self.inputs.tracing
+        if settings is None or self.outlet is None:
+            return None
+        return tracing_source(settings, files, take=self.outlet.use, clock=self.clock, listener=self.listener)
 
     def decryption(self) -> Source[DecryptionKeys] | None:
         folder = self.settings.decryption

@@ -71,20 +71,21 @@ class ClientAuthentication:
         key = failure_key(attempt, client, request)
         wait_ms = self.limits.wait_ms(key, request.now_ms)
         if wait_ms is not None:
-            self._tell(client, is_limited=True)
+            self._tell(client, request, is_limited=True)
             return _slow_down(wait_ms)
         found = await self._proven(attempt, client, request)
         if isinstance(found, OAuthError) and found.error is OAuthErrorCode.INVALID_CLIENT:
             self.limits.failed(key, request.now_ms)
-            self._tell(client, is_limited=False)
+            self._tell(client, request, is_limited=False)
         return found
 
     async def _proven(self, attempt: Attempt, client: Client | None, request: TokenRequest) -> Requester | OAuthError:
         proof = self.proofs.get(attempt.mechanism)
         return attempt.refusal if proof is None else await proof.prove(attempt, client, request)
 
-    def _tell(self, client: Client | None, *, is_limited: bool) -> None:
-        self.observer.authentication_failed(client.client_id if client else None, is_limited=is_limited)
+    def _tell(self, client: Client | None, request: TokenRequest, *, is_limited: bool) -> None:
+        name = client.client_id if client else None
+        self.observer.authentication_failed(name, is_limited=is_limited, trace_id=request.trace_id)
 
 
 def unbound(requester: Requester) -> OAuthError | None:

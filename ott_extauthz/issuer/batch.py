@@ -53,6 +53,7 @@ class BatchRequest:
     digest: bytes = field(default=b"", repr=False)
     binding: Binding | None = Binding.CERTIFICATE
     certificate: PresentedCertificate | None
+    trace_id: str | None = None
     now_ms: int
 
     @property
@@ -112,7 +113,7 @@ class BatchDesk:
         if len(found) != 1 or (certificate is not None and not self.proxies.isdisjoint(certificate.uris)):
             return _UNKNOWN
         form = {**request.form, "client_id": [found[0].client_id]}
-        return TokenRequest(form=form, certificate=certificate, now_ms=request.now_ms)
+        return TokenRequest(form=form, certificate=certificate, trace_id=request.trace_id, now_ms=request.now_ms)
 
     async def _judged(self, request: BatchRequest, asked: TokenRequest, requester: Requester) -> Batch | OAuthError:
         order = for_lack_of_proof(requester.client) or await self.grant.judge(asked, requester)
@@ -150,6 +151,7 @@ class BatchDesk:
                 grant_type=CLIENT_CREDENTIALS,
                 order=order,
                 tokens=tokens,
+                trace_id=request.trace_id,
             )
         )
         return Batch(tokens, order)

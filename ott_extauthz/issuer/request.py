@@ -20,6 +20,7 @@ class TokenRequest:
 
     ``certificate`` is what TLS, or a trusted proxy, verified; ``authorization`` and ``dpop`` are those headers as they
     came, every one of them.  ``address`` is the network that the peer calls from: only for counting its failures.
+    ``trace_id`` names its trace, for whoever follows it through logs.
     """
 
     form: Form = field(repr=False)
@@ -27,6 +28,7 @@ class TokenRequest:
     authorization: tuple[str, ...] = field(default=(), repr=False)
     dpop: tuple[str, ...] = field(default=(), repr=False)
     address: str | None = None
+    trace_id: str | None = None
     now_ms: int
 
 

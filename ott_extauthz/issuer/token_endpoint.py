@@ -84,6 +84,7 @@ class TokenEndpoint:
                     grant_type=value(request.form, "grant_type") or "",
                     order=order,
                     tokens=tokens,
+                    trace_id=request.trace_id,
                 )
             )
         except OrderError as error:  # what was asked for makes a token too long, or its subject token expired meanwhile

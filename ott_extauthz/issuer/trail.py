@@ -21,7 +21,10 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minting:
-    """Tokens of one order that were just made, and how their client proved to be who it is."""
+    """Tokens of one order that were just made, and how their client proved to be who it is.
+
+    ``trace_id`` names the trace that the request belongs to; it is a client's word, and proves nothing.
+    """
 
     at_ms: int
     door: Door
@@ -29,6 +32,7 @@ class Minting:
     grant_type: str
     order: MintOrder
     tokens: Sequence[NewToken] = field(repr=False)
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Refusal:
     at_ms: int
     door: Door
     error: OAuthError
+    trace_id: str | None = None
 
 
 class IssuerTrail(Protocol):

@@ -25,6 +25,7 @@ ISSUER_MEANINGS: Final = MappingProxyType(
         "v": "Version of this format: 1.",
         "at": "When the request arrived, or the event happened, UTC, milliseconds.",
         "event": "`minted`, `refused`, `authentication_limited`, `key_changed`, `ring_failed`, `clients_changed`.",
+        "trace_id": "The W3C trace that the request named, or that was begun for it; what a client writes there proves nothing.",  # noqa: E501
         "door": "Where the request came in: `token`, `introspect` or `grpc`.",
         "client_id": "The client, once it is authenticated; of `authentication_limited` the client of ours whose name was used.",  # noqa: E501
         "method": "How the client authenticated: `tls_client_auth`, `private_key_jwt` and so on.",
@@ -90,13 +91,13 @@ class IssuerAuditFile:
         """Write down a refusal."""
         error = refusal.error
         self._tell(
-            refusal.at_ms, "refused", door=refusal.door, client_id=error.client_id, error=error.error,
-            detail=error.description,
+            refusal.at_ms, "refused", trace_id=refusal.trace_id, door=refusal.door, client_id=error.client_id,
+            error=error.error, detail=error.description,
         )  # fmt: skip
 
-    def authentication_limited(self, client: str | None) -> None:
+    def authentication_limited(self, client: str | None, *, trace_id: str | None = None) -> None:
         """Write down that somebody failed so often that nothing was looked at."""
-        self._tell(self._clock.now_ms(), "authentication_limited", client_id=client)
+        self._tell(self._clock.now_ms(), "authentication_limited", trace_id=trace_id, client_id=client)
 
     def key_changed(self, change: KeyChange) -> None:
         """Write down a key's new state."""
@@ -128,7 +129,7 @@ class IssuerAuditFile:
 class NoIssuerAudit(NoTrail):
     """Writes nothing down; for issuers configured without ``audit``."""
 
-    def authentication_limited(self, client: str | None) -> None:
+    def authentication_limited(self, client: str | None, *, trace_id: str | None = None) -> None:
         """Do nothing with ``client``."""
 
     def key_changed(self, change: KeyChange) -> None:
@@ -153,10 +154,10 @@ class AuditedEvents:
     def __init__(self, audit: IssuerAuditFile | NoIssuerAudit) -> None:
         self._audit = audit
 
-    def issued(self, client: str, audience: str, count: int = 1) -> None:
+    def issued(self, client: str, audience: str, count: int = 1, *, trace_id: str | None = None) -> None:
         """Do nothing: it is written down already."""
 
-    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+    def refused(self, client: str | None, error: OAuthErrorCode, *, trace_id: str | None = None) -> None:
         """Do nothing: it is written down already."""
 
     def key_changed(self, change: KeyChange) -> None:
@@ -168,10 +169,10 @@ class AuditedEvents:
         """Write down a failure."""
         self._audit.ring_failed(ring, problem)
 
-    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+    def authentication_failed(self, client: str | None, *, is_limited: bool, trace_id: str | None = None) -> None:
         """Write down what was not even looked at; another failure is a refusal, written down as one."""
         if is_limited:
-            self._audit.authentication_limited(client)
+            self._audit.authentication_limited(client, trace_id=trace_id)
 
     def faulted(self, error_type: str) -> None:
         """Do nothing: logged and counted."""
@@ -180,6 +181,7 @@ class AuditedEvents:
 def _minted(minting: Minting) -> dict[str, Any]:
     order, first = minting.order, minting.tokens[0]
     fields = {
+        "trace_id": minting.trace_id,
         "door": minting.door,
         "client_id": order.client_id,
         "method": minting.method,

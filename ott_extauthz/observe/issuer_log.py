@@ -12,13 +12,13 @@ class IssuerLog:
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
 
-    def issued(self, client: str, audience: str, count: int = 1) -> None:
+    def issued(self, client: str, audience: str, count: int = 1, *, trace_id: str | None = None) -> None:
         """Log who got a token for what, for whoever asked for debug lines."""
-        self._logger.debug("token issued", client_id=client, audience=audience, count=count)
+        self._logger.debug("token issued", trace_id=trace_id, client_id=client, audience=audience, count=count)
 
-    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+    def refused(self, client: str | None, error: OAuthErrorCode, *, trace_id: str | None = None) -> None:
         """Log a refusal; ``client_id`` is there only when the client was authenticated."""
-        self._logger.info("token refused", client_id=client, error=error)
+        self._logger.info("token refused", trace_id=trace_id, client_id=client, error=error)
 
     def key_changed(self, change: KeyChange) -> None:
         """Log a key's new state, whichever process brought it there; what was there at the start for debugging."""
@@ -32,10 +32,10 @@ class IssuerLog:
         """Log what keeps a ring from being followed or turned, with the file and what to do."""
         self._logger.error("key ring failed", ring=ring_title(ring), problem=problem)
 
-    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+    def authentication_failed(self, client: str | None, *, is_limited: bool, trace_id: str | None = None) -> None:
         """Log whose name somebody failed under; what is not even looked at is counted, and fills no log."""
         if not is_limited:
-            self._logger.warning("client authentication failed", claimed_client_id=client)
+            self._logger.warning("client authentication failed", trace_id=trace_id, claimed_client_id=client)
 
     def faulted(self, error_type: str) -> None:
         """Log a fault of ours by type."""

@@ -67,15 +67,15 @@ class IssuerMetrics:
         """Count a failure; what it was stands in the log."""
         self._ring_failures.labels(ring_title(ring)).inc()
 
-    def issued(self, client: str, audience: str, count: int = 1) -> None:
-        """Count tokens; both labels are from ``clients.yaml``."""
+    def issued(self, client: str, audience: str, count: int = 1, **_: object) -> None:
+        """Count tokens; both labels are from ``clients.yaml``, and a trace is none."""
         self._issued.labels(client, audience).inc(count)
 
-    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+    def refused(self, client: str | None, error: OAuthErrorCode, **_: object) -> None:
         """Count a refusal; until it is authenticated a client has no name."""
         self._refused.labels(client or UNKNOWN_CLIENT, error).inc()
 
-    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+    def authentication_failed(self, client: str | None, *, is_limited: bool, **_: object) -> None:
         """Count a failure under a configured client's name, or under none."""
         self._failures.labels(client or UNKNOWN_CLIENT, str(is_limited).lower()).inc()
 

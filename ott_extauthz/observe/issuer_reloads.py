@@ -47,7 +47,9 @@ class IssuerReloads:
     def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         """Log and count; write down which clients are new, gone, or others now."""
         now = source.in_force
-        logger = self._logger.bind(what=source.kind, name=source.name, sha256=now.fingerprint)
+        logger = self._logger.bind(what=source.kind, name=source.name)
+        if not source.kind.is_secret:
+            logger = logger.bind(sha256=now.fingerprint)
         if source.kind is Kind.CLIENTS:
             self._metrics.clients_reloaded(result)
         else:

@@ -61,13 +61,13 @@ class Listeners(_Told[CheckObserver]):
 class IssuerListeners(_Told[IssuerObserver]):
     """The issuer's observers as one."""
 
-    def issued(self, client: str, audience: str, count: int = 1) -> None:
+    def issued(self, client: str, audience: str, count: int = 1, *, trace_id: str | None = None) -> None:
         """Pass on for whom, and for which audience, tokens were minted."""
-        self._tell(lambda listener: listener.issued(client, audience, count))
+        self._tell(lambda listener: listener.issued(client, audience, count, trace_id=trace_id))
 
-    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+    def refused(self, client: str | None, error: OAuthErrorCode, *, trace_id: str | None = None) -> None:
         """Pass a refusal on."""
-        self._tell(lambda listener: listener.refused(client, error))
+        self._tell(lambda listener: listener.refused(client, error, trace_id=trace_id))
 
     def key_changed(self, change: KeyChange) -> None:
         """Pass a key's new state on."""
@@ -77,9 +77,9 @@ class IssuerListeners(_Told[IssuerObserver]):
         """Pass on that a ring could not be followed or turned."""
         self._tell(lambda listener: listener.ring_failed(ring, problem))
 
-    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+    def authentication_failed(self, client: str | None, *, is_limited: bool, trace_id: str | None = None) -> None:
         """Pass a failed authentication on."""
-        self._tell(lambda listener: listener.authentication_failed(client, is_limited=is_limited))
+        self._tell(lambda listener: listener.authentication_failed(client, is_limited=is_limited, trace_id=trace_id))
 
     def faulted(self, error_type: str) -> None:
         """Pass a fault on."""

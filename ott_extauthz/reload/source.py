@@ -39,11 +39,12 @@ class Kind(StrEnum):
     API_KEYS = "API keys"
     TRUST_BUNDLE = "trust bundle"
     SIGNING_KEY = "signing key"
+    TRACING = "tracing files"
 
     @property
     def is_secret(self) -> bool:
         """Whether what it holds could be guessed from its digest, which is then shown to nobody."""
-        return self in (Kind.SIGNING_KEY, Kind.PARTNERS)
+        return self in (Kind.SIGNING_KEY, Kind.PARTNERS, Kind.TRACING)
 
 
 class Result(StrEnum):

@@ -88,3 +88,8 @@ class Store(Model):
     def is_memory(self) -> bool:
         """Whether the list lives in this process and dies with it."""
         return self.url.startswith("memory:")
+
+    @property
+    def asked(self) -> str | None:
+        """The URL's scheme, which names the list in spans; None where nobody outside of this process is asked."""
+        return None if self.is_memory else self.url.partition(":")[0]

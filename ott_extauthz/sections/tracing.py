@@ -26,11 +26,11 @@ class Tracing(Model):
     """Spans of Checks and of token requests, to one collector over OTLP/gRPC.
 
     ``endpoint`` is http(s)://host:port; ``ca`` verifies it instead of the system's authorities, ``certificate`` and
-    ``key`` are ours, ``headers_file`` has a ``name: value`` a line, sent with every batch.  These files are read at the
-    start.
+    ``key`` are ours, ``headers_file`` has a ``name: value`` a line, sent with every batch.  These files are followed.
 
     ``parent`` says whose word that a call is traced counts: ``envoy``'s own, which it sends with the Check where it
-    traces; the ``request``'s, too, which a client writes; or nobody's (``ignore``).  At most ``followed_per_second``
+    traces; the ``request``'s, too, which a client writes; or nobody's (``ignore``).  At the issuer there is only the
+    request's.  At most ``followed_per_second``
     calls are traced for it.  Of all others ``ratio`` are.
 
     ``resource`` are attributes of this deployment.  At most ``queue`` spans wait, and ``batch`` leave together, after

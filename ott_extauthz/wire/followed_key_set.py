@@ -29,7 +29,14 @@ LONGEST_WAIT_SECONDS: Final = 1.0
 MOST_WAITING: Final = 64
 """Whoever comes beyond these is refused at once: a flood of made-up keys must not pile up requests here."""
 
+OnFetched = Callable[[str, float, Result], None]
+"""Is told whose keys were asked for, how many seconds that and judging them took, and what came of it."""
+
 _NOTHING_YET = Look((), b"", is_ended=True)
+
+
+def unseen(issuer: str, seconds: float, result: Result) -> None:
+    """Take no note of a fetch: where nothing is traced."""
 
 
 class FollowedKeySet:
@@ -52,6 +59,7 @@ class FollowedKeySet:
         listener: ReloadListener,
         on_fault: Callable[[str], None],
         judge: Callable[[TrustedIssuer], Iterable[str]] = lambda _: (),
+        on_fetched: OnFetched = unseen,
     ) -> None:
         """``place`` names the source in problems; ``judge`` says what is wrong with a set that is good by itself."""
         self.name = name
@@ -60,7 +68,8 @@ class FollowedKeySet:
         self.in_force: InForce[TrustedIssuer | None] = InForce(None, _NOTHING_YET, clock.now_ms())
         self.confirmed_ms: int | None = None
         self._source, self._place, self._judge = source, place, judge
-        self._clock, self._listener, self._on_fault = clock, listener, on_fault
+        self._clock, self._listener, self._on_fault, self._on_fetched = clock, listener, on_fault, on_fetched
+        self._began = clock.monotonic()
         self._schedule = KeySetSchedule(due_at=clock.monotonic())
         self._etag: str | None = None
         self._wake, self.tried = asyncio.Event(), asyncio.Event()
@@ -110,7 +119,8 @@ class FollowedKeySet:
 
     async def refresh(self) -> None:
         """Fetch now, and take what came; only the task that follows calls this."""
-        self._schedule.asked(self._clock.monotonic())
+        self._began = self._clock.monotonic()
+        self._schedule.asked(self._began)
         self._is_fetching = True
         try:
             fetched = await self._source.fetch(self._etag)
@@ -158,7 +168,8 @@ class FollowedKeySet:
         before, self.in_force = self.in_force, now
         try:
             self._listener.reloaded(self, result, before)
-        except Exception as error:  # noqa: BLE001 - a log that breaks must not end the following
+            self._on_fetched(self.name, self._clock.monotonic() - self._began, result)
+        except Exception as error:  # noqa: BLE001 - a log or a span that breaks must not end the following
             self._on_fault(type(error).__name__)
 
     def _is_believed(self) -> bool:

@@ -26,8 +26,11 @@ from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
+from ott_extauthz.issuer.tracing import NoTracing, RequestTracing
 from ott_extauthz.issuer.trail import Door, IssuerTrail
 from ott_extauthz.issuer.trail import Refusal as RefusalRecord
+from ott_extauthz.model.trace_context import HEADER as TRACEPARENT
+from ott_extauthz.model.trace_context import TraceContext, parsed
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_peer import presented_from
 
@@ -64,6 +67,7 @@ class IssuerService:
     clock: Clock
     observer: IssuerObserver
     trail: IssuerTrail
+    tracing: RequestTracing = field(default_factory=NoTracing)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def mint(self, request: MintRequest, context: _Context) -> MintResponse:
@@ -101,19 +105,32 @@ class IssuerService:
         }
 
     async def _answer(self, request: MintRequest, context: _Context, seconds: float) -> Batch | OAuthError:
+        trace_id = self.tracing.arrived(Door.GRPC, _trace_context(context))
+        try:
+            return await self._judged(request, context, trace_id, seconds)
+        finally:
+            self.tracing.answered()
+
+    async def _judged(
+        self, request: MintRequest, context: _Context, trace_id: str | None, seconds: float
+    ) -> Batch | OAuthError:
         try:
             async with asyncio.timeout(min(seconds, LONGEST_SECONDS)):
-                answer = await self.desks().batch.answer(_asked(request, context, self.clock.now_ms()))
+                asked = _asked(request, context, trace_id, self.clock.now_ms())
+                answer = await self.desks().batch.answer(asked)
         except TimeoutError:
             answer = _TOO_SLOW
         except Exception as error:  # noqa: BLE001 - the last resort; gRPC would show the text to the caller
             self.observer.faulted(type(error).__name__)
             answer = _OUR_FAULT
         if isinstance(answer, OAuthError):
-            self.trail.refused(RefusalRecord(at_ms=self.clock.now_ms(), door=Door.GRPC, error=answer))
-            self.observer.refused(answer.client_id, answer.error)
+            self.trail.refused(
+                RefusalRecord(at_ms=self.clock.now_ms(), door=Door.GRPC, error=answer, trace_id=trace_id)
+            )
+            self.observer.refused(answer.client_id, answer.error, trace_id=trace_id)
         else:
-            self.observer.issued(answer.order.client_id, answer.order.audience, len(answer.tokens))
+            order = answer.order
+            self.observer.issued(order.client_id, order.audience, len(answer.tokens), trace_id=trace_id)
         return answer
 
     async def _next(self, context: _Context) -> MintRequest | None:
@@ -141,7 +158,7 @@ def _request(raw: bytes) -> MintRequest:
         return MintRequest()
 
 
-def _asked(request: MintRequest, context: _Context, now_ms: int) -> BatchRequest:
+def _asked(request: MintRequest, context: _Context, trace_id: str | None, now_ms: int) -> BatchRequest:
     return BatchRequest(
         audience=request.audience,
         scopes=tuple(request.scopes),
@@ -153,8 +170,14 @@ def _asked(request: MintRequest, context: _Context, now_ms: int) -> BatchRequest
         digest=request.digest,
         binding=_BINDINGS.get(request.binding),  # proto3 hands over any number
         certificate=_peer(context),
+        trace_id=trace_id,
         now_ms=now_ms,
     )
+
+
+def _trace_context(context: _Context) -> TraceContext | None:
+    said = [value for key, value in context.invocation_metadata() or () if key == TRACEPARENT]
+    return parsed(said[0]) if len(said) == 1 and isinstance(said[0], str) else None
 
 
 def _peer(context: _Context) -> PresentedCertificate | None:

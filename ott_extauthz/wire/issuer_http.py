@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,7 +15,10 @@ from ott_extauthz.issuer.desks import CurrentDesks
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.request import Form, TokenRequest
+from ott_extauthz.issuer.tracing import NoTracing, RequestTracing
 from ott_extauthz.issuer.trail import Door, IssuerTrail, Refusal
+from ott_extauthz.model.trace_context import HEADER as TRACEPARENT
+from ott_extauthz.model.trace_context import parsed
 from ott_extauthz.ports import Clock
 from ott_extauthz.wire.issuer_keys import PublishedKeys
 from ott_extauthz.wire.issuer_metadata import Abilities, IssuerUrls, metadata
@@ -27,6 +30,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 _BODY_WITHIN_SECONDS: Final = 5.0  # a form is one packet; whoever drips it holds a connection for nothing
 _NEVER_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
 _PUBLIC: Final = {"Cache-Control": "public, max-age=300"}
+
+_TRACE_ID: Final = web.RequestKey("trace_id", str)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,14 +48,16 @@ class Issuer:
     observer: IssuerObserver
     trail: IssuerTrail
     certificates: ClientCertificates
+    tracing: RequestTracing = field(default_factory=NoTracing)
 
     async def token(self, request: web.Request) -> web.Response:
         """Judge one token request and mint, or refuse in the words of RFC 6749 §5.2."""
         asked = await self._asked(request)
+        trace_id = _trace_id(request)
         issued = asked if isinstance(asked, OAuthError) else await self.desks().endpoint.answer(asked)
         if isinstance(issued, OAuthError):
-            return self._refused(issued, Door.TOKEN)
-        self.observer.issued(issued.order.client_id, issued.order.audience)
+            return self._refused(issued, Door.TOKEN, trace_id)
+        self.observer.issued(issued.order.client_id, issued.order.audience, trace_id=trace_id)
         nonce = {} if issued.dpop_nonce is None else {"DPoP-Nonce": issued.dpop_nonce}
         return _json(_present(asdict(answer_of(issued))), headers={**_NEVER_STORED, **nonce})
 
@@ -59,7 +66,7 @@ class Issuer:
         asked = await self._asked(request)
         answer = asked if isinstance(asked, OAuthError) else await self.desks().introspection.answer(asked)
         if isinstance(answer, OAuthError):
-            return self._refused(answer, Door.INTROSPECT)
+            return self._refused(answer, Door.INTROSPECT, _trace_id(request))
         return _json(answer, headers=_NEVER_STORED)
 
     async def metadata(self, _: web.Request) -> web.Response:
@@ -69,6 +76,21 @@ class Issuer:
     async def health(self, _: web.Request) -> web.Response:
         """Say that the process answers."""
         return web.Response(text="ok\n")
+
+    @web.middleware
+    async def traced(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Have a request for a decision timed, from before it is read until its answer is made."""
+        door = self._doors.get(request.path) if request.method == "POST" else None
+        if door is None:
+            return await handler(request)
+        said = request.headers.getall(TRACEPARENT, ())
+        trace_id = self.tracing.arrived(door, parsed(said[0]) if len(said) == 1 else None)
+        if trace_id is not None:
+            request[_TRACE_ID] = trace_id
+        try:
+            return await handler(request)
+        finally:
+            self.tracing.answered()
 
     @web.middleware
     async def guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -81,8 +103,13 @@ class Issuer:
             return _refusal(OAuthError(OAuthErrorCode.INVALID_REQUEST, error.reason, error.status), allow)
         except Exception as error:  # noqa: BLE001 - the last resort; its type is told to the observer
             self.observer.faulted(type(error).__name__)
-            door = Door.INTROSPECT if request.path.endswith("/introspect") else Door.TOKEN
-            return self._refused(OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500), door)
+            door = self._doors.get(request.path, Door.TOKEN)
+            fault = OAuthError(OAuthErrorCode.SERVER_ERROR, "an internal fault", 500)
+            return self._refused(fault, door, _trace_id(request))
+
+    @property
+    def _doors(self) -> Mapping[str, Door]:
+        return {self.urls.path + "/token": Door.TOKEN, self.urls.path + "/introspect": Door.INTROSPECT}
 
     async def _asked(self, request: web.Request) -> TokenRequest | OAuthError:
         form = await _form(request)
@@ -97,18 +124,19 @@ class Issuer:
             authorization=tuple(request.headers.getall("Authorization", ())),
             dpop=tuple(request.headers.getall("DPoP", ())),
             address=peer_network(request),
+            trace_id=_trace_id(request),
             now_ms=self.clock.now_ms(),
         )
 
-    def _refused(self, error: OAuthError, door: Door) -> web.Response:
-        self.trail.refused(Refusal(at_ms=self.clock.now_ms(), door=door, error=error))
-        self.observer.refused(error.client_id, error.error)
+    def _refused(self, error: OAuthError, door: Door, trace_id: str | None) -> web.Response:
+        self.trail.refused(Refusal(at_ms=self.clock.now_ms(), door=door, error=error, trace_id=trace_id))
+        self.observer.refused(error.client_id, error.error, trace_id=trace_id)
         return _refusal(error)
 
 
 def issuer_app(issuer: Issuer) -> web.Application:
     """Return the HTTP application."""
-    app = web.Application(middlewares=[issuer.guard], client_max_size=MAX_FORM_BYTES)
+    app = web.Application(middlewares=[issuer.traced, issuer.guard], client_max_size=MAX_FORM_BYTES)
     app.add_routes(
         [
             web.post(issuer.urls.path + "/token", issuer.token),
@@ -121,6 +149,10 @@ def issuer_app(issuer: Issuer) -> web.Application:
     )
     app.on_response_prepare.append(_without_server_header)
     return app
+
+
+def _trace_id(request: web.Request) -> str | None:
+    return request.get(_TRACE_ID)
 
 
 def _present(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,26 @@ class Counts(Protocol):
         ...
 
 
+class _Way:
+    """One channel to the collector, and what is sent along with every batch."""
+
+    def __init__(self, channel: grpc.Channel, headers: Headers) -> None:
+        self.channel = channel
+        self._export: grpc.UnaryUnaryMultiCallable[ExportRequest, ExportResponse] = channel.unary_unary(
+            METHOD, request_serializer=ExportRequest.SerializeToString, response_deserializer=ExportResponse.FromString
+        )
+        self._headers = headers
+
+    def send(self, request: ExportRequest, timeout: float) -> ExportResponse:
+        """Send one batch.
+
+        Raises:
+            grpc.RpcError: the collector did not take it.
+        """
+        answer: ExportResponse = self._export(request, timeout=timeout, metadata=self._headers, wait_for_ready=True)
+        return answer
+
+
 class Collector(SpanExporter):
     """Sends batches to one collector; ``tell`` hears the code of the first failure, and of the next success."""
 
@@ -44,11 +64,9 @@ class Collector(SpanExporter):
         counts: Counts,
         tell: Callable[[str | None], None],
     ) -> None:
-        self._channel = channel
-        self._export: grpc.UnaryUnaryMultiCallable[ExportRequest, ExportResponse] = channel.unary_unary(
-            METHOD, request_serializer=ExportRequest.SerializeToString, response_deserializer=ExportResponse.FromString
-        )
-        self._headers = headers
+        self._way = _Way(channel, headers)
+        self._newer: _Way | None = None
+        self._is_closed = False
         self._timeout = timeout
         self._counts = counts
         self._tell = tell
@@ -65,11 +83,21 @@ class Collector(SpanExporter):
             self._waiting += spans
             return True
 
+    def use(self, channel: grpc.Channel, headers: Headers) -> None:
+        """Send what comes next over another channel; the one in use ends with its batch."""
+        with self._lock:
+            unused, self._newer = self._newer, _Way(channel, headers)
+            is_closed = self._is_closed
+        if unused is not None:
+            unused.channel.close()
+        if is_closed:
+            channel.close()
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch, within the timeout; it is gone then, one way or the other."""
         try:
             request = export_request(spans)
-            answer = self._export(request, timeout=self._timeout, metadata=self._headers, wait_for_ready=True)
+            answer = self._latest_way().send(request, self._timeout)
         except grpc.RpcError as error:
             self._failed(len(spans), error.code().name)
             return SpanExportResult.FAILURE
@@ -90,7 +118,20 @@ class Collector(SpanExporter):
 
     def shutdown(self) -> None:
         """Let go of the connection; a call that still waits ends."""
-        self._channel.close()
+        with self._lock:
+            self._is_closed, newer = True, self._newer
+        self._way.channel.close()
+        if newer is not None:
+            newer.channel.close()
+
+    def _latest_way(self) -> "_Way":
+        """Return how to send; only the one thread that sends calls this."""
+        with self._lock:
+            newer, self._newer = self._newer, None
+            before, self._way = self._way, newer or self._way
+        if newer is not None:
+            before.channel.close()
+        return self._way
 
     def _failed(self, spans: int, code: str) -> None:
         self._counts.dropped(spans, Dropped.EXPORT_FAILED)

@@ -32,7 +32,13 @@ def test_every_mistake_is_told_with_its_place(bank: Bank) -> None:
     (bank.folder / "keys" / "ring.json").unlink()
     (bank.folder / "server-key.pem").chmod(0o644)
     text = (bank.folder / "ott.yaml").read_text().replace("ca.pem}}", "ca.pem}, encryption: {wallet.api: none.json}}")
-    (bank.folder / "ott.yaml").write_text(text)
+    (bank.folder / "ott.yaml").write_text(text + "tracing: {endpoint: 'https://c:4317', ca: none.pem}\n")
     shown = check(1)
-    wanted = ("clients.yaml:10:", "ring.json: is missing", "server-key.pem: a secret readable", "none.json: cannot be")
+    wanted = (
+        "clients.yaml:10:",
+        "ring.json: is missing",
+        "server-key.pem: a secret readable",
+        "none.json: cannot be",
+        "tracing.ca:",
+    )
     assert [said for said in wanted if said not in shown] == []

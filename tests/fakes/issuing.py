@@ -63,10 +63,10 @@ class Remembering:
         self.ring_failures: list[tuple[str, str]] = []
         self.failures: list[tuple[str | None, bool]] = []
 
-    def issued(self, client: str, audience: str, count: int = 1) -> None:
+    def issued(self, client: str, audience: str, count: int = 1, *, trace_id: str | None = None) -> None:
         self.tokens += [(client, audience)] * count
 
-    def refused(self, client: str | None, error: OAuthErrorCode) -> None:
+    def refused(self, client: str | None, error: OAuthErrorCode, *, trace_id: str | None = None) -> None:
         self.refusals.append((client, error))
 
     def key_changed(self, change: KeyChange) -> None:
@@ -75,7 +75,7 @@ class Remembering:
     def ring_failed(self, ring: str, problem: str) -> None:
         self.ring_failures.append((ring, problem))
 
-    def authentication_failed(self, client: str | None, *, is_limited: bool) -> None:
+    def authentication_failed(self, client: str | None, *, is_limited: bool, trace_id: str | None = None) -> None:
         self.failures.append((client, is_limited))
 
     def faulted(self, error_type: str) -> None:

@@ -15,7 +15,7 @@ needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this ma
 
 @pytest.fixture
 async def admin() -> AsyncIterator[int]:
-    runner = await serve_http(web.Application(), "[::]:0", on_fault=pytest.fail)
+    runner = await serve_http(web.Application(), "[::]:0", setting="listen.admin", on_fault=pytest.fail)
     yield runner.addresses[0][1]
     await runner.cleanup()
 

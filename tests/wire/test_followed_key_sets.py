@@ -46,6 +46,7 @@ class Following:
     followed: FollowedKeySet
     clock: FakeClock
     results: list[Result] = field(default_factory=list)
+    fetches: list[tuple[str, float, Result]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
@@ -97,10 +98,13 @@ def following(
         def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
             told[0].reloaded(source, result, before)
 
+    def fetched(name: str, seconds: float, result: Result) -> None:
+        told[0].fetches.append((name, seconds, result))
+
     faults: list[str] = []
     followed = FollowedKeySet(
         ISSUER, frozenset({"EdDSA"}), source,
-        place=server.url, clock=clock, listener=Listener(), on_fault=faults.append, judge=judge,
+        place=server.url, clock=clock, listener=Listener(), on_fault=faults.append, judge=judge, on_fetched=fetched,
     )  # fmt: skip
     told.append(Following(followed, clock, faults=faults))
     return told[0]
@@ -127,6 +131,35 @@ async def test_before_the_first_answer_every_token_is_refused_as_our_own_lack(tm
         (sent,) = server.requests
         assert sent["Accept-Encoding"] == "identity"
         assert not {"Cookie", "Authorization", "If-None-Match"} & sent.keys()
+
+
+async def test_each_fetch_is_told_with_its_time_and_what_came_of_it(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server:
+        desk = following(server, tmp_path)
+
+        async def slow(_: web.Request) -> web.StreamResponse:
+            desk.clock.advance(250)
+            return web.Response(status=503)
+
+        await desk.followed.refresh()
+        await desk.followed.refresh()
+        server.answer = slow
+        await desk.followed.refresh()
+        assert desk.fetches == [
+            (ISSUER, 0.0, Result.LOADED), (ISSUER, 0.0, Result.UNCHANGED), (ISSUER, 0.25, Result.REFUSED),
+        ]  # fmt: skip
+
+
+async def test_who_breaks_over_a_fetch_does_not_end_the_following(tmp_path: Path) -> None:
+    async with key_set_server(tmp_path, key_set(OLD)) as server:
+        desk = following(server, tmp_path)
+
+        def broken(*_: object) -> None:
+            raise RuntimeError(SECRET)
+
+        desk.followed._on_fetched = broken
+        await desk.followed.refresh()
+        assert (desk.judged(OLD), desk.faults) == (None, ["RuntimeError"])
 
 
 async def test_what_has_not_changed_is_confirmed_by_its_etag(tmp_path: Path) -> None:

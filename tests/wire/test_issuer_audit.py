@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,6 +20,7 @@ from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.bootstrap.client_secret_files import make_secret
 from ott_extauthz.bootstrap.issuer_audit import issuer_audit
 from ott_extauthz.bootstrap.issuer_batches import batch_server
+from ott_extauthz.bootstrap.issuer_tracing import new_issuer_tracer
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.key_change import KeyChange, KeyState
 from ott_extauthz.model.token import TokenId, public_token_id
@@ -28,6 +30,7 @@ from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger
+from tests.collector import Collector, collecting
 from tests.exchange_bank import claims_of
 from tests.fakes.certificates import Authority, Leaf
 from tests.full_disk import fill
@@ -54,6 +57,7 @@ class Written:
     audit: IssuerAuditFile
     metrics: IssuerMetrics
     observer: IssuerListeners
+    collector: Collector
 
     @property
     def file(self) -> Path:
@@ -68,6 +72,13 @@ class Written:
     def count(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(name)
 
+    async def spans(self) -> str:
+        """All that was sent to the collector, once it has all of it."""
+        assert self.bank.issuer.tracer is not None
+        await self.bank.issuer.tracer.outlet.aclose()
+        assert {span.name for span in self.collector.spans} >= {"token", "introspect", "authenticate", "sign", "audit"}
+        return self.collector.raw.decode("latin-1")
+
     def break_file(self) -> None:
         """From now on the disk is full."""
         fill(self.audit)
@@ -77,8 +88,8 @@ class Written:
         """The issuer's gRPC, for as long as the block lasts."""
         issuer, bank = self.bank.issuer, self.bank
         server = batch_server(
-            issuer.inputs, issuer.sources.clients.desks, clock=bank.clock, observer=self.observer, trail=self.audit,
-            grace=5,
+            issuer.inputs, issuer.sources.clients.desks, clock=bank.clock, observer=self.observer, trail=issuer.trail,
+            grace=5, tracing=issuer.tracing,
         )  # fmt: skip
         assert server is not None
         await server.start()
@@ -96,11 +107,21 @@ def audit_settings(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def written(tmp_path: Path, authority: Authority, audit_settings: str) -> AsyncIterator[Written]:
+def collector() -> Iterator[Collector]:
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture
+async def written(
+    tmp_path: Path, authority: Authority, audit_settings: str, collector: Collector
+) -> AsyncIterator[Written]:
     bank = with_grpc(Bank(tmp_path, authority, clients=CLIENTS + SECRET, issuer_settings=SETTINGS).prepare())
     bank.secret = make_secret(tmp_path / "old.secret", old="refuse", entropy=bank.entropy)
     with (tmp_path / "ott.yaml").open("a") as file:
-        file.write(f"audit: {audit_settings}\n")
+        file.write(
+            f"audit: {audit_settings}\ntracing: {{endpoint: 'http://{collector.address}', ratio: 1, queue: 65536}}\n"
+        )
     metrics = IssuerMetrics(bank.clock.now_ms)
     audit = issuer_audit(bank.settings, counts=metrics, clock=bank.clock, source="ott.yaml")
     assert isinstance(audit, IssuerAuditFile)
@@ -108,8 +129,12 @@ async def written(tmp_path: Path, authority: Authority, audit_settings: str) -> 
     bank.listening = IssuerListeners(
         metrics, IssuerLog(new_logger("debug")), AuditedEvents(audit), on_broken=metrics.faulted
     )
+    bank.new_tracer = partial(
+        new_issuer_tracer, bank.settings, registry=metrics.registry, logger=new_logger("debug"), clock=bank.clock,
+        on_fault=metrics.faulted,
+    )  # fmt: skip
     async with bank.open():
-        yield Written(bank, audit, metrics, bank.listening)
+        yield Written(bank, audit, metrics, bank.listening, collector)
     audit.close()
 
 
@@ -125,14 +150,15 @@ def public_id(token: str) -> str:
 async def test_a_token_is_written_down_by_the_name_that_the_check_server_knows_it_by(
     written: Written, rgs: Leaf
 ) -> None:
-    token = (await written.bank.token(rgs)).json["access_token"]
+    trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-00"}
+    token = (await written.bank.token(rgs, headers=trace)).json["access_token"]
     (line,) = written.lines
     assert {name: value for name, value in line.items() if value is not None} == {
         "v": 1, "at": "2026-11-18T11:06:40.123+00:00", "event": "minted", "door": "token", "client_id": "rgs",
         "method": "tls_client_auth", "grant_type": "client_credentials", "audience": "wallet.api", "kind": "ott+jwt",
         "scope": ["wallet:debit", "wallet:read"], "subject": RGS, "bound_to": {"x5t#S256": encoded(rgs.sha256)},
         "count": 1, "token_ids": [public_id(token)], "expires_at": "2026-11-18T11:07:25.623+00:00",
-        "ring": "default", "kid": line["kid"],
+        "ring": "default", "kid": line["kid"], "trace_id": "1" * 32,
     }  # fmt: skip
     assert line["kid"] in written.bank.issuer.inputs.rings[""].jwks.decode()
     assert (written.file.stat().st_mode & 0o777, written.count("ott_issuer_audit_records_total")) == (0o600, 1)
@@ -175,6 +201,7 @@ async def test_who_failed_too_often_is_written_down_with_the_name_that_was_used(
     for _ in range(3):
         await written.bank.token(rgs, {"client_id": "batch"})
     events = [(line["event"], line["client_id"], line["error"]) for line in written.lines]
+    assert written.lines[-2]["trace_id"] == written.lines[-1]["trace_id"] is not None
     assert events[-2:] == [("authentication_limited", "batch", None), ("refused", None, "slow_down")]
     assert len(events) == 4
 
@@ -251,7 +278,8 @@ async def test_nothing_of_a_token_secret_assertion_or_proof_is_in_audit_log_or_m
         with pytest.raises(grpc.aio.AioRpcError):
             await mint(MintRequest(audience=bad, scopes=[bad], count=1), timeout=10)
     basic = base64.b64encode(f"old:{bank.secret}".encode()).decode()
-    told = written.file.read_text() + capsys.readouterr().err + exposition(written.metrics.registry)[0].decode()
+    spans = await written.spans()
+    told = written.file.read_text() + capsys.readouterr().err + exposition(written.metrics.registry)[0].decode() + spans
     assert told.count('"minted"') == 3
     assert [
         each for each in pieces(*tokens, forged, bad, bank.secret, basic, "proofs-own-identifier") if each in told
@@ -296,6 +324,7 @@ async def test_no_form_of_a_secret_in_any_place_of_a_request_is_written_down(
                     if not set("\r\n\0") & {*text}
                 ]
                 asked += [
+                    ("/introspect", {"data": urlencode({"client_id": "rgs", "token": text}), "headers": plain}),
                     (f"/token?access_token={quote(text)}", {"data": FORM}),
                     (f"/{quote(text)}", {}),
                     ("/token", {"data": value}),
@@ -304,8 +333,9 @@ async def test_no_form_of_a_secret_in_any_place_of_a_request_is_written_down(
                     async with session.post(URL(path, encoded=True), **options) as response:
                         assert response.status < 500
                         caught.append(await response.text() if response.status != 200 else "")
+    spans = await written.spans()
     captured = capfd.readouterr()
-    told = written.file.read_text() + captured.out + captured.err + caplog.text + "".join(caught)
+    told = spans + written.file.read_text() + captured.out + captured.err + caplog.text + "".join(caught)
     told += exposition(written.metrics.registry)[0].decode()
     assert len(told.splitlines()) > 500
     assert not leaked(secrets, told), [line for line in told.splitlines() if leaked(secrets, line)][:5]

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -30,6 +30,7 @@ from ott_extauthz.settings import load
 from ott_extauthz.wire.http_server import _FaultsByType, serve_http
 from ott_extauthz.wire.issuer_tls import RotatingContext
 from ott_extauthz.wire.listening import ListenError
+from tests.collector import Collector, attributes, collecting
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, raw
 from tests.issuer_door import with_grpc
@@ -66,6 +67,12 @@ async def test_minting_at_the_keys_has_the_same_bounds(bank: Bank, change: dict[
     options: dict[str, Any] = {"audience": "wallet.api", "client_id": "rgs", "scope": frozenset()} | change
     with pytest.raises(OrderError):
         await mint_token(bank.settings, **options)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as found:
+        yield found
 
 
 _RUN = """
@@ -169,9 +176,11 @@ async def test_the_program_behind_a_proxy_serves_plain_http_on_a_socket(tmp_path
 
 
 async def test_the_program_mints_by_the_batch_where_the_settings_say_so(
-    tmp_path: Path, authority: Authority, rgs: Leaf
+    tmp_path: Path, authority: Authority, rgs: Leaf, collector: Collector
 ) -> None:
     bank = with_grpc(Bank(tmp_path, authority).prepare())
+    with (tmp_path / "ott.yaml").open("a") as file:
+        file.write(f"tracing: {{endpoint: 'http://{collector.address}', ratio: 1, every: 60s, batch: 4096}}\n")
     async with running(bank) as (program, _):
         assert program.stderr is not None
         line = (await asyncio.wait_for(program.stderr.readline(), 15)).decode()
@@ -182,8 +191,11 @@ async def test_the_program_mints_by_the_batch_where_the_settings_say_so(
         async with open_pool(line.split()[-1], files) as pool:
             tokens = await asyncio.gather(*(pool.take(TokenWanted(audience="wallet.api")) for _ in range(200)))
         assert len({token.text for token in tokens}) == 200
+        assert collector.spans == []
         program.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(program.wait(), 10) == 0
+    assert sum(int(attributes(span)["ott.count"]) for span in collector.named("mint")) >= 200, "sent as it left"
+    assert "sign" in collector.children(collector.named("mint")[0])
 
 
 async def test_a_half_sent_form_does_not_keep_the_program_from_leaving(

@@ -19,6 +19,7 @@ from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.log import new_logger
 from ott_extauthz.settings import load
+from tests.collector import attributes, collecting
 from tests.fakes.clock import SkewedClock
 from tests.fakes.issuer import FakeIssuer
 from tests.fakes.key_set_server import KeySetServer, key_set_server, until
@@ -44,15 +45,15 @@ class Ahead(SkewedClock):
         return super().monotonic() + self.ahead
 
 
-def write(folder: Path, url: str) -> Path:
+def write(folder: Path, url: str, more: str = "") -> Path:
     (folder / "policy.yaml").write_text(POLICY)
-    (folder / "ott.yaml").write_text(OTT.format(issuer=FakeIssuer().issuer, url=url))
+    (folder / "ott.yaml").write_text(OTT.format(issuer=FakeIssuer().issuer, url=url) + more)
     return folder / "ott.yaml"
 
 
 @asynccontextmanager
-async def serving(folder: Path, server: KeySetServer, clock: Ahead) -> AsyncIterator[Desk]:
-    settings = load(write(folder, server.url), {})
+async def serving(folder: Path, server: KeySetServer, clock: Ahead, more: str = "") -> AsyncIterator[Desk]:
+    settings = load(write(folder, server.url, more), {})
     inputs, socket = check_inputs(settings, "ott.yaml"), folder / "c.sock"
     app = build(settings, inputs, address=f"unix://{socket}", logger=new_logger("error"), clock=clock)
     ending, is_serving = asyncio.Event(), asyncio.Event()
@@ -106,6 +107,27 @@ async def test_an_issuer_that_is_down_at_the_start_keeps_the_server_up_and_unrea
             for result, count in (("loaded", 1), ("refused", 2)):
                 line = f'ott_key_set_reloads_total{{issuer="{desk.issuer.issuer}",result="{result}"}} {count}.0'
                 assert line in text
+
+
+async def test_each_fetch_is_a_trace_of_its_own_and_belongs_to_no_check(tmp_path: Path) -> None:
+    clock = Ahead()
+    async with key_set_server(tmp_path, FakeIssuer().jwks()) as server:
+        with collecting() as collector:
+            tracing = f"tracing: {{endpoint: 'http://{collector.address}', every: 20ms}}\n"
+            async with serving(tmp_path, server, clock, tracing) as desk:
+                server.answer = failing(503)
+                clock.ahead += 900
+                desk.app.sources.followed[0].want()
+                await until(lambda: len(collector.spans) == 2)
+            first, second = collector.spans
+        assert {span.name for span in (first, second)} == {f"fetch keys {desk.issuer.issuer}"}
+        assert [(span.kind, span.parent_span_id, span.status.code) for span in (first, second)] == [
+            (3, b"", 0), (3, b"", 2),
+        ]  # fmt: skip
+        assert first.trace_id != second.trace_id
+        assert [attributes(span) for span in (first, second)] == [
+            {"ott.asked": desk.issuer.issuer, "ott.result": result} for result in ("loaded", "refused")
+        ]
 
 
 async def test_a_rotation_is_followed_without_a_restart_and_without_a_gap(tmp_path: Path) -> None:

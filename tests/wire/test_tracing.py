@@ -167,3 +167,58 @@ async def test_spans_go_over_mutual_tls_to_the_collector_that_our_authority_sign
                 await until(lambda: bool(value(f"ott_spans_{name}_total", labels)))  # noqa: B023 - awaited here
             assert bool(collector.spans) is (ca == "ca"), "no span goes to a collector that anybody else signed"
     assert collector.metadata[0]["x-key"] == "collectors-own"
+
+
+async def test_files_that_rotate_count_without_a_restart_and_broken_ones_change_nothing(
+    configured: Configure, tmp_path: Path
+) -> None:
+    ours, old = Authority("ours"), Authority("old")
+    old.write(tmp_path, "ca")
+    old.issue("ott").write(tmp_path, "ott")
+    certificate, key = ours.issue("collector", server=True, ips=("127.0.0.1",)).write(tmp_path, "collector")
+    (tmp_path / "headers").touch(mode=0o600)
+    (tmp_path / "headers").write_text("x-key: old\n")
+    credentials = grpc.ssl_server_credentials(
+        [(key.read_bytes(), certificate.read_bytes())], ours.certificate_pem, require_client_auth=True
+    )
+    with collecting(credentials) as collector:
+        endpoint = f"https://{collector.address}"
+        settings = configured(
+            "native",
+            f"tracing: {{endpoint: '{endpoint}', ca: ca.pem, certificate: ott.pem, key: ott-key.pem, "
+            "headers_file: headers, ratio: 1, every: 10ms, timeout: 500ms}\n",
+        )
+        async with (
+            served(settings, f"unix://{tmp_path}/check.sock") as app,
+            grpc.aio.insecure_channel(f"unix:{tmp_path}/check.sock") as channel,
+        ):
+            check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                "/envoy.service.auth.v3.Authorization/Check"
+            )
+            value, files = app.metrics.registry.get_sample_value, app.sources.tracing
+            assert files is not None
+
+            async def counts(name: str, **labels: str) -> None:
+                before = value(f"ott_spans_{name}_total", labels) or 0
+                async with asyncio.timeout(60):  # on a busy machine a good batch may run out of time, too
+                    while (value(f"ott_spans_{name}_total", labels) or 0) == before:
+                        await check(b"\xff", timeout=5)
+                        await asyncio.sleep(0.02)
+
+            await counts("dropped", why="export_failed")  # another authority signed the collector's certificate
+            for name in ("ott.pem", "ott-key.pem"):
+                (tmp_path / name).unlink()
+            ours.issue("ott").write(tmp_path, "ott")
+            ours.write(tmp_path, "ca")
+            assert await asyncio.to_thread(files.reload)
+            await counts("exported")
+            (tmp_path / "headers").write_text("x-key: new\n")
+            assert await asyncio.to_thread(files.reload)
+            await counts("exported")
+            (tmp_path / "headers").write_text("X broken\n")
+            assert await asyncio.to_thread(files.reload)
+            await counts("exported")
+            for result, count in (("loaded", 2), ("refused", 1)):
+                assert value("ott_key_set_reloads_total", {"issuer": endpoint, "result": result}) == count
+            assert value("ott_refused_changes", {"what": "tracing_files"}) == 1
+    assert [collector.metadata[0]["x-key"], collector.metadata[-1]["x-key"]] == ["old", "new"]

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_files
+from ott_extauthz.bootstrap.tracing_files import TracingFiles, tracing_files, tracing_source
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.documents.problems import Problem
+from ott_extauthz.reload.source import UNENDED_LOOKS, Result
 from ott_extauthz.sections.tracing import Tracing
+from tests.fakes.clock import FakeClock
+from tests.unit.bootstrap.test_reloading import Results
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -83,3 +86,97 @@ def test_what_is_read_is_not_shown(tmp_path: Path) -> None:
     files, _ = read(certificate=certificate, key=key)
     assert files.key == key.read_bytes()
     assert "PRIVATE" not in repr(files)
+
+
+class Followed:
+    """Files that are followed, and what was taken of them."""
+
+    def __init__(self, **settings: object) -> None:
+        made = Tracing.model_validate({"endpoint": "https://127.0.0.1:4317", **settings})
+        self.taken: list[TracingFiles] = []
+        self.results = Results()
+        source = tracing_source(
+            made, tracing_files(made, "ott.yaml", []), take=self.taken.append, clock=FakeClock(), listener=self.results
+        )
+        assert source is not None
+        self.source = source
+
+    def polls(self, count: int = 2) -> list[Result]:
+        for _ in range(count):
+            self.source.poll()
+        return self.results.told
+
+
+def test_headers_that_changed_are_taken_once_they_have_settled(tmp_path: Path) -> None:
+    path = written(tmp_path / "headers", b"x-key: one\n")
+    followed = Followed(headers_file=path)
+    assert followed.polls() == []
+    path.write_bytes(b"x-key: two\n")
+    assert followed.polls(1) == []
+    assert followed.polls(1) == [Result.LOADED]
+    assert [files.headers for files in followed.taken] == [(("x-key", "two"),)]
+
+
+def test_half_a_header_is_not_sent_while_its_file_is_written(tmp_path: Path) -> None:
+    path = written(tmp_path / "headers", b"x-key: one\n")
+    followed = Followed(headers_file=path)
+    path.write_bytes(b"x-key: tw")
+    assert followed.polls(UNENDED_LOOKS) == []
+    path.write_bytes(b"x-key: two\n")
+    assert followed.polls() == [Result.LOADED]
+    assert [files.headers for files in followed.taken] == [(("x-key", "two"),)]
+
+
+def test_a_broken_file_leaves_all_that_is_in_use_and_is_told_without_a_secret(tmp_path: Path) -> None:
+    certificate, key = Authority("test").issue("ours").write(tmp_path, "ours")
+    headers = written(tmp_path / "headers", b"x-key: one\n")
+    followed = Followed(certificate=certificate, key=key, headers_file=headers)
+    in_force = followed.source.current()
+    _, other = Authority("test").issue("other").write(tmp_path, "other")
+    for path, broken in (
+        (headers, f"X {SECRET}\n".encode()), (key, other.read_bytes()), (certificate, b"nonsense\n"), (headers, None),
+    ):  # fmt: skip
+        good, mode = path.read_bytes(), path.stat().st_mode
+        path.unlink()
+        if broken is not None:
+            written(path, broken)
+            path.chmod(mode)
+        assert followed.polls()[-1] is Result.REFUSED, path
+        failure = followed.source.in_force.failure
+        assert failure is not None
+        assert str(path.name) in str(failure.problems[0])
+        assert SECRET not in str(failure.problems)
+        assert "BEGIN" not in str(failure.problems)
+        assert (followed.taken, followed.source.current()) == ([], in_force)
+        written(path, good)
+        assert followed.polls()[-1] is Result.UNCHANGED
+    assert followed.source.kind.is_secret, "a digest of a short secret would let it be guessed"
+
+
+def test_a_secret_that_everybody_may_write_or_read_is_not_taken(tmp_path: Path) -> None:
+    path = written(tmp_path / "headers", b"x-key: one\n")
+    followed = Followed(headers_file=path)
+    path.write_bytes(b"x-key: two\n")
+    for mode in (0o606, 0o604):
+        path.chmod(mode)
+        assert followed.polls()[-1] is Result.REFUSED
+    path.chmod(0o600)
+    assert followed.polls()[-1] is Result.LOADED
+
+
+def test_a_change_while_we_start_is_still_a_change(tmp_path: Path) -> None:
+    path = written(tmp_path / "headers", b"x-key: one\n")
+    made = Tracing.model_validate({"endpoint": "https://127.0.0.1:4317", "headers_file": path})
+    files = tracing_files(made, "ott.yaml", [])
+    path.write_bytes(b"x-key: two\n")
+    taken: list[TracingFiles] = []
+    source = tracing_source(made, files, take=taken.append, clock=FakeClock(), listener=Results())
+    assert source is not None
+    source.poll()
+    source.poll()
+    assert [each.headers for each in taken] == [(("x-key", "two"),)]
+
+
+def test_without_files_there_is_nothing_to_follow() -> None:
+    made = Tracing.model_validate({"endpoint": "https://127.0.0.1:4317"})
+    assert tracing_source(made, TracingFiles(), take=print, clock=FakeClock(), listener=Results()) is None

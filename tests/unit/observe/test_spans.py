@@ -12,7 +12,8 @@ from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.model.step import Step
 from ott_extauthz.observe.sampling import Sampling
-from ott_extauthz.observe.spans import Spans
+from ott_extauthz.observe.span_maker import SpanMaker
+from ott_extauthz.observe.spans import check_spans
 from ott_extauthz.observe.tracing import CheckSpans, Timed
 from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.sections.tracing import Tracing
@@ -63,7 +64,7 @@ class Traced:
         )  # fmt: skip
         single_use = replace(desk.checker.single_use, observer=self.listener)
         desk.checker = replace(desk.checker, observer=self.listener, single_use=single_use, is_timed=True)
-        self.spans = Spans(
+        self.maker = SpanMaker(
             resource=Resource({}), entropy=desk.entropy, wall_ns=lambda: desk.clock.now_ms() * 1_000_000,
             monotonic=desk.clock.monotonic,
         )  # fmt: skip
@@ -79,7 +80,7 @@ class Traced:
             self.listener.answered()
 
         await asyncio.create_task(answered())
-        return [span for timed in self.told for span in self.spans.of(timed)]
+        return [span for timed in self.told for span in check_spans(self.maker, timed)]
 
 
 def named(spans: list[ReadableSpan]) -> dict[str, ReadableSpan]:
@@ -211,7 +212,7 @@ async def test_a_question_to_an_issuer_belongs_to_the_check_that_began_it() -> N
 
     await asyncio.create_task(asking())
     [timed] = traced.told
-    spans = named(traced.spans.of(timed))
+    spans = named(check_spans(traced.maker, timed))
     asked = spans["introspect https://login.bank.example"]
     assert (asked.kind, milliseconds(asked)) == (SpanKind.CLIENT, 30)
 
@@ -225,7 +226,7 @@ async def test_a_look_up_has_the_steps_gone_through_twice_and_all_of_it_is_told(
     began = timed.record.began
     marks = [(Step.ROUTE, began), (Step.VERIFY, began), (Step.ROUTE, began + 0.5), (Step.VERIFY, began + 1)]
     timed.record.marks, timed.record.seconds = marks, 1.5
-    spans = traced.spans.of(timed)
+    spans = check_spans(traced.maker, timed)
     assert [(span.name, milliseconds(span)) for span in spans[2:6]] == [
         ("route", 0), ("verify", 500), ("route", 500), ("verify", 500),
     ]  # fmt: skip

@@ -42,13 +42,11 @@ class Sending:
     told: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.queue = SpanQueue(
-            Collector(
-                grpc.insecure_channel(self.address), headers=(("authorization", SECRET),), timeout=self.timeout,
-                counts=SpanCounts(self.registry), tell=self.told.append,
-            ),
-            most=self.most, batch=self.batch, every_ms=self.every_ms,
+        self.collector = Collector(
+            grpc.insecure_channel(self.address), headers=(("authorization", SECRET),), timeout=self.timeout,
+            counts=SpanCounts(self.registry), tell=self.told.append,
         )  # fmt: skip
+        self.queue = SpanQueue(self.collector, most=self.most, batch=self.batch, every_ms=self.every_ms)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"ott_spans_{name}_total", labels) or 0
@@ -149,3 +147,54 @@ async def test_spans_that_the_collector_rejects_are_dropped(collector: receiver.
     await sending.until("exported", 7)
     assert sending.counted("dropped", why="rejected") == 3
     await sending.queue.aclose(5)
+
+
+async def test_another_channel_and_other_headers_count_from_the_next_batch_on(collector: receiver.Collector) -> None:
+    with receiver.collecting() as other:
+        sending = Sending(collector.address)
+        before = sending.collector._way.channel
+        sending.queue.put(spans(3))
+        await sending.until("exported", 3)
+        for name in ("unused", "renewed"):
+            sending.collector.use(grpc.insecure_channel(other.address), (("x-key", name),))
+        sending.queue.put(spans(4))
+        await sending.until("exported", 7)
+        assert (len(collector.spans), len(other.spans)) == (3, 4)
+        assert [other.metadata[0].get(name) for name in ("x-key", "authorization")] == ["renewed", None]
+        assert is_closed(before)
+        await sending.queue.aclose(5)
+
+
+async def test_a_batch_under_way_is_not_cut_off_by_a_change(collector: receiver.Collector) -> None:
+    collector.held.clear()
+    sending = Sending(collector.address, timeout=60)
+    sending.queue.put(spans(10))
+    await until_under_way(sending)
+    sending.collector.use(grpc.insecure_channel(collector.address), ())
+    collector.held.set()
+    await sending.until("exported", 10)
+    await sending.queue.aclose(5)
+    assert sending.counted("dropped", why="export_failed") == 0
+
+
+async def test_what_comes_after_leaving_is_left_open_nowhere(collector: receiver.Collector) -> None:
+    sending = Sending(collector.address)
+    sending.collector.use(waiting := grpc.insecure_channel(collector.address), ())
+    await sending.queue.aclose(5)
+    assert is_closed(waiting)
+    sending.collector.use(late := grpc.insecure_channel(collector.address), ())
+    assert is_closed(late)
+
+
+def is_closed(channel: grpc.Channel) -> bool:
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/x")
+    with pytest.raises((ValueError, grpc.RpcError)) as caught:
+        call(b"", timeout=0.1)
+    return caught.type is ValueError  # a closed channel takes no call
+
+
+async def until_under_way(sending: Sending) -> None:
+    """Wait until a batch has left the queue; the collector holds it."""
+    async with asyncio.timeout(30):
+        while sending.queue._processor._batch_processor._queue:  # noqa: ASYNC110 - the SDK tells nobody
+            await asyncio.sleep(0.01)
