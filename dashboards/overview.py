@@ -159,7 +159,7 @@ _STEPS: Final = Row(
     (
         Panel(
             title="p99 by step",
-            description="Only with metrics.steps in ott.yaml. decode and encode lie around the Check's own steps.",
+            description="Only with metrics.steps in ott.yaml. decode, audit, encode lie around the Check's own steps.",
             queries=(Query(quantile(0.99, "ott_check_step_seconds", "step"), "{{step}}"),),
             unit="s", width=12, no_value="metrics.steps is off",
         ),

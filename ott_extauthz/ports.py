@@ -12,7 +12,7 @@ from ott_extauthz.model.reason import Code
 from ott_extauthz.model.rejection import TokenState
 from ott_extauthz.model.step import Mark
 from ott_extauthz.model.trace_context import TraceContext
-from ott_extauthz.model.traced import traced
+from ott_extauthz.model.traced import Traced, traced
 
 Entropy = Callable[[int], bytes]
 """Random bytes fit for secrets, as many as asked for."""
@@ -256,49 +256,60 @@ class UsedList(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class CheckRecord:
-    """Everything the listeners may know of one Check.  Holds no token, no key, no query string.
+class _Unread(Enum):
+    """Nobody has asked yet."""
 
-    ``host`` and ``path`` are canonical, and fit to be written down (:mod:`ott_extauthz.model.shown`).
+    UNREAD = auto()
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What every record says of its request.  Holds no token, no key, no query string.
+
+    ``host`` and ``path`` are canonical, and fit to be written down (:mod:`ott_extauthz.model.shown`); ``at_ms`` is when
+    the Check arrived.
+    """
+
+    facts: Facts | Malformed
+    host: str | None
+    path: str | None
+    at_ms: int
+    _traced: Traced | _Unread | None = field(default=_Unread.UNREAD, init=False, repr=False, compare=False)
+
+    @property
+    def traced(self) -> Traced | None:
+        """The trace that the request belongs to, and by whose word; read once, when somebody asks."""
+        if isinstance(self._traced, _Unread):
+            self._traced = traced(self.facts)
+        return self._traced
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that the request belongs to."""
+        return None if self.traced is None else self.traced.context
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckRecord(Told):
+    """Everything the listeners may know of one Check.
 
     ``began`` and the ``marks`` of the steps are instants of the monotonic clock; without a tracer there are no marks.
     ``seconds_left`` is what the caller's deadline, or our own shorter one, left when the Check began.
     """
 
     decision: Decision
-    facts: Facts | Malformed
-    host: str | None
-    path: str | None
-    at_ms: int
     seconds: float
     began: float = 0.0
     marks: Sequence[Mark] = ()
     seconds_left: float = 0.0
 
-    @property
-    def trace(self) -> TraceContext | None:
-        """The trace that the request belongs to."""
-        found = traced(self.facts)
-        return None if found is None else found.context
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowRecord:
+@dataclass(slots=True, kw_only=True)
+class ShadowRecord(Told):
     """What a second policy would have answered to a request that is answered already; ``answer`` is what was."""
 
     answer: Decision
     would_be: Decision
-    facts: Facts | Malformed
-    host: str | None
-    path: str | None
-    at_ms: int
-
-    @property
-    def trace(self) -> TraceContext | None:
-        """The trace that the request belongs to."""
-        found = traced(self.facts)
-        return None if found is None else found.context
 
     @property
     def disagrees(self) -> bool:
@@ -330,8 +341,8 @@ class AuditTrail(Protocol):
         ...
 
 
-class CheckTracing(Protocol):
-    """Times a Check from outside, for spans.  Neither call raises, waits, or changes an answer."""
+class CheckTiming(Protocol):
+    """Times a Check from outside, for whoever asks.  Neither call raises, waits, or changes an answer."""
 
     def arrived(self) -> None:
         """Take note that a Check arrived; whatever is told to observers in this task's context belongs to it."""

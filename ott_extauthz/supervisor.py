@@ -26,6 +26,7 @@ from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.departures import Departures, known_to_all
 from ott_extauthz.observe.exemplars import Exemplar
 from ott_extauthz.observe.exposition import WORKERS_FOLDER, exposition, workers_registry
 from ott_extauthz.observe.in_force import Report, show_policies
@@ -189,13 +190,18 @@ def _admin(workers: Sequence[Worker], tls: Tls | None) -> Admin:
         lines = [f"worker {worker.address}: {line}" for worker in workers for line in _state(worker)]
         return all(worker.is_serving and worker.report.is_ready for worker in workers), lines
 
+    departures = Departures(
+        lambda: known_to_all([worker.report.known for worker in workers if worker.is_serving]), SystemClock().monotonic
+    )
+
     def metrics(accept: str) -> tuple[bytes, str]:
         registry = workers_registry()
         show_policies(registry, lambda: [worker.report for worker in workers])
         show_api_keys(registry, lambda: [worker.report for worker in workers], SystemClock().now_ms)
         registry.register(CertificateEnds.of("check", tls))
         registry.register(WorkersServing(lambda: [worker.is_serving for worker in workers]))
-        return exposition(registry, accept, [each for worker in workers for each in worker.exemplars])
+        exemplars = [each for worker in workers for each in worker.exemplars]
+        return exposition(registry, accept, exemplars, departures)
 
     return Admin(metrics=metrics, readiness=readiness)
 

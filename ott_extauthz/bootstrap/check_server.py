@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.audit_files import audit_path, rotation_of
 from ott_extauthz.bootstrap.clock import SystemClock
@@ -15,7 +17,7 @@ from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
 from ott_extauthz.bootstrap.introspection import Introspectors, new_introspectors
 from ott_extauthz.bootstrap.key_sets import following
-from ott_extauthz.bootstrap.known_clients import KnownClients
+from ott_extauthz.bootstrap.known_clients import KnownClients, known_names
 from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.tracing import CheckTracer, new_check_tracer
@@ -26,20 +28,22 @@ from ott_extauthz.check.introspecting import IntrospectionObserver
 from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.signing_out import Signing
 from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.observe.alarms import Alarms
 from ott_extauthz.observe.allowance import Allowance
 from ott_extauthz.observe.api_keys import show_api_keys
 from ott_extauthz.observe.audit import AuditFile, NoAudit
 from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.departures import Departures
 from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.in_force import Report, report_of, show_policies
 from ott_extauthz.observe.introspections import IntrospectionMetrics
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.listeners import Listeners
-from ott_extauthz.observe.log import DecisionLog, LeftOut, Logger, tell_audit, tell_store
+from ott_extauthz.observe.log import DecisionLog, Logger, tell_audit, tell_store
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.reloads import Reloads, warn_of_shadow
 from ott_extauthz.observe.step_times import StepTimes
-from ott_extauthz.observe.store_gauges import StoreGauges
-from ott_extauthz.observe.tracing import TimedIntrospections
+from ott_extauthz.observe.timing import CheckTimes, TimedIntrospections
 from ott_extauthz.ports import Clock, UsedList
 from ott_extauthz.reload.reloader import Reloader
 from ott_extauthz.sections.words import file_name
@@ -66,12 +70,14 @@ class CheckApp:
     reloads: Reloads
     reloader: Reloader
     introspectors: Introspectors
+    known: Callable[[], dict[str, frozenset[str]]]
+    departures: Departures
     tokens: WorkloadTokens | None = None
     tracer: CheckTracer | None = None
 
     def report(self) -> Report:
-        """Return what is in force."""
-        return report_of(self.sources.all())
+        """Return what is in force, and which names the metrics have by it."""
+        return replace(report_of(self.sources.all()), known=self.known())
 
     async def readiness(self) -> tuple[bool, list[str]]:
         """Whether calls are taken; a broken store shows, but does not take every server out of rotation at once.
@@ -84,7 +90,7 @@ class CheckApp:
 
     def metrics_text(self, accept: str) -> tuple[bytes, str]:
         """Return what a scrape gets, and its content type."""
-        return exposition(self.metrics.registry, accept, self.metrics.exemplars.latest())
+        return exposition(self.metrics.registry, accept, self.metrics.exemplars.latest(), self.departures)
 
     def ask(self) -> None:
         """Have every file looked at, and every key set fetched, as soon as may be."""
@@ -109,18 +115,17 @@ def build(
         ValueError: such a file holds something else by now.
     """
     clock, bounds = clock or SystemClock(), settings.clock
-    metrics = Metrics(transport=settings.listen.chosen_transport, region=settings.region)
-    steps = metrics.steps = StepTimes(metrics.registry) if settings.metrics.steps else None
+    metrics = Metrics(transport=settings.listen.chosen_transport, region=settings.region, max_skew_ms=bounds.max_skew)
     tracer = new_check_tracer(
         settings, inputs.tracing, address=address, registry=metrics.registry, logger=logger, clock=clock,
         on_fault=metrics.faulted,
     )  # fmt: skip
+    times = _times(settings, metrics, tracer, clock)
     log = _decision_log(settings, logger, metrics, clock)
-    observer = Listeners(metrics, log, *([tracer.spans] if tracer else []), on_broken=metrics.faulted)
-    store = StoreGauges(metrics.registry, max_skew_ms=bounds.max_skew)
+    observer = Listeners(metrics, log, *([times] if times else []), on_broken=metrics.faulted)
     used_list = new_used_list(
-        settings, clock=clock, on_change=partial(tell_store, logger), on_look=store.looked,
-        on_sweep_failed=store.sweep_failed,
+        settings, clock=clock, on_change=partial(tell_store, logger), on_look=metrics.store.looked,
+        on_sweep_failed=metrics.store.sweep_failed,
     )  # fmt: skip
     audit = _audit(settings, address, metrics, logger)
     reloads = Reloads(logger, metrics)
@@ -131,14 +136,14 @@ def build(
     show_policies(metrics.registry, lambda: [report_of(sources.all())])
     show_api_keys(metrics.registry, lambda: [report_of(sources.all())], clock.now_ms)
     metrics.registry.register(CertificateEnds.of("check", settings.listen.tls))
-    metrics.clients = KnownClients(sources)
+    clients = metrics.clients = KnownClients(sources)
     metrics.expect(inputs.policy)
     warn_of_shadow(logger, inputs.policy)
     domains = sources.trust_domains
     tokens = new_tokens(inputs.attach, settings.issuer, clock=clock, entropy=secrets.token_bytes)
     introspectors = new_introspectors(
         settings.introspection, bounds, clock=clock, entropy=secrets.token_bytes,
-        observer=_introspections(metrics, tracer),
+        observer=_introspections(metrics, times),
     )  # fmt: skip
     checker = Checker(
         policy=sources.policy.current,
@@ -159,7 +164,7 @@ def build(
         asn_of=inputs.asn_of,
         second=_second(sources, audit, observer),
         attaching=_attaching(tokens, sources, clock),
-        is_timed=steps is not None or tracer is not None,
+        is_timed=times is not None,
     )
     authorization = Authorization(
         checker=checker,
@@ -170,27 +175,43 @@ def build(
         clock=clock,
         expose_reasons=settings.expose_reasons,
         metadata_namespace=settings.envoy_payload.namespace,
-        tracing=tracer.spans if tracer else None,
-        timing=steps,
+        timing=times,
     )
     server = CheckServer(authorization=authorization, settings=settings.listen, address=address, drain=settings.drain)
     every = settings.reload.every / 1000 or None
     reloader = Reloader(sources.in_files(), every=every, on_fault=metrics.faulted)
+
+    def known() -> dict[str, frozenset[str]]:
+        return known_names(sources, clients())
+
+    departures = Departures(
+        lambda: known() | {"server": metrics.store.servers}, clock.monotonic, metrics.forget
+    )  # fmt: skip
+
     return CheckApp(
         server=server, used_list=used_list, metrics=metrics, audit=audit,
         sources=sources, reloads=reloads, reloader=reloader, introspectors=introspectors,
-        tokens=tokens, tracer=tracer,
+        tokens=tokens, tracer=tracer, known=known, departures=departures,
     )  # fmt: skip
 
 
 def _decision_log(settings: Settings, logger: Logger, metrics: Metrics, clock: Clock) -> DecisionLog:
     room = {what: Allowance(settings.log.refusals_per_second, clock.monotonic) for what in LeftOut}
-    return DecisionLog(logger, room=room, on_left_out=metrics.log_left_out)
+    return DecisionLog(logger, room=room, alarms=Alarms(clock.monotonic), on_left_out=metrics.log_left_out)
 
 
-def _introspections(metrics: Metrics, tracer: CheckTracer | None) -> IntrospectionObserver:
+def _times(settings: Settings, metrics: Metrics, tracer: CheckTracer | None, clock: Clock) -> CheckTimes | None:
+    tell = [] if tracer is None else [tracer.checks.answered]
+    if settings.metrics.steps:
+        tell.append(StepTimes(metrics.registry).answered)
+    if not tell:
+        return None
+    return CheckTimes(monotonic=clock.monotonic, tell=tell, on_fault=metrics.faulted, store=settings.store.asked)
+
+
+def _introspections(metrics: Metrics, times: CheckTimes | None) -> IntrospectionObserver:
     counts = IntrospectionMetrics(metrics.registry, on_fault=metrics.faulted)
-    return counts if tracer is None else TimedIntrospections(counts, tracer.spans)
+    return counts if times is None else TimedIntrospections(counts, times)
 
 
 def _attaching(tokens: WorkloadTokens | None, sources: Sources, clock: Clock) -> Attaching:
@@ -214,11 +235,11 @@ async def serve(
     admin: str | None,
     until: asyncio.Event,
     on_serving: Callable[[], None],
-    on_report: Callable[[Report], None] = lambda _: None,
+    on_report: Callable[[Callable[[], Report]], None] = lambda _: None,
 ) -> None:
     """Serve until ``until`` is set, then drain; the order of starting and leaving is this function.
 
-    ``on_report`` is told, from another thread, what is in force whenever that changes.
+    ``on_report`` is told, from any thread, to ask what is in force, whenever that changes.
 
     Raises:
         ListenError: the admin address cannot be listened on.
@@ -243,7 +264,7 @@ async def serve(
         await stack.enter_async_context(following(app.sources.followed))
         await app.server.start()
         stack.push_async_callback(app.server.leave)
-        app.reloads.on_change = lambda: on_report(app.report())
+        app.reloads.on_change = lambda: on_report(app.report)
         app.reloader.start()
         stack.callback(app.reloader.stop)
         on_serving()

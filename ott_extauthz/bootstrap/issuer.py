@@ -22,6 +22,7 @@ from ott_extauthz.bootstrap.issuer_desks import desks_of, endpoints
 from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.issuer_reloading import IssuerSources, issuer_sources
 from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer, new_issuer_tracer
+from ott_extauthz.bootstrap.known_clients import known_to_issuer
 from ott_extauthz.bootstrap.rings import jwks_max_age_seconds, running_rings
 from ott_extauthz.bootstrap.signals import on_hangup, stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
@@ -34,14 +35,17 @@ from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.issuer.tracing import NoTracing, RequestTracing
 from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
 from ott_extauthz.observe.certificate_ends import CertificateEnds
+from ott_extauthz.observe.departures import Departures
 from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.in_force import report_of, show_policies
 from ott_extauthz.observe.issuer_audit import AuditedEvents
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.issuer_reloads import IssuerReloads
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_audit, tell_store
+from ott_extauthz.observe.standard_error import StandardError, unhindered
 from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
 from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings
@@ -147,8 +151,15 @@ def run_issuer(
         ListenError: an address cannot be listened on.
         OSError: the audit cannot be opened.
     """
-    clock, logger = clock or SystemClock(), new_logger(settings.log.level)
+    with unhindered() as log:
+        return _run_issuer(settings, clock or SystemClock(), entropy, source, log)
+
+
+def _run_issuer(settings: Settings, clock: Clock, entropy: Entropy, source: str, log: StandardError | None) -> int:
+    logger = new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
+    if log is not None:
+        log.on_lost = partial(metrics.log_left_out, LeftOut.UNWRITTEN)
     audit = issuer_audit(settings, counts=metrics, clock=clock, source=source, tell=partial(tell_audit, logger))
     observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
     new_tracer = partial(
@@ -164,7 +175,13 @@ def run_issuer(
     metrics.registry.register(CertificateEnds.of("issuer", issuer.inputs.tls))
     for warning in warnings_of(issuer.inputs, settings):
         logger.warning("issuer", warning=warning)
-    admin = Admin(metrics=partial(exposition, metrics.registry), readiness=issuer.readiness)
+    departures = Departures(
+        lambda: known_to_issuer(issuer.sources.clients.source.current().clients, metrics.store.servers),
+        clock.monotonic, metrics.forget,
+    )  # fmt: skip
+    admin = Admin(
+        metrics=partial(exposition, metrics.registry, departures=departures), readiness=issuer.readiness
+    )  # fmt: skip
     grace = settings.drain.grace / 1000
     desks = issuer.sources.clients.desks
     grpc_server = partial(

@@ -9,16 +9,17 @@ from ott_extauthz.bootstrap.span_outlet import SpanOutlet, after_the_answer, new
 from ott_extauthz.bootstrap.tracing_files import TracingFiles
 from ott_extauthz.observe.log import Logger
 from ott_extauthz.observe.sampling import Sampling
-from ott_extauthz.observe.tracing import CheckSpans, Timed
+from ott_extauthz.observe.timing import Timed
+from ott_extauthz.observe.tracing import TracedChecks
 from ott_extauthz.ports import Clock
 from ott_extauthz.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTracer:
-    """Listens to Checks, and sends spans."""
+    """Sends spans of Checks."""
 
-    spans: CheckSpans
+    checks: TracedChecks
     outlet: SpanOutlet
 
     async def aclose(self) -> None:
@@ -49,12 +50,6 @@ def new_check_tracer(  # noqa: PLR0913 - what spans are made of, and who is told
     def tell(timed: Timed) -> None:
         outlet.put(check_spans(outlet.maker, timed))
 
-    listener = CheckSpans(
-        sampling=Sampling(settings.tracing, clock.monotonic),
-        monotonic=clock.monotonic,
-        tell=tell,
-        later=after_the_answer,
-        on_fault=on_fault,
-        store=settings.store.asked,
-    )
-    return CheckTracer(listener, outlet)
+    sampling = Sampling(settings.tracing, clock.monotonic)
+    checks = TracedChecks(sampling=sampling, tell=tell, later=after_the_answer, on_fault=on_fault)
+    return CheckTracer(checks, outlet)

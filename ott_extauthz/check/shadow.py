@@ -122,7 +122,7 @@ class SecondPolicy:
             facts=facts,
             host=shown_host(answered.target.host) if answered.target else None,
             path=shown_path(answered.target.path) if answered.target else None,
-            at_ms=answered.now_ms,
+            at_ms=answered.began_ms,
         )
         self.audit.write_shadow(record)
         self.observer.shadowed(record)

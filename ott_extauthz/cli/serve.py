@@ -4,6 +4,9 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,7 +22,10 @@ from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, setting
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.observe.exemplars import Exemplars
 from ott_extauthz.observe.in_force import Report
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.log import Logger, new_logger
+from ott_extauthz.observe.metrics import Metrics
+from ott_extauthz.observe.standard_error import StandardError, unhindered
 from ott_extauthz.settings import Settings
 from ott_extauthz.supervisor import EXEMPLARS, REPORT, SERVING, supervise
 from ott_extauthz.wire.listening import ListenError
@@ -34,8 +40,9 @@ def serve(
     """Serve Envoy's ext_authz Check API, and /metrics, /healthz, /readyz."""
     settings = settings_or_exit(config)
     try:
-        inputs = check_inputs(settings, str(config))
-        code = uvloop.run(_run(settings, inputs, config, worker))
+        with unhindered() as log:
+            inputs = check_inputs(settings, str(config))
+            code = uvloop.run(_run(settings, inputs, config, worker, log))
     except (DocumentError, ListenError) as error:
         fail(error)
     except OSError as error:
@@ -43,17 +50,20 @@ def serve(
     raise typer.Exit(code)
 
 
-async def _run(settings: Settings, inputs: CheckInputs, config: Path, worker: str | None) -> int:
+async def _run(
+    settings: Settings, inputs: CheckInputs, config: Path, worker: str | None, log: StandardError | None
+) -> int:
     logger = new_logger(settings.log.level)
     until = stop_on_signals()
     if worker is not None:
-        return await _serve_as_worker(settings, inputs, worker, logger, until)
+        return await _serve_as_worker(settings, inputs, worker, logger, until, log=log)
     for warning in inputs.policy.warnings:
         logger.warning("policy", warning=str(warning))
     if len(settings.listen.check) > 1:
         return await supervise(settings, config, logger, until)
     address = settings.listen.check[0]
     app = build(settings, inputs, address=address, logger=logger)
+    _count_lost(log, app.metrics)
     await serve_app(
         app,
         admin=settings.listen.admin,
@@ -64,17 +74,36 @@ async def _run(settings: Settings, inputs: CheckInputs, config: Path, worker: st
     return 0
 
 
+def _count_lost(log: StandardError | None, metrics: Metrics) -> None:
+    """Have lost lines counted, by the event loop: who loses one may hold the counter's lock (a finalizer's warning)."""
+    loop, count = asyncio.get_running_loop(), partial(metrics.log_left_out, LeftOut.UNWRITTEN)
+
+    def count_later() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody scrapes any more
+            loop.call_soon_threadsafe(count)
+
+    if log is not None:
+        log.on_lost = count_later
+
+
 async def _serve_as_worker(
-    settings: Settings, inputs: CheckInputs, address: str, logger: Logger, until: asyncio.Event
+    settings: Settings,
+    inputs: CheckInputs,
+    address: str,
+    logger: Logger,
+    until: asyncio.Event,
+    *,
+    log: StandardError | None,
 ) -> int:
     if address not in settings.listen.check:
         fail(f"--worker {address}: not among listen.check")
     app = build(settings, inputs, address=address, logger=logger)
+    _count_lost(log, app.metrics)
     _leave_with_the_parent(until)
 
     def say_serving() -> None:
         _tell_parent(SERVING)
-        _report_to_parent(app.report())
+        _report_to_parent(app.report)
         logger.info("serving", check=address)
 
     telling = asyncio.create_task(_keep_telling(app.metrics.exemplars))
@@ -94,11 +123,12 @@ async def _keep_telling(exemplars: Exemplars) -> None:
             await asyncio.to_thread(_tell_parent, EXEMPLARS + msgspec.json.encode(told).decode())
 
 
-def _report_to_parent(report: Report) -> None:
-    _tell_parent(REPORT + msgspec.json.encode(report).decode())
+def _report_to_parent(report: Callable[[], Report]) -> None:
+    with _reporting:  # asked for within: what was so before a change must not be told after it
+        _tell_parent(REPORT + msgspec.json.encode(report()).decode())
 
 
-_telling = threading.Lock()  # files are looked at in one thread, key sets fetched in another
+_reporting, _telling = threading.Lock(), threading.Lock()  # files are looked at in one thread, key sets in another
 
 
 def _tell_parent(line: str) -> None:

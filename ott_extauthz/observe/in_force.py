@@ -34,7 +34,8 @@ class KeySetReport(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What one process has in force: ``lines`` for people, ``api_key_ends_ms`` when each API key ends.
 
-    ``refused`` counts, of each kind that there is, those whose last change was refused.
+    ``refused`` counts, of each kind that there is, those whose last change was refused.  ``known`` are the values that
+    labels may have by it; None where nobody has said yet.
     """
 
     policies: tuple[PolicyReport, ...] = ()
@@ -42,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     api_key_ends_ms: tuple[int, ...] = ()
     refused: dict[str, int] = {}
     lines: tuple[str, ...] = ()
+    known: dict[str, frozenset[str]] | None = None
 
     @property
     def is_ready(self) -> bool:

@@ -1,12 +1,14 @@
 """What does the issuer count?  Tokens, refusals, faults and its keys; labels only from its own files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ott_extauthz.issuer.key_change import KeyChange, KeyState
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.issuer.order import ring_title
+from ott_extauthz.observe.departures import Labelled, Series, forget_series
+from ott_extauthz.observe.left_out import LeftOut, LinesLeftOut
 from ott_extauthz.observe.metrics import key_set_reloads
 from ott_extauthz.observe.signing_keys import SigningKeys
 from ott_extauthz.observe.store_gauges import StoreGauges
@@ -46,6 +48,11 @@ class IssuerMetrics:
             "Lines that could not be written; where the audit is required, a token that is not there went to nobody.",
             registry=registry,
         )
+        self._audit_stuck = Gauge(
+            "ott_issuer_audit_rotation_failing",
+            "1 while the issuer's audit file cannot be followed or rotated and lines go on into the open one.",
+            registry=registry,
+        )  # fmt: skip
         self._reloads = Counter(
             "ott_issuer_reloads",
             "Changed clients: loaded, refused (the old ones stay) or unchanged.",
@@ -53,9 +60,19 @@ class IssuerMetrics:
             registry=registry,
         )
         self._key_set_reloads = key_set_reloads(registry)
+        self._left_out = LinesLeftOut(registry)
+        self._by_label: Labelled = {
+            "client": (self._issued, self._refused, self._failures),
+            "audience": (self._issued,),
+        }
         self._keys = SigningKeys(now_ms)
         registry.register(self._keys)
         self.store = StoreGauges(registry, max_skew_ms=max_skew_ms)
+
+    def forget(self, gone: Collection[Series]) -> None:
+        """Let go of series that are shown no more."""
+        forget_series(gone, self._by_label)
+        self.store.forget(gone)
 
     def key_changed(self, change: KeyChange) -> None:
         """Count a rotation, and show the keys as they are now."""
@@ -86,6 +103,14 @@ class IssuerMetrics:
     def audit_failed(self) -> None:
         """Count a line that is not in the audit."""
         self._audit_failures.inc()
+
+    def audit_stays(self, *, is_stuck: bool) -> None:
+        """Show whether the audit's file could not be followed or rotated."""
+        self._audit_stuck.set(is_stuck)
+
+    def log_left_out(self, what: LeftOut) -> None:
+        """Count a line that is not in the log."""
+        self._left_out.left_out(what)
 
     def clients_reloaded(self, result: str) -> None:
         """Count a reload of the clients."""

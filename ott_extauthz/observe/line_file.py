@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LineCounts(Protocol):
-    """Counts lines."""
+    """Counts lines, and shows how their file does."""
 
     def audit_written(self) -> None:
         """Count a line."""
@@ -26,6 +26,10 @@ class LineCounts(Protocol):
 
     def audit_failed(self) -> None:
         """Count a line that is not there."""
+        ...
+
+    def audit_stays(self, *, is_stuck: bool) -> None:
+        """Show whether lines go on into a file that should have been followed or turned."""
         ...
 
 
@@ -75,8 +79,14 @@ class LineFile:
         Raises:
             OSError: it cannot be opened.
         """
-        target = FollowedFile(path, mode=mode, rotation=rotation, tell=tell) if path != "-" else StandardOutput()
-        return cls(target, counts=counts)
+        if path == "-":
+            return cls(StandardOutput(), counts=counts)
+
+        def told(trouble: str | None) -> None:
+            counts.audit_stays(is_stuck=trouble is not None)
+            tell(trouble)
+
+        return cls(FollowedFile(path, mode=mode, rotation=rotation, tell=told), counts=counts)
 
     def write(self, line: Mapping[str, Any], *, required: bool) -> None:
         """Write one line; one that cannot be written is counted.

@@ -2,9 +2,7 @@
 
 import logging
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -12,12 +10,18 @@ import structlog
 
 from ott_extauthz.model.decision import Allow, Deny
 from ott_extauthz.model.facts import Facts
+from ott_extauthz.observe.alarms import Alarms
 from ott_extauthz.observe.allowance import Allowance
 from ott_extauthz.observe.audit import first_fields, shadow_fields, token_of
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.ports import CheckRecord, ShadowRecord, StoreHealth, UsedListFault
 
-MOST_ALARMS: Final = 4096
-"""Replays that are remembered, to tell a first one from one more."""
+AS_JSON: Final[Sequence[structlog.typing.Processor]] = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.JSONRenderer(),
+)
+"""How a line looks."""
 
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -25,12 +29,8 @@ Logger = structlog.typing.FilteringBoundLogger
 def new_logger(level: Literal["debug", "info", "warning", "error"]) -> Logger:
     """Return a logger that writes JSON lines to standard error."""
     logger: Logger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
+        structlog.WriteLogger(sys.stderr),  # a line in one piece
+        processors=AS_JSON,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
     return logger
@@ -54,19 +54,12 @@ def tell_audit(logger: Logger, trouble: str | None) -> None:
         logger.error("audit file neither reopened nor rotated, the open one is written to", problem=trouble)
 
 
-class LeftOut(StrEnum):
-    """Lines that a flood of requests would otherwise write: the label of ``ott_log_lines_left_out_total``."""
-
-    REFUSALS = "refusals"
-    REPLAYS = "replays"
-
-
 class DecisionLog:
     """Logs refusals, replays and faults; allows are in the audit and the metrics, and here for debugging.
 
-    A client makes as many refusals as it likes: of both sorts only so many lines are written in a second, and
-    ``on_left_out`` hears of each that is not.  What was left out is in the audit.  Beyond that number a replay is still
-    told the first time that its token comes from its caller: a flood of one token's replays hides no other's.
+    A client makes as many refusals as it likes, and a store that is down a fault of each Check: of every sort only so
+    many lines are written in a second, and ``on_left_out`` hears of each that is not.  What was left out is in the
+    audit or the metrics.  A caller's first replay of a token has room beyond that (:mod:`ott_extauthz.observe.alarms`).
     """
 
     def __init__(
@@ -74,13 +67,14 @@ class DecisionLog:
         logger: Logger,
         *,
         room: Mapping[LeftOut, Allowance] = MappingProxyType({}),
+        alarms: Alarms | None = None,
         on_left_out: Callable[[LeftOut], None] = lambda _: None,
     ) -> None:
         self._logger = logger.bind()  # what it is made from makes another at each use, which costs more than a metric
         self._tells_allows = self._logger.is_enabled_for(logging.DEBUG)
         self._room = room
         self._on_left_out = on_left_out
-        self._alarms: OrderedDict[tuple[object, ...], None] = OrderedDict()
+        self._alarms = alarms
 
     def decided(self, record: CheckRecord) -> None:
         """Log a refusal."""
@@ -99,8 +93,7 @@ class DecisionLog:
         decision, facts = record.decision, record.facts
         if not isinstance(decision, Deny):
             return
-        is_first = self._is_first(_alarm(record, decision))
-        if not self._has_room(LeftOut.REPLAYS, is_wanted=is_first):
+        if not self._tells_replay(record, decision):
             return
         self._logger.warning(
             "token replayed",
@@ -124,42 +117,33 @@ class DecisionLog:
 
     def faulted(self, error_type: str) -> None:
         """Log a fault of ours by type; its message may quote what a client sent."""
-        self._logger.error("internal error", type=error_type)
+        if self._has_room(LeftOut.FAULTS):
+            self._logger.error("internal error", type=error_type)
 
     def spend_took(self, seconds: float) -> None:
         """Say nothing: the histogram has it."""
 
     def store_failed(self, fault: UsedListFault) -> None:
         """Log a broken used-list."""
-        self._logger.warning("used-list failed", kind=fault)
+        if self._has_room(LeftOut.FAULTS):
+            self._logger.warning("used-list failed", kind=fault)
 
-    def _is_first(self, alarm: tuple[object, ...]) -> bool:
-        is_first = alarm not in self._alarms
-        self._alarms[alarm] = None
-        self._alarms.move_to_end(alarm)
-        if len(self._alarms) > MOST_ALARMS:
-            self._alarms.popitem(last=False)
-        return is_first
+    def _tells_replay(self, record: CheckRecord, decision: Deny) -> bool:
+        alarms = self._alarms
+        if alarms is None:
+            return self._has_room(LeftOut.REPLAYS)
+        is_first = alarms.is_first(record, decision)
+        is_told = self._has_room(LeftOut.REPLAYS, more=lambda: is_first and alarms.takes(record))
+        if is_told and is_first:
+            alarms.told(record, decision)
+        return is_told
 
-    def _has_room(self, what: LeftOut, *, is_wanted: bool = False) -> bool:
+    def _has_room(self, what: LeftOut, *, more: Callable[[], bool] = lambda: False) -> bool:
         room = self._room.get(what)
-        if room is None or room.takes() or is_wanted:
+        if room is None or room.takes() or more():
             return True
         self._on_left_out(what)
         return False
-
-
-def _alarm(record: CheckRecord, decision: Deny) -> tuple[object, ...]:
-    """Return whose replay it is: what came again, and who brought it; a port anybody has as many of as he likes."""
-    token, first = decision.token, decision.first
-    peer = record.facts.peer if isinstance(record.facts, Facts) else None
-    return (
-        decision.reason,
-        token.public_id if token else None,
-        first.decision_id if first else None,
-        peer.principal if peer else None,
-        peer.address if peer else None,
-    )
 
 
 def _of(record: CheckRecord | ShadowRecord) -> dict[str, str | None]:

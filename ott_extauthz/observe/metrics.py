@@ -1,9 +1,9 @@
 """What is counted?  Prometheus metrics; no label takes a value that a caller chooses."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -11,12 +11,12 @@ from ott_extauthz import __version__
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
 from ott_extauthz.model.facts import Facts
 from ott_extauthz.model.reason import Reason
+from ott_extauthz.observe.departures import Labelled, Series, forget_series
 from ott_extauthz.observe.exemplars import Exemplars
+from ott_extauthz.observe.left_out import LeftOut, LinesLeftOut
+from ott_extauthz.observe.store_gauges import StoreGauges
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.ports import CheckRecord, ShadowRecord, UsedListFault
-
-if TYPE_CHECKING:
-    from ott_extauthz.observe.step_times import StepTimes
 
 NO_ROUTE: Final = "none"
 NO_CLIENT: Final = "none"
@@ -31,7 +31,7 @@ class Metrics:
     """The server's metrics, in a registry of their own.
 
     ``clients`` are the clients that the policy, the partners and the API keys name: others share one label value.
-    ``steps`` is there where the time in each step is wanted.
+    ``max_skew_ms`` is how far the clock of a store's server may differ.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Metrics:
         transport: str,
         region: str | None = None,
         clients: Callable[[], frozenset[str]] = frozenset,
+        max_skew_ms: int = 0,
     ) -> None:
         self.registry = registry = CollectorRegistry()
         self.exemplars = Exemplars(SECONDS)
-        self.steps: StepTimes | None = None
         self._region, self.clients = region or NO_REGION, clients
         checks = Counter("ott_checks", "Checks answered.", ["route", "outcome", "code"], registry=registry)
         seconds = Histogram(
@@ -92,10 +92,12 @@ class Metrics:
             self._store_errors.labels(fault)
         self._audit = Counter("ott_audit_records", "Decisions written to the audit.", registry=registry)
         self._audit_failures = Counter("ott_audit_failures", "Decisions that could not be written.", registry=registry)
-        self._left_out = Counter(
-            "ott_log_lines_left_out", "Refusals and replays that were not logged: too many in a second.", ["what"],
-            registry=registry,
+        self._audit_stuck = Gauge(
+            "ott_audit_rotation_failing",
+            "1 while the audit's file cannot be followed or rotated and the open one is written to; of several, any.",
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
+        self._left_out = LinesLeftOut(registry)
         self._faults = Counter("ott_internal_errors", "Faults of ours, by type.", ["type"], registry=registry)
         self._policy_reloads = Counter(
             "ott_policy_reloads", "Changed policies: loaded, refused (the old one stays) or unchanged.",
@@ -105,16 +107,36 @@ class Metrics:
         # Asked for at every Check, and as many as there are series: finding one costs 1 µs, remembering it a tenth.
         self._checks_of, self._seconds_of = cache(checks.labels), cache(seconds.labels)
         self._denials_of, self._client_checks_of = cache(denials.labels), cache(client_checks.labels)
+        self._by_label: Labelled = {
+            "route": (
+                checks, seconds, denials, self._attached, self._signed, self._replays, self._shadows,
+                self._disagreements,
+            ),
+            "client": (client_checks,),
+            "audience": (self._attached,),
+        }  # fmt: skip
         build = Gauge(
             "ott_build_info", "Always 1.", ["version", "python", "transport"], registry=registry,
             multiprocess_mode="max",
         )  # fmt: skip
         build.labels(__version__, platform.python_version(), transport).set(1)
+        self.store = StoreGauges(registry, max_skew_ms=max_skew_ms)
 
     def expect(self, policy: Policy) -> None:
         """Begin at 0 what an alarm is raised by: the first replay of a route would be seen by no ``increase`` else."""
         for route in policy.table.routes:
             self._replays.labels(route.name)
+
+    def forget(self, gone: Collection[Series]) -> None:
+        """Let go of series that are shown no more, in the thread that counts; where one counts again it begins at 0.
+
+        A worker does not: what it has counted stays in its file, and its parent alone knows what is shown.
+        """
+        forget_series(gone, self._by_label)
+        self.store.forget(gone)
+        self.exemplars.forget({name for label, name in gone if label == "route"})
+        for found in (self._checks_of, self._seconds_of, self._denials_of, self._client_checks_of):
+            found.cache_clear()
 
     def decided(self, record: CheckRecord) -> None:
         """Count one decision."""
@@ -123,8 +145,6 @@ class Metrics:
         self._seconds_of(route, outcome).observe(record.seconds)
         self._left.observe(record.seconds_left)
         self._client_checks_of(self._client(decision), self._region, outcome).inc()
-        if self.steps is not None:
-            self.steps.decided(record)
         if isinstance(record.facts, Facts):
             self.exemplars.decided(record, route, outcome)
             if record.facts.peer.certificate is Reason.CERTIFICATE_CONFLICT:
@@ -179,9 +199,9 @@ class Metrics:
         """Count a fault of ours."""
         self._faults.labels(error_type).inc()
 
-    def log_left_out(self, what: str) -> None:
+    def log_left_out(self, what: LeftOut) -> None:
         """Count a line that is not in the log."""
-        self._left_out.labels(what).inc()
+        self._left_out.left_out(what)
 
     def spend_took(self, seconds: float) -> None:
         """Observe the used-list's time."""
@@ -198,6 +218,10 @@ class Metrics:
     def audit_failed(self) -> None:
         """Count a line that is not in the audit."""
         self._audit_failures.inc()
+
+    def audit_stays(self, *, is_stuck: bool) -> None:
+        """Show whether the audit's file could not be followed or rotated."""
+        self._audit_stuck.set(is_stuck)
 
     def policy_reloaded(self, policy: str, result: str) -> None:
         """Count a reload of a policy, enforced or shadow."""

@@ -18,7 +18,7 @@ from ott_extauthz.model.decision import Allow, Decision, Deny
 from ott_extauthz.model.reason import Code
 from ott_extauthz.observe.audit import token_of
 from ott_extauthz.observe.span_maker import FAILED, FINE, SpanMaker, remote_parent
-from ott_extauthz.observe.tracing import Timed
+from ott_extauthz.observe.timing import Timed
 from ott_extauthz.ports import CheckRecord
 
 _RPC: Final[dict[str, str | None]] = {

@@ -3,8 +3,11 @@
 Names of servers are those of ``ott.yaml``, and what a sentinel or a cluster calls its own.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from ott_extauthz.observe.departures import Series, forget_series
 from ott_extauthz.ports import StoreHealth, StoreServer, StoreState
 
 
@@ -44,7 +47,16 @@ class StoreGauges:
         )  # fmt: skip
         limit.set(max_skew_ms / 1000)
         self._since_ms = 0
-        self._known: set[str] = set()
+        self._known: frozenset[str] = frozenset()
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """The servers of the list, as far as the last look that found any could tell."""
+        return self._known
+
+    def forget(self, gone: Iterable[Series]) -> None:
+        """Let go of servers that are shown no more."""
+        forget_series(gone, {"server": (self._state, self._offset)})
 
     def looked(self, health: StoreHealth) -> None:
         """Show what a look found; a look without an answer says of all known servers that they gave none."""
@@ -53,9 +65,11 @@ class StoreGauges:
         found = health.servers if health.servers or health.ready else silent
         for server in found:
             self._show(server)
-        for name in self._known - {server.name for server in found}:  # it belongs to the list no more
+        named = frozenset(server.name for server in found)
+        for name in self._known - named:  # it belongs to the list no more: its state is none, and its clock no trouble
             self._set_state(name, None)
-        self._known |= {server.name for server in found}
+            self._offset.labels(name).set(0)
+        self._known = named
         self._show_fence(max((server.since_ms or 0 for server in found), default=0))
 
     def sweep_failed(self) -> None:

@@ -93,7 +93,8 @@ class MetricsWanted(Model):
 class Log(Model):
     """What is logged, to standard error, as JSON lines.
 
-    At most ``refusals_per_second`` lines tell of refusals, and as many of replays; what is left out is counted.
+    At most ``refusals_per_second`` lines tell of refusals, as many of replays, and as many of faults; what is left out
+    is counted.  A caller's first replay of a token has some room beyond that.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"

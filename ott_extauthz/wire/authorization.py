@@ -5,17 +5,15 @@ under every Envoy setting.  The one exception is cancellation: there is nobody l
 """
 
 from dataclasses import replace
-from typing import Protocol
 
 import grpc
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from ott_extauthz.check.checker import Checker
-from ott_extauthz.model.decision import Decision
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.model.trace_context import HEADER as TRACEPARENT
-from ott_extauthz.ports import CheckObserver, CheckTracing, Clock
+from ott_extauthz.ports import CheckObserver, CheckTiming, Clock
 from ott_extauthz.wire.decode import JWT_AUTHN, facts_from, request_or_none
 from ott_extauthz.wire.encode import last_resort, response_from
 from ott_extauthz.wire.peer import PeerCertificates
@@ -23,18 +21,6 @@ from ott_extauthz.wire.peer import PeerCertificates
 SERVICE = "envoy.service.auth.v3.Authorization"
 MAX_BUDGET_SECONDS = 1.0
 """The longest we work on one Check, also for a caller with no deadline or, like Istio by default, one of minutes."""
-
-
-class Timing(Protocol):
-    """Is told how long what is around a Check took, in seconds."""
-
-    def decoded(self, seconds: float) -> None:
-        """Take note of the reading of a request."""
-        ...
-
-    def encoded(self, seconds: float) -> None:
-        """Take note of the writing of an answer."""
-        ...
 
 
 class Authorization:
@@ -49,8 +35,7 @@ class Authorization:
         clock: Clock,
         expose_reasons: bool,
         metadata_namespace: str = JWT_AUTHN,
-        tracing: CheckTracing | None = None,
-        timing: Timing | None = None,
+        timing: CheckTiming | None = None,
     ) -> None:
         self._checker = checker
         self._observer = observer
@@ -58,7 +43,6 @@ class Authorization:
         self._clock = clock
         self._expose_reasons = expose_reasons
         self._metadata_namespace = metadata_namespace
-        self._tracing = tracing
         self._timing = timing
 
     async def check(
@@ -67,36 +51,20 @@ class Authorization:
         """Answer one Check."""
         remaining: float | None = context.time_remaining()  # grpc.aio says None where no deadline was set
         budget = MAX_BUDGET_SECONDS if remaining is None else min(remaining, MAX_BUDGET_SECONDS)
-        if self._tracing is not None:
-            self._tracing.arrived()
+        if self._timing is not None:
+            self._timing.arrived()
         try:
             return await self._answer(request, _traceparent(context), self._clock.monotonic() + budget)
         except Exception as error:  # noqa: BLE001 - an exception would reach Envoy as an RPC error
             self._observer.faulted(type(error).__name__)
             return last_resort()
         finally:
-            if self._tracing is not None:
-                self._tracing.answered()
+            if self._timing is not None:
+                self._timing.answered()
 
     async def _answer(self, request: CheckRequest | None, traceparent: str, deadline: float) -> CheckResponse:
-        if self._timing is not None:
-            return await self._timed_answer(request, traceparent, deadline, self._timing)
         facts = self._facts(request, traceparent)
-        return self._response(facts, await self._checker.check(facts, deadline=deadline))
-
-    async def _timed_answer(
-        self, request: CheckRequest | None, traceparent: str, deadline: float, timing: Timing
-    ) -> CheckResponse:
-        began = self._clock.monotonic()
-        facts = self._facts(request, traceparent)
-        timing.decoded(self._clock.monotonic() - began)
         decision = await self._checker.check(facts, deadline=deadline)
-        began = self._clock.monotonic()
-        response = self._response(facts, decision)
-        timing.encoded(self._clock.monotonic() - began)
-        return response
-
-    def _response(self, facts: Facts | Malformed, decision: Decision) -> CheckResponse:
         is_grpc = isinstance(facts, Facts) and facts.is_grpc
         return response_from(decision, is_grpc=is_grpc, expose_reason=self._expose_reasons)
 
@@ -106,7 +74,7 @@ class Authorization:
             return replace(facts, envoy_traceparent=traceparent) if traceparent else facts
         except Exception as error:  # noqa: BLE001 - a request that breaks our reading of it is still refused and audited
             self._observer.faulted(type(error).__name__)
-            return Malformed(Reason.REQUEST_MALFORMED)
+            return Malformed(Reason.REQUEST_MALFORMED, envoy_traceparent=traceparent)
 
     def handlers(self) -> dict[str, "grpc.RpcMethodHandler[CheckRequest, CheckResponse]"]:
         """Return the method table to register, with a deserializer that turns garbage into None instead of an error."""

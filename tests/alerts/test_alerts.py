@@ -12,6 +12,7 @@ from ott_extauthz.check.introspecting import IntrospectionResult
 from ott_extauthz.model.reason import Code, Reason
 from ott_extauthz.observe.api_keys import WITHIN
 from ott_extauthz.observe.exposition import exposition
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.ports import StoreState
 from tests.alerts.rules import ALERTS, CASES, alerts, metrics_in, shortened
 from tests.architecture.documents import DOCS, anchors
@@ -22,6 +23,7 @@ RULES = alerts()
 CLOSED: dict[str, set[str]] = {
     "reason": set(Reason), "code": set(Code), "state": set(StoreState), "result": set(IntrospectionResult),
     "within": set(WITHIN), "outcome": {"allow", "deny"}, "serving": {"yes", "no"}, "policy": {"enforced", "shadow"},
+    "what": set(LeftOut),
 }  # fmt: skip
 _SELECTOR = re.compile(r"\b(ott_\w+)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!=|=|!~)"([^"]*)"')

@@ -19,7 +19,6 @@ from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.span_counts import SpanCounts
 from ott_extauthz.observe.step_times import StepTimes
-from ott_extauthz.observe.store_gauges import StoreGauges
 from ott_extauthz.observe.workers import WorkersServing
 from tests.architecture.documents import LINT_ENVOY, OPERATIONS
 
@@ -38,7 +37,6 @@ def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
     """Return everything that a Check server shows, and everything that an issuer does."""
     check, issuer = Metrics(transport="native").registry, IssuerMetrics(lambda: 0).registry
     StepTimes(check)
-    StoreGauges(check, max_skew_ms=500)
     show_policies(check, lambda: ())
     show_api_keys(check, lambda: (), lambda: 0)
     IntrospectionMetrics(check, on_fault=lambda _: None)

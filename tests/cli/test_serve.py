@@ -1,15 +1,29 @@
 """serve as processes: one address, several addresses, signals, a killed worker, a killed parent."""
 
+import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 from subprocess import Popen
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import grpc.aio
 import pytest
+from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
+from ott_extauthz.cli import serve as module
+from ott_extauthz.observe.in_force import Report
+from ott_extauthz.observe.metrics import Metrics
 from tests.cli.conftest import Folder, eventually, fetch
+from tests.fakes.requests import check_request
+
+if TYPE_CHECKING:
+    from ott_extauthz.observe.standard_error import StandardError
 
 
 @contextmanager
@@ -45,6 +59,27 @@ async def test_one_address_serves_drains_and_leaves_with_zero(folder: Folder, fr
         assert "ott_build_info" in fetch(f"http://127.0.0.1:{free_port}/metrics")[1]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_check_and_no_leaving(
+    folder: Folder, free_port: int, tmp_path: Path
+) -> None:
+    """A collector that hangs, or a `docker attach` that was suspended, is no reason to refuse anybody."""
+    folder.run("keys", "init")
+    configuration = (tmp_path / "ott.yaml").read_text()
+    listen = f"listen: {{check: 'unix://{tmp_path}/c.sock', admin: '127.0.0.1:{free_port}'}}\n"
+    folder.configure(configuration + listen)
+    with serving(folder) as process:
+        assert process.stderr is not None
+        fcntl(process.stderr, F_SETPIPE_SZ, 4096)
+        await eventually(lambda: fetch(f"http://127.0.0.1:{free_port}/readyz")[0] == 200)
+        async with grpc.aio.insecure_channel(f"unix:{tmp_path}/c.sock") as channel:
+            for _ in range(60):  # lines of some 300 bytes each
+                response = await AuthorizationStub(channel).Check(check_request(path="/nowhere"), timeout=30)
+                assert response.status.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr.read().count("check refused") in range(5, 30), "what the pipe held"
 
 
 @pytest.fixture
@@ -95,3 +130,51 @@ async def test_a_worker_that_cannot_start_ends_everything_with_one(
         assert two_workers
         assert process.stderr is not None
         assert "not a socket" in process.stderr.read()
+
+
+def test_what_was_in_force_before_a_change_is_not_told_to_the_parent_after_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A policy and a key set change in two threads; the parent would show, and judge series by, the older word."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def before() -> Report:
+        asked.set()
+        assert answer.wait(30)
+        return Report(lines=("before",))
+
+    def after() -> Report:
+        return Report(lines=("after",))
+
+    threads = [threading.Thread(target=module._report_to_parent, args=(each,)) for each in (before, after)]
+    threads[0].start()
+    assert asked.wait(30)
+    threads[1].start()
+    threads[1].join(0.05)  # time enough to be told first, if nothing holds it
+    answer.set()
+    for thread in threads:
+        thread.join(30)
+    told = capsys.readouterr().out.splitlines()
+    assert ["after" in line for line in told] == [False, True]
+
+
+async def test_a_lost_line_is_counted_by_the_event_loop_and_not_where_it_was_lost() -> None:
+    """A finalizer that warns while a counter's lock is held would wait for that lock for ever."""
+    metrics = Metrics(transport="native")
+    log = cast("StandardError", SimpleNamespace())
+    module._count_lost(log, metrics)
+    log.on_lost()
+    labels = {"what": "unwritten"}
+    assert metrics.registry.get_sample_value("ott_log_lines_left_out_total", labels) == 0
+    await asyncio.sleep(0)
+    assert metrics.registry.get_sample_value("ott_log_lines_left_out_total", labels) == 1
+
+
+def test_a_line_that_is_lost_after_the_loop_has_ended_breaks_nothing() -> None:
+    log = cast("StandardError", SimpleNamespace())
+
+    async def begin() -> None:
+        module._count_lost(log, Metrics(transport="native"))
+
+    asyncio.run(begin())
+    log.on_lost()

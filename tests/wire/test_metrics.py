@@ -9,15 +9,17 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ott_extauthz.demo.pki import Authority
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
+from ott_extauthz.observe.departures import KEPT_SECONDS
 from ott_extauthz.observe.issuer_log import IssuerLog
 from ott_extauthz.observe.issuer_metrics import IssuerMetrics
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from tests.fakes import certificates
 from tests.fakes.issuer import FakeIssuer
 from tests.issuer_bank import Bank
-from tests.wire.conftest import Configure, Desk, served
+from tests.wire.conftest import POLICY, Configure, Desk, served
 
 STEPS = {"decode", "route", "credential", "verify", "bind", "authorize", "spend", "allow", "encode"}
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -61,6 +63,19 @@ async def test_the_store_shows_before_the_first_call(desk: Desk) -> None:
     assert (value("ott_store_fence_timestamp_seconds") or 0) > 1_700_000_000
 
 
+async def test_a_route_that_a_reload_took_away_is_scraped_a_while_longer(desk: Desk, tmp_path: Path) -> None:
+    now = desk.app.departures._monotonic()
+    desk.app.departures._monotonic = lambda: now
+    await desk.check(desk.request(method="GET", path="/healthz"))
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("name: health", "name: alive"))
+    assert desk.app.sources.policy.reload()
+    await desk.check(desk.request(method="GET", path="/healthz"))
+    named = [b'route="health"', b'route="alive"', b'route="wallet-debit"']
+    assert all(name in desk.app.metrics_text("")[0] for name in named)
+    now += KEPT_SECONDS
+    assert [name in desk.app.metrics_text("")[0] for name in named] == [False, True, True]
+
+
 async def test_a_scraper_gets_the_format_that_it_asks_for(desk: Desk) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     await desk.check(desk.request(("traceparent", f"00-{trace}-00f067aa0ba902b7-01")))
@@ -95,7 +110,7 @@ async def test_whatever_token_requests_say_adds_no_label_value(
             await bank.token(leaf, {name: word if value == "?" else value for name, value in changes.items()})
     allowed: dict[str, set[str]] = {
         "client": {"rgs", "batch", "unknown"}, "error": set(OAuthErrorCode), "audience": {"wallet.api", "ledger.api"},
-        "limited": {"true", "false"},
+        "limited": {"true", "false"}, "what": set(LeftOut),
     }  # fmt: skip
     labels = [pair for family in metrics.registry.collect() for one in family.samples for pair in one.labels.items()]
     assert {"client", "error"} <= {name for name, _ in labels}

@@ -200,3 +200,19 @@ async def test_a_proof_goes_where_its_token_goes_in_shadow_too() -> None:
     keeping = SHADOW.replace("    clients: [rgs]\n", "    clients: [rgs]\n    from: {keep: true}\n")
     desk = Desk(policy=keeping)
     assert "dpop" not in (await let_on(desk, ("x-ott", desk.token()), ("dpop", "a.b.c"))).headers_to_remove
+
+
+async def test_the_second_policys_line_has_the_instant_of_the_first_ones_though_an_issuer_was_asked_in_between() -> (
+    None
+):
+    desk, later = Desk(), list[Callable[[], None]]()
+    second = SecondPolicy(
+        policy=lambda: policy_from(SECOND, "p"), audit=desk.audit, observer=desk.observer, later=later.append
+    )
+    facts, attempt = desk.facts(("x-ott", desk.token())), desk.checker.begin()
+    arrived = attempt.now_ms
+    attempt.now_ms += 80  # what a look-up took: all is judged at that instant, and the Check arrived before it
+    second.ask_later(facts, attempt, attempt.deny_for_fault(Reason.INTERNAL_ERROR), desk.checker._authorized)
+    later[0]()
+    (record,) = desk.audit.shadows
+    assert record.at_ms == arrived

@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ott_extauthz.observe.audit_file import FollowedFile, Rotation
+from ott_extauthz.observe.issuer_metrics import IssuerMetrics
 from ott_extauthz.observe.line_file import LineFile
+from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.standard_output import StandardOutput
 from ott_extauthz.ports import AuditError
 
@@ -18,12 +22,16 @@ SIZE = 170
 class Counts:
     def __init__(self) -> None:
         self.written = self.failed = 0
+        self.is_stuck = False
 
     def audit_written(self) -> None:
         self.written += 1
 
     def audit_failed(self) -> None:
         self.failed += 1
+
+    def audit_stays(self, *, is_stuck: bool) -> None:
+        self.is_stuck = is_stuck
 
 
 class Folder:
@@ -337,3 +345,30 @@ def _taken(reading: int) -> bytes:
         return os.read(reading, 65536)
     except BlockingIOError:
         return b""
+
+
+@pytest.mark.parametrize(
+    ("counts", "name"),
+    [
+        (partial(Metrics, transport="native"), "ott_audit_rotation_failing"),
+        (partial(IssuerMetrics, lambda: 0), "ott_issuer_audit_rotation_failing"),
+    ],
+    ids=["check server", "issuer"],
+)
+def test_a_file_that_cannot_be_turned_shows_until_it_can(
+    counts: Callable[[], Metrics | IssuerMetrics], name: str, tmp_path: Path
+) -> None:
+    """A folder in the place of `.1`, a read-only volume, a permission: no line is lost, and the disk fills."""
+    path, told, metrics = tmp_path / "a.jsonl", list[str | None](), counts()
+    lines = LineFile.at(path, mode=0o640, counts=metrics, rotation=Rotation(size=20, keep=1), tell=told.append)
+    (tmp_path / "a.jsonl.1" / "in the way").mkdir(parents=True)
+    value = metrics.registry.get_sample_value
+    assert value(name) == 0
+    for _ in range(2):
+        lines.write({"n": "fifteen bytes"}, required=True)
+    assert (value(name), len(told)) == (1, 1)
+    (tmp_path / "a.jsonl.1" / "in the way").rmdir()
+    (tmp_path / "a.jsonl.1").rmdir()
+    lines.reopen()
+    assert (value(name), told[1:]) == (0, [None])
+    lines.close()

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from ott_extauthz.model.facts import Facts
+from ott_extauthz.observe.alarms import Alarms
 from ott_extauthz.observe.allowance import Allowance
-from ott_extauthz.observe.log import MOST_ALARMS, DecisionLog, LeftOut, new_logger
-from ott_extauthz.ports import ShadowRecord
+from ott_extauthz.observe.left_out import LeftOut
+from ott_extauthz.observe.log import DecisionLog, new_logger
+from ott_extauthz.ports import ShadowRecord, UsedListFault
+from tests.fakes.clock import FakeClock
 from tests.fakes.desk import Desk
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -74,7 +77,8 @@ async def test_a_flood_of_one_tokens_replays_hides_neither_another_token_nor_ano
 ) -> None:
     desk, left_out = Desk(), list[LeftOut]()
     room = {what: Allowance(5, desk.clock.monotonic) for what in LeftOut}
-    log = DecisionLog(new_logger("info"), room=room, on_left_out=left_out.append)
+    alarms = Alarms(desk.clock.monotonic)
+    log = DecisionLog(new_logger("info"), room=room, alarms=alarms, on_left_out=left_out.append)
     flooded, stolen = desk.token(), desk.token(jti="s" * 22)
     for token in (flooded, flooded, stolen, stolen):
         await desk.ask(desk.facts(("x-ott", token)))
@@ -89,21 +93,20 @@ async def test_a_flood_of_one_tokens_replays_hides_neither_another_token_nor_ano
     assert len({line["token_id"] for line in told}) == 2
     assert [line["peer_address"] for line in told] == ["10.0.0.7"] * 6 + ["203.0.113.9"]
     assert left_out == [LeftOut.REPLAYS] * 996
-    assert len(log._alarms) == 3
+    assert len(alarms._told) == 3
 
 
-async def test_what_is_remembered_of_replays_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
-    desk, token = Desk(), Desk().token()
-    log = DecisionLog(new_logger("error"))
-    for _ in range(2):
-        await desk.ask(desk.facts(("x-ott", token)))
-    (record,) = desk.observer.replays
-    assert isinstance(record.facts, Facts)
-    for number in range(MOST_ALARMS + 10):
-        peer = replace(record.facts.peer, address=str(number))
-        log.replayed(replace(record, facts=replace(record.facts, peer=peer)))
-    assert len(log._alarms) == MOST_ALARMS
-    assert capsys.readouterr().err == ""
+async def test_a_store_that_is_down_fills_no_disk_with_a_line_for_every_check(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left_out: list[LeftOut] = []
+    room = {what: Allowance(5, FakeClock().monotonic) for what in LeftOut}
+    log = DecisionLog(new_logger("info"), room=room, on_left_out=left_out.append)
+    for _ in range(500):
+        log.store_failed(UsedListFault.CIRCUIT_OPEN)
+        log.faulted("RuntimeError")
+    assert len(lines(capsys.readouterr().err)) == 5
+    assert left_out == [LeftOut.FAULTS] * 995
 
 
 async def test_a_trace_that_is_none_leaves_nothing_of_it_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

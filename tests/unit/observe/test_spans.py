@@ -14,7 +14,8 @@ from ott_extauthz.model.step import Step
 from ott_extauthz.observe.sampling import Sampling
 from ott_extauthz.observe.span_maker import SpanMaker
 from ott_extauthz.observe.spans import check_spans
-from ott_extauthz.observe.tracing import CheckSpans, Timed
+from ott_extauthz.observe.timing import CheckTimes, Timed
+from ott_extauthz.observe.tracing import TracedChecks
 from ott_extauthz.ports import Spend, SpendOutcome, StoreHealth, Use, UsedListError, UsedListFault
 from ott_extauthz.sections.tracing import Tracing
 from tests.fakes.clock import FakeClock
@@ -58,9 +59,13 @@ class Traced:
         self.told: list[Timed] = []
         self.faults: list[str] = []
         made = Tracing.model_validate({"endpoint": "http://collector:4317", "ratio": 1, **settings})
-        self.listener = CheckSpans(
-            sampling=Sampling(made, desk.clock.monotonic), monotonic=desk.clock.monotonic, tell=self.told.append,
-            later=lambda run: run(), on_fault=self.faults.append, store=store,
+        self.checks = TracedChecks(
+            sampling=Sampling(made, desk.clock.monotonic), tell=self.told.append, later=lambda run: run(),
+            on_fault=self.faults.append,
+        )  # fmt: skip
+        self.listener = CheckTimes(
+            monotonic=desk.clock.monotonic, tell=[self._answered],
+            on_fault=self.faults.append, store=store,
         )  # fmt: skip
         single_use = replace(desk.checker.single_use, observer=self.listener)
         desk.checker = replace(desk.checker, observer=self.listener, single_use=single_use, is_timed=True)
@@ -68,6 +73,9 @@ class Traced:
             resource=Resource({}), entropy=desk.entropy, wall_ns=lambda: desk.clock.now_ms() * 1_000_000,
             monotonic=desk.clock.monotonic,
         )  # fmt: skip
+
+    def _answered(self, timed: Timed) -> None:
+        self.checks.answered(timed)  # looked up now: a test may put another in its place
 
     async def check(self, facts: Facts) -> list[ReadableSpan]:
         """Have a Check answered as the servicer does it, in a task of its own; return its spans."""
@@ -245,8 +253,8 @@ async def test_what_breaks_here_takes_no_answers_place() -> None:
     def broken(_: object) -> None:
         raise RuntimeError("hunter2")
 
-    traced.listener._tell = broken
+    traced.checks = replace(traced.checks, tell=broken)
     assert await traced.check(traced.desk.facts()) == []
-    traced.listener._later = broken
+    traced.checks = replace(traced.checks, later=broken)
     assert await traced.check(traced.desk.facts()) == []
     assert traced.faults == ["RuntimeError", "RuntimeError"]

@@ -2,8 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 
+from ott_extauthz.observe.departures import KEPT_SECONDS, Departures
+from ott_extauthz.observe.exposition import exposition
 from ott_extauthz.observe.store_gauges import StoreGauges
 from ott_extauthz.ports import StoreHealth, StoreServer, StoreState
+from tests.fakes.clock import FakeClock
 
 
 class Shown:
@@ -65,3 +68,26 @@ def test_a_look_without_an_answer_is_no_server_that_is_well() -> None:
     shown.look(ready=False)
     assert shown.states("a:1") == {"unreachable"}
     assert shown.value("ott_store_ready") == 0
+
+
+def test_a_server_that_left_the_list_alarms_nobody_about_its_clock() -> None:
+    shown = Shown()
+    shown.look(StoreServer("a:1", StoreState.CLOCK, None, 900))
+    shown.look(StoreServer("b:1", StoreState.WHOLE, 1_000, 5))
+    assert shown.value("ott_store_clock_offset_seconds", server="a:1") == 0
+    assert shown.value("ott_store_clock_offset_seconds", server="b:1") == 0.005
+
+
+def test_servers_that_come_and_go_with_ever_new_addresses_leave_no_series_behind() -> None:
+    """In a cluster each restart of a store is another address."""
+    shown, clock = Shown(), FakeClock()
+    departures = Departures(lambda: {"server": shown.gauges.servers}, clock.monotonic, shown.gauges.forget)
+    for number in range(300):
+        shown.look(StoreServer(f"10.0.0.{number}:6379", StoreState.WHOLE, 1_000, 5))
+        text = exposition(shown.registry, departures=departures)[0].decode()
+        assert f'server="10.0.0.{number}:6379",state="whole"}} 1.0' in text
+        clock.advance(round(KEPT_SECONDS * 1000))
+    shown.look(ready=False)
+    assert shown.gauges.servers == {"10.0.0.299:6379"}, "a look without an answer does not take it from the list"
+    assert exposition(shown.registry, departures=departures)[0].decode().count('state="whole"') == 1
+    assert len(shown.gauges._offset._metrics) == 1
