@@ -7,20 +7,26 @@ from typing import Final
 from ott_extauthz.envoy_lint import kubernetes
 from ott_extauthz.envoy_lint.finding import Rule
 from ott_extauthz.envoy_lint.rules import (
+    admin,
+    answers,
     asking,
     body,
     bypasses,
+    callers,
+    certificates,
     connection,
     logs,
     messages,
     order,
     routing,
     server,
+    tunnels,
     verified,
 )
 
 ENVOY_RULES: Final = (
-    *bypasses.RULES, *order.RULES, *asking.RULES, *messages.RULES, *body.RULES, *connection.RULES, *routing.RULES,
-    *verified.RULES, *logs.RULES, *server.RULES,
+    *bypasses.RULES, *order.RULES, *asking.RULES, *answers.RULES, *messages.RULES, *body.RULES, *connection.RULES,
+    *callers.RULES, *certificates.RULES, *routing.RULES, *tunnels.RULES, *verified.RULES, *logs.RULES, *server.RULES,
+    *admin.RULES,
 )  # fmt: skip
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in (*ENVOY_RULES, *kubernetes.RULES)})

@@ -22,6 +22,8 @@ class ExpectedRoute:
     """Envoy's own filter looks at the signature, and has to tell us."""
     headers: tuple[str, ...] = ()
     """Headers beyond our own family that are set or removed when it lets a request on."""
+    judges_address: bool = False
+    """Where the caller is may decide (cidr, asn, a condition, an API key's networks)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +39,8 @@ class Expectations:
     routes: tuple[ExpectedRoute, ...] = ()
     is_told: bool = False
     """Whether these come from a configuration, and not from our defaults."""
+
+    @property
+    def may_judge_addresses(self) -> bool:
+        """Whether an address may decide something; without a policy it may."""
+        return not self.routes or any(route.judges_address for route in self.routes)

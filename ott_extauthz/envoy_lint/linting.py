@@ -10,22 +10,29 @@ from ott_extauthz.envoy_lint.document import Document
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding, Severity
 from ott_extauthz.envoy_lint.rules import (
+    admin,
+    answers,
     asking,
     body,
     bypasses,
+    callers,
+    certificates,
     connection,
     logs,
     messages,
     order,
     routing,
     server,
+    tunnels,
     verified,
 )
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 
 _ORDER: Final = {severity: index for index, severity in enumerate((Severity.ERROR, Severity.WARNING, Severity.NOTE))}
 _MESH: Final = ("meshConfig", "extensionProviders", "pathNormalization", "defaultConfig", "rootNamespace")
-_LOOKS: Final = (asking, messages, body, connection, routing, order, server, logs, verified)
+_LOOKS: Final = (
+    asking, answers, messages, body, connection, callers, certificates, routing, tunnels, order, server, logs, verified,
+)  # fmt: skip
 
 
 def is_kubernetes(document: Document) -> bool:
@@ -65,6 +72,7 @@ def _of_envoy(envoy: Envoy, expected: Expectations, cluster: str | None, version
     if not guarded:
         return
     yield from server.of_envoy(envoy, version or envoy.version)
+    yield from admin.findings(envoy)
     for each in guarded:
         for look in _LOOKS:
             yield from look.findings(each)

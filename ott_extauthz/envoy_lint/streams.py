@@ -9,6 +9,11 @@ from ott_extauthz.envoy_lint.configuration import Envoy
 from ott_extauthz.envoy_lint.node import Node
 
 _TCP: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+_BY_NAME: Final = (
+    "envoy.extensions.filters.network.sni_cluster.",
+    "envoy.extensions.filters.network.sni_dynamic_forward_proxy.",
+)
+"""The name in the TLS handshake, which the client writes, is the cluster, or the host."""
 _NETWORK_CHECK: Final = "envoy.extensions.filters.network.ext_authz."
 
 
@@ -19,6 +24,7 @@ class Stream:
     listener: Node
     place: Node
     clusters: tuple[str, ...]
+    is_chosen_by_client: bool = False
 
 
 def streams_of(envoy: Envoy) -> Iterator[Stream]:
@@ -32,7 +38,8 @@ def streams_of(envoy: Envoy) -> Iterator[Stream]:
                 if kind == _TCP:
                     weighted = [each["name"].text for each in config.at("weighted_clusters", "clusters")]
                     clusters = tuple(filter(None, (config["cluster"].text, *weighted)))
-                    yield Stream(listener=listener, place=config, clusters=clusters)
+                    is_chosen = any(each.startswith(_BY_NAME) for each, _ in typed)
+                    yield Stream(listener=listener, place=config, clusters=clusters, is_chosen_by_client=is_chosen)
 
 
 def unseen_network_filters(envoy: Envoy) -> Iterator[Node]:

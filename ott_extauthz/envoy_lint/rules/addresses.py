@@ -1,5 +1,6 @@
 """Does an address stay on this host?"""
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from ott_extauthz.envoy_lint.node import Node
@@ -20,3 +21,9 @@ def shown(address: Node) -> str:
     """Return it as people write it."""
     socket = address["socket_address"]
     return f"{socket['address'].text or '?'}:{int(socket['port_value'].number or 0)}"
+
+
+def bound_to(listener: Node) -> Iterator[Node]:
+    """Yield every address that a listener is bound to."""
+    yield listener["address"]
+    yield from (each["address"] for each in listener["additional_addresses"])

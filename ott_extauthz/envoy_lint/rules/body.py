@@ -29,6 +29,13 @@ BODY_AS_TEXT: Final = Rule(
     why="bytes that are no UTF-8 come as '!', and no signature or digest fits any more",
     mend="with_request_body: pack_as_bytes: true",
 )
+BODY_TOO_LARGE: Final = Rule(
+    name="body-too-large",
+    severity=Severity.WARNING,
+    title="A Check may be larger than the server takes",
+    why="the server takes messages of 4 MiB: a call with such a body is refused, or waits for nothing",
+    mend="max_request_bytes: 65536, or what your largest message takes, below 4 MiB",
+)
 BODY_LIMIT: Final = Rule(
     name="body-limit",
     severity=Severity.WARNING,
@@ -43,9 +50,11 @@ GRPC_BUFFERED: Final = Rule(
     why="a stream has no end to wait for: it hangs",
     mend="check_settings: {disable_request_body_buffering: true} on the route",
 )
-RULES: Final = (BODY_MISSING, BODY_PARTIAL, BODY_AS_TEXT, BODY_LIMIT, GRPC_BUFFERED)
+RULES: Final = (BODY_MISSING, BODY_PARTIAL, BODY_AS_TEXT, BODY_TOO_LARGE, BODY_LIMIT, GRPC_BUFFERED)
 
 LEAST_BYTES: Final = 8192
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""A gRPC message of the usual size, with which nothing else would fit in."""
 
 
 def findings(guarded: Guarded) -> Iterator[Finding]:
@@ -90,5 +99,7 @@ def _form(body: Node, *, is_raw: bool) -> Iterator[Finding]:
     if is_raw and not body["pack_as_bytes"].truth:
         yield body["pack_as_bytes"].breaks(BODY_AS_TEXT, "pack_as_bytes is not true")
     limit = body["max_request_bytes"].number or 0
+    if limit >= MOST_BYTES:
+        yield body["max_request_bytes"].breaks(BODY_TOO_LARGE, f"max_request_bytes is {limit:.0f}")
     if limit < LEAST_BYTES:
         yield body["max_request_bytes"].breaks(BODY_LIMIT, f"max_request_bytes is {limit:g}")

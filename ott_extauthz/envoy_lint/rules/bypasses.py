@@ -10,6 +10,8 @@ from ott_extauthz.envoy_lint.chains import Chain, chains_of
 from ott_extauthz.envoy_lint.configuration import Envoy
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
+from ott_extauthz.envoy_lint.rules.addresses import bound_to, is_local
+from ott_extauthz.envoy_lint.rules.admin import leads_to_admin
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.envoy_lint.rules.order import NOT_JUDGED
 from ott_extauthz.envoy_lint.streams import streams_of, unseen_network_filters
@@ -82,11 +84,14 @@ def unguarded(envoy: Envoy, cluster: str | None, guarded: Sequence[Guarded]) -> 
         if met:
             told = f"{_name(stream.listener)} hands bytes on to {', '.join(met)} without a Check"
             yield stream.place.breaks(BYPASS, told)
+        elif stream.is_chosen_by_client and kept.names:
+            told = f"{_name(stream.listener)} hands bytes on to whatever the TLS handshake names, without a Check"
+            yield stream.place.breaks(BYPASS, told)
 
 
 def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str]) -> Iterator[Finding]:
     """Yield what is to be said of a chain that does not ask us."""
-    envoy, is_mesh = chain.envoy, _is_leaving(chain.listener)
+    is_mesh = _is_leaving(chain.listener)
     ways = [branch for branch in branches_of(chain.routes) if not branch.is_answered_here]
     reached = {name for branch in ways for name in branch.clusters if name}
     chooser = next((node for branch in ways for node in branch.choosers), None)
@@ -95,8 +100,16 @@ def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str]) -> Iterator[Findin
         yield chain.place.breaks(BYPASS, f"{_name(chain.listener)} leads to {', '.join(met)} without a Check")
     elif chooser is not None and kept.names and not is_mesh:
         yield chooser.breaks(BYPASS, f"{_name(chain.listener)} leads to any cluster without a Check")
-    elif reached and not is_mesh and not all(_leads_inside(envoy, name, inner) for name in reached):
+    elif not is_mesh and _is_worth_a_look(chain, reached, inner):
         yield chain.place.breaks(UNGUARDED, f"{_name(chain.listener)} has no ext_authz filter of ours")
+
+
+def _is_worth_a_look(chain: Chain, reached: Collection[str], inner: AbstractSet[str]) -> bool:
+    """Whether others reach something here that is no guarded listener of this Envoy, nor its admin port."""
+    if all(map(is_local, bound_to(chain.listener))) and not chain.is_internal:
+        return False
+    envoy = chain.envoy
+    return any(not _leads_inside(envoy, name, inner) and not leads_to_admin(envoy, name) for name in reached)
 
 
 def _is_leaving(listener: Node) -> bool:
@@ -112,6 +125,9 @@ def _unseen_filters(chains: Sequence[Chain]) -> Iterator[Finding]:
 
 
 def _unseen_listeners(envoy: Envoy) -> Iterator[Finding]:
+    for listener in envoy.listeners:
+        if listener["fcds_config"].is_there:
+            yield listener["fcds_config"].breaks(NOT_JUDGED, "filter chains come from a control plane (FCDS)")
     for each in unseen_network_filters(envoy):
         yield each.breaks(NOT_JUDGED, f"the network filter {each['name'].text} comes from a control plane (ECDS)")
     sent = envoy.bootstrap.at("dynamic_resources", "lds_config")

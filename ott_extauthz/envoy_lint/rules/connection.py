@@ -1,12 +1,10 @@
-"""Is there one reading of the target, and does nobody but the connection say who calls?  The connection manager."""
+"""Is there one reading of the target, and does no client write its own certificate?  The connection manager."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from ott_extauthz.envoy_lint.chains import Chain
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
-from ott_extauthz.envoy_lint.node import Node
-from ott_extauthz.envoy_lint.rules.addresses import is_local
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.envoy_lint.streams import streams_of
 from ott_extauthz.envoy_lint.upstreams import ends_of
@@ -53,27 +51,6 @@ UNDERSCORES: Final = Rule(
     why="x_ott_subject and x-ott-subject are one variable to CGI-like upstreams; the server refuses what it knows",
     mend="common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}",
 )
-REMOTE_ADDRESS: Final = Rule(
-    name="use-remote-address",
-    severity=Severity.WARNING,
-    title="The caller's address is taken from X-Forwarded-For",
-    why="a client writes that header, and with it an address that cidr, asn or region would let pass",
-    mend="use_remote_address: true; behind another proxy with xff_num_trusted_hops",
-)
-CLIENT_CERTIFICATE: Final = Rule(
-    name="client-certificate-not-required",
-    severity=Severity.WARNING,
-    title="Callers need no certificate",
-    why="there is nothing that a token could be bound to; routes that ask for a binding refuse such calls",
-    mend="require_client_certificate: true in the DownstreamTlsContext, with a validation_context",
-)
-CLIENT_UNVERIFIED: Final = Rule(
-    name="client-certificate-unverified",
-    severity=Severity.ERROR,
-    title="Callers' certificates are taken unverified",
-    why="anybody signs himself a certificate with any name: routes that know callers by their names are open to all",
-    mend="validation_context: trusted_ca, the authority of your workloads, and no ACCEPT_UNTRUSTED",
-)
 XFCC_FORGED: Final = Rule(
     name="xfcc-forged",
     severity=Severity.ERROR,
@@ -88,27 +65,14 @@ XFCC_MISSING: Final = Rule(
     why="client_certificate.source is xfcc: without the caller's element every bound token is refused",
     mend="SANITIZE_SET where this Envoy ends the caller's TLS; APPEND_FORWARD and trusted_hops behind proxies",
 )
-CLIENT_CERT_HEADER: Final = Rule(
-    name="client-cert-header-forged",
-    severity=Severity.ERROR,
-    title="Anybody can write the Client-Cert header",
-    why="client_certificate.source is rfc9440, Envoy strips no incoming copy, and anybody may connect",
-    mend="require_client_certificate: true, with an authority that signs for your proxy alone; or source: peer",
-)
 RULES: Final = (
-    NORMALIZE_PATH, MERGE_SLASHES, ESCAPED_SLASHES, HOST_DOT, HOST_PORT, UNDERSCORES, REMOTE_ADDRESS,
-    CLIENT_CERTIFICATE, CLIENT_UNVERIFIED, XFCC_FORGED, XFCC_MISSING, CLIENT_CERT_HEADER,
+    NORMALIZE_PATH, MERGE_SLASHES, ESCAPED_SLASHES, HOST_DOT, HOST_PORT, UNDERSCORES, XFCC_FORGED, XFCC_MISSING,
 )  # fmt: skip
 
 _MODES: Final = ("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")
 _ESCAPED: Final = (
     "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT",
     "UNESCAPE_AND_FORWARD",
-)  # fmt: skip
-_TRUST: Final = ("VERIFY_TRUST_CHAIN", "ACCEPT_UNTRUSTED")
-_AUTHORITIES: Final = (
-    "trusted_ca", "ca_certificate_provider_instance", "verify_certificate_spki", "verify_certificate_hash",
-    "custom_validator_config",
 )  # fmt: skip
 _UNDERSCORE: Final = ("ALLOW", "REJECT_REQUEST", "DROP_HEADER")
 _SWITCHES: Final = (
@@ -121,7 +85,7 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     if not guarded.chain.is_internal or _is_reached_raw(guarded.chain):
         yield from _target(guarded)
     if not guarded.is_attaching:
-        yield from _caller(guarded)
+        yield from _forwarded(guarded)
 
 
 def _is_reached_raw(chain: Chain) -> bool:
@@ -144,39 +108,6 @@ def _target(guarded: Guarded) -> Iterator[Finding]:
     underscores = hcm.at("common_http_protocol_options", "headers_with_underscores_action")
     if underscores.enum(_UNDERSCORE) == "ALLOW":
         yield underscores.breaks(UNDERSCORES, "headers with underscores are allowed")
-
-
-def _caller(guarded: Guarded) -> Iterator[Finding]:
-    chain, expected = guarded.chain, guarded.expected
-    if not chain.hcm["use_remote_address"].truth and not chain.is_internal:
-        yield chain.hcm["use_remote_address"].breaks(REMOTE_ADDRESS, "use_remote_address is not true")
-    tls = _tls(chain.sockets)
-    is_required = tls["require_client_certificate"].truth
-    if not is_required and not chain.is_internal:
-        place = tls["require_client_certificate"] if tls.is_there else chain.sockets["transport_socket"]
-        yield place.breaks(CLIENT_CERTIFICATE, "a caller without a certificate is let in")
-    if is_required and not is_verified(tls["common_tls_context"]):
-        yield tls.at("common_tls_context", "validation_context").breaks(CLIENT_UNVERIFIED, "no authority is named")
-    if expected.certificate_source == "rfc9440" and not is_required and not is_local(chain.listener["address"]):
-        yield chain.sockets["transport_socket"].breaks(CLIENT_CERT_HEADER, "callers need no certificate here")
-    yield from _forwarded(guarded)
-
-
-def _tls(sockets: Node) -> Node:
-    """Return the DownstreamTlsContext; HTTP/3 has it inside its own."""
-    _, context = sockets.at("transport_socket", "typed_config").typed
-    return context["downstream_tls_context"] if context["downstream_tls_context"].is_there else context
-
-
-def is_verified(common: Node) -> bool:
-    """Whether something says whose certificates are good; what a control plane sends (SDS) is not shown here."""
-    inline = [common["validation_context"], common.at("combined_validation_context", "default_validation_context")]
-    if any(each["trust_chain_verification"].enum(_TRUST) == "ACCEPT_UNTRUSTED" for each in inline):
-        return False
-    is_sent = any(
-        common[key].is_there for key in ("combined_validation_context", "validation_context_sds_secret_config")
-    )
-    return is_sent or any(each[key].is_there for each in inline for key in _AUTHORITIES)
 
 
 def _forwarded(guarded: Guarded) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from ott_extauthz.envoy_lint.rules.guarded import Guarded
 LOGGED_CREDENTIAL: Final = Rule(
     name="logged-credential",
     severity=Severity.ERROR,
-    title="A log or a trace gets credentials",
+    title="A log, a trace or a counter gets credentials",
     why="the token of a refused call is there unspent, and an access token or a cookie goes on being good",
     mend="log %DYNAMIC_METADATA(envoy.filters.http.ext_authz)%, whose token_id names a token without being one",
 )
@@ -49,8 +49,21 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
         if ".http.tap." in each.type:
             yield each.entry.breaks(LOGGED_CREDENTIAL, f"{each.name} copies whole requests")
     yield from _traced(hcm["tracing"])
+    counts_elsewhere = any(".http.ratelimit." in each.type for each in guarded.chain.filters)
     for branch in guarded.branches:
         yield from _traced(branch.route["tracing"])
+        if counts_elsewhere:
+            yield from _counted(branch.route.at("route", "rate_limits"), branch.virtual_host["rate_limits"])
+
+
+def _counted(*limits: Node) -> Iterator[Finding]:
+    """What a rate limit counts by is sent to its server, and kept there as a key."""
+    for each in (limit for listed in limits for limit in listed):
+        for action in each["actions"]:
+            header = action.at("request_headers", "header_name")
+            if header.text.lower() in _SECRET:
+                told = f"the rate limit server gets the header {header.text.lower()}"
+                yield header.breaks(LOGGED_CREDENTIAL, told)
 
 
 def _logged(log: Node) -> Iterator[Finding]:
@@ -78,5 +91,6 @@ def _named(text: str) -> set[str]:
 def _traced(tracing: Node) -> Iterator[Finding]:
     for tag in tracing["custom_tags"]:
         name = tag.at("request_header", "name")
-        if name.text.lower() in _SECRET:
-            yield name.breaks(LOGGED_CREDENTIAL, f"every span has the header {name.text.lower()}")
+        named = {name.text.lower(): name} | dict.fromkeys(_named(tag["value"].text), tag["value"])
+        for header in sorted(named.keys() & _SECRET):
+            yield named[header].breaks(LOGGED_CREDENTIAL, f"every span has the header {header}")

@@ -78,6 +78,18 @@ RULES: Final = (
     MUTATIONS_REFUSED, MUTATIONS_DROPPED, CLEAR_ROUTE_CACHE,
 )  # fmt: skip
 
+_OTHERS: Final = (
+    ":path",
+    ":method",
+    ":authority",
+    "host",
+    "content-length",
+    "x-forwarded-client-cert",
+    "x-envoy-retry-on",
+)
+"""Some headers that are never ours to change."""
+_FAMILY: Final = ("x-ott-role", "x-ott-1", "x-ott-a.b")
+"""Some that a client may invent: what it sends in our family is taken off, whatever its name."""
 _WANTED: Final = ((VALIDATE_MUTATIONS, "validate_mutations"), (RAW_HEADERS, "encode_raw_headers"))
 _UNWANTED: Final = ((ALLOWED_HEADERS, "allowed_headers"), (DISALLOWED_HEADERS, "disallowed_headers"))
 
@@ -103,15 +115,21 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
 
 def _mutations(guarded: Guarded) -> Iterator[Finding]:
     rules = guarded.config["decoder_header_mutation_rules"]
+    is_told = rules["disallow_is_error"].truth
     if not rules["disallow_all"].truth:
         yield rules.breaks(MUTATION_RULES, "no decoder_header_mutation_rules with disallow_all")
     for node in (rules["allow_expression"], rules["disallow_expression"]):
         if node["regex"].text and full_match(node["regex"].text, "") is None:
             yield node.breaks(NOT_JUDGED, "RE2 does not take this expression")
             return
-    refused = sorted(name for name in _changed(guarded) if not _may_change(rules, name))
+    wide = [name for name in _OTHERS if rules["disallow_all"].truth and _may_change(rules, name)]
+    if wide:
+        yield rules["allow_expression"].breaks(MUTATION_RULES, f"allowed: {', '.join(wide)}")
+    # A name that a client invents is its own fault where it gets a 500 for it, and ours where it arrives.
+    changed = _changed(guarded).union(() if is_told else _FAMILY)
+    refused = sorted(name for name in changed if not _may_change(rules, name))
     if refused:
-        rule = MUTATIONS_REFUSED if rules["disallow_is_error"].truth else MUTATIONS_DROPPED
+        rule = MUTATIONS_REFUSED if is_told else MUTATIONS_DROPPED
         yield rules["allow_expression"].breaks(rule, f"not allowed: {', '.join(refused)}")
 
 

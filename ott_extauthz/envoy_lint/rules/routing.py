@@ -9,7 +9,8 @@ from ott_extauthz.envoy_lint.expectations import ExpectedRoute
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.matching import may_mean
 from ott_extauthz.envoy_lint.node import Node
-from ott_extauthz.envoy_lint.rules.addresses import is_local, shown
+from ott_extauthz.envoy_lint.rules import targets
+from ott_extauthz.envoy_lint.rules.addresses import bound_to, is_local, shown
 from ott_extauthz.envoy_lint.rules.asking import ELSEWHERE
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.model.facts import is_ours
@@ -84,13 +85,6 @@ IDENTITY_SET: Final = Rule(
     why="it comes after the Check: the upstream is told of an identity that nobody proved",
     mend="no x-ott or x-ott-... in request_headers_to_add",
 )
-CLIENT_TARGET: Final = Rule(
-    name="target-from-header",
-    severity=Severity.WARNING,
-    title="A header of the request chooses where it goes",
-    why="the policy judged host and path; the client wrote this header, and reaches another upstream or host with it",
-    mend="no cluster_header and no host_rewrite_header, or a header that a filter before ext_authz always sets",
-)
 OUTBOUND_EXPOSED: Final = Rule(
     name="outbound-exposed",
     severity=Severity.ERROR,
@@ -100,7 +94,7 @@ OUTBOUND_EXPOSED: Final = Rule(
 )
 RULES: Final = (
     ROUTE_RETRIES, ATTACHED_RETRIES, HEDGING, MIRRORING, INTERNAL_REDIRECT, SWITCHED_OFF, UNKNOWN_ROUTE,
-    UNKNOWN_EXTENSION, PER_ROUTE_NAME, IDENTITY_SET, CLIENT_TARGET, OUTBOUND_EXPOSED,
+    UNKNOWN_EXTENSION, PER_ROUTE_NAME, IDENTITY_SET, *targets.RULES, OUTBOUND_EXPOSED,
 )  # fmt: skip
 
 SURELY_UNSENT: Final = frozenset({"connect-failure", "refused-stream", "reset-before-request"})
@@ -118,7 +112,7 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     for branch, served in guarded.checked:
         yield from _words(guarded, branch)
         yield from _identities(branch)
-        yield from _targets(branch)
+        yield from targets.findings(guarded, branch)
         elsewhere = branch.asks_elsewhere(guarded.guard)
         if elsewhere is not None and not _is_harmless(guarded, branch, served):
             yield elsewhere.breaks(ELSEWHERE, f"{elsewhere.path[-1]} in check_settings")
@@ -199,17 +193,6 @@ def _identities(branch: Branch) -> Iterator[Finding]:
                 yield key.breaks(IDENTITY_SET, f"{key.text} is set here")
 
 
-def _targets(branch: Branch) -> Iterator[Finding]:
-    action = branch.route["route"]
-    weighted = tuple(action.at("weighted_clusters", "clusters"))
-    for place in (action, *weighted):
-        if place["cluster_header"].text:
-            yield place["cluster_header"].breaks(CLIENT_TARGET, f"{place['cluster_header'].text} names the cluster")
-        host = place["host_rewrite_header"]
-        if host.text and not is_ours(host.text.lower()):
-            yield host.breaks(CLIENT_TARGET, f"{host.text} becomes the host")
-
-
 def _misnamed(guarded: Guarded) -> Iterator[Finding]:
     names = {each.name for each in guarded.chain.filters}
     for branch in guarded.branches:
@@ -223,7 +206,8 @@ def _misnamed(guarded: Guarded) -> Iterator[Finding]:
 def _exposed(guarded: Guarded) -> Iterator[Finding]:
     listener = guarded.chain.listener
     is_mesh = listener["traffic_direction"].enum(("UNSPECIFIED", "INBOUND", "OUTBOUND")) == "OUTBOUND"
-    if guarded.chain.is_internal or is_mesh or is_local(listener["address"]):
+    open_to_others = [address for address in bound_to(listener) if not is_local(address)]
+    if guarded.chain.is_internal or is_mesh or not open_to_others:
         return
     if any(guarded.is_outbound(branch) for branch, _ in guarded.checked):
-        yield listener["address"].breaks(OUTBOUND_EXPOSED, f"{shown(listener['address'])} attaches tokens")
+        yield open_to_others[0].breaks(OUTBOUND_EXPOSED, f"{shown(open_to_others[0])} attaches tokens")

@@ -1,4 +1,4 @@
-"""Does a Check reach us, and nobody else?  The cluster that is asked, Envoy's admin port, and Envoy's own version."""
+"""Does a Check reach us, and nobody else?  The cluster that is asked, and Envoy's own version."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from ott_extauthz.envoy_lint.configuration import Envoy
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.addresses import is_local, shown
-from ott_extauthz.envoy_lint.rules.connection import is_verified
+from ott_extauthz.envoy_lint.rules.certificates import contexts_of, is_sent, is_verified
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.envoy_lint.rules.order import NOT_JUDGED
 
@@ -55,13 +55,6 @@ UNVERIFIED: Final = Rule(
     why="anybody with any certificate can answer in the server's place",
     mend="validation_context: trusted_ca and match_typed_subject_alt_names",
 )
-ADMIN: Final = Rule(
-    name="admin-exposed",
-    severity=Severity.WARNING,
-    title="Others can reach Envoy's admin port",
-    why="it shows the configuration, and can stop Envoy or change its runtime keys",
-    mend="admin: address: 127.0.0.1, or a Unix socket",
-)
 VERSION: Final = Rule(
     name="envoy-version",
     severity=Severity.ERROR,
@@ -69,13 +62,17 @@ VERSION: Final = Rule(
     why="before 1.38.4 and 1.37.6: request smuggling, path confusion, a use-after-free in ext_authz",
     mend="Envoy 1.38.4 or 1.37.6 at least",
 )
-RULES: Final = (MAX_REQUESTS, NOT_HTTP2, NO_HEALTH_CHECK, PANIC, PLAINTEXT, UNVERIFIED, ADMIN, VERSION)
+RULES: Final = (MAX_REQUESTS, NOT_HTTP2, NO_HEALTH_CHECK, PANIC, PLAINTEXT, UNVERIFIED, VERSION)
 
 DEFAULT_MAX_REQUESTS: Final = 1024
 FIXED: Final = {(1, 37): (1, 37, 6), (1, 38): (1, 38, 4)}
 _OLDEST: Final = (1, 37)
 _VERSION: Final = re.compile(r"(?:^|/|v)([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])")
 _TLS: Final = ".UpstreamTlsContext"
+_NAMING: Final = (
+    "match_typed_subject_alt_names", "match_subject_alt_names", "verify_certificate_spki", "verify_certificate_hash",
+    "custom_validator_config",
+)  # fmt: skip
 _PLAIN: Final = ("", "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")
 
 
@@ -87,9 +84,6 @@ def version_from(text: str) -> tuple[int, int, int] | None:
 
 def of_envoy(envoy: Envoy, version: str) -> Iterator[Finding]:
     """Yield what is wrong with the process itself."""
-    admin = envoy.bootstrap.at("admin", "address")
-    if admin.is_there and not is_local(admin):
-        yield admin.breaks(ADMIN, f"the admin port is {shown(admin)}")
     found = version_from(version)
     if found is not None and (found[:2] < _OLDEST or found < FIXED.get(found[:2], found)):
         yield envoy.bootstrap["node"].breaks(VERSION, f"Envoy {'.'.join(map(str, found))}")
@@ -147,5 +141,15 @@ def _transport(guarded: Guarded, cluster: Node, name: str) -> Iterator[Finding]:
             )
     for kind, context in secured:
         common = context["common_tls_context"]
-        if (common.is_there or kind.endswith(_TLS)) and not is_verified(common):
+        if not common.is_there and not kind.endswith(_TLS):
+            continue
+        if not is_verified(common):
             yield common["validation_context"].breaks(UNVERIFIED, f"{name} names nobody who vouches for it")
+        elif not is_sent(common) and not _names_the_server(context):
+            yield common["validation_context"].breaks(UNVERIFIED, f"{name} takes any name that its authority signs")
+
+
+def _names_the_server(context: Node) -> bool:
+    """Whether one certificate alone is good, or the names are looked at."""
+    told = [each[key].value for each in contexts_of(context["common_tls_context"]) for key in _NAMING]
+    return any(told) or context["auto_sni_san_validation"].truth

@@ -1,5 +1,6 @@
 """Does Envoy's word on a token reach us, and is it nobody's but jwt_authn's?  Routes with ``verified_by: envoy``."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,6 +26,7 @@ FORGEABLE: Final = Rule(
 RULES: Final = (UNTOLD, FORGEABLE)
 
 _JWT_NAMESPACE: Final = "envoy.filters.http.jwt_authn"
+_LUA: Final = "envoy.extensions.filters.http.lua."
 _JWT: Final = "envoy.extensions.filters.http.jwt_authn."
 _WRITERS: Final = tuple(
     f"envoy.extensions.filters.http.{kind}."
@@ -45,8 +47,16 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     if is_shown and not any(_says(guarded, each) for each in before):
         yield guarded.guard.entry.breaks(UNTOLD, "no provider of a jwt_authn before it leaves payload and header there")
     for each in before:
-        if each.type.startswith(_WRITERS) and any(text == namespace for _, text in strings_in(each.config)):
+        if _writes(each, namespace):
             yield each.entry.breaks(FORGEABLE, f"{each.name} writes {namespace}")
+
+
+def _writes(each: Filter, namespace: str) -> bool:
+    texts = [text for _, text in strings_in(each.config)]
+    if each.type.startswith(_LUA):
+        setting = re.compile(rf":\s*set\s*\(\s*['\"]{re.escape(namespace)}['\"]")
+        return any(setting.search(text) for text in texts)
+    return each.type.startswith(_WRITERS) and namespace in texts
 
 
 def _says(guarded: Guarded, each: Filter) -> bool:

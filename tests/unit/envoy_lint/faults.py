@@ -283,6 +283,71 @@ def _options(**values: Any) -> Edit:
     return lambda tree: cluster(tree, "service").update(typed_extension_protocol_options={HTTP_OPTIONS: values})
 
 
+def _upgrade(kind: str, **fields: Any) -> list[Tree]:
+    return [{"upgrade_type": kind, **fields}]
+
+
+def _internal(**fields: Any) -> Edit:
+    return _set(hcm, internal_address_config=fields)
+
+
+def _detected(kind: str, **fields: Any) -> Edit:
+    extension = {"@type": f"{TYPES}envoy.extensions.http.original_ip_detection.{kind}.v3.Config", **fields}
+
+    def edit(tree: Tree) -> None:
+        hcm(tree).update(original_ip_detection_extensions=[{"name": kind, "typed_config": extension}])
+        del hcm(tree)["use_remote_address"]
+
+    return edit
+
+
+def _proxied(tree: Tree) -> None:
+    config = {"@type": f"{TYPES}envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
+    listener(tree)["listener_filters"] = [{"name": "proxy", "typed_config": config}]
+
+
+def _by_name(kind: str) -> Edit:
+    config = {"@type": f"{TYPES}envoy.extensions.filters.network.{kind}.v3.Any"}
+    return _bytes_to("nowhere", {"name": kind, "typed_config": config})
+
+
+def _to_admin(match: Tree, **action: Any) -> Edit:
+    """Envoy's own numbers for Prometheus, by a listener that everybody reaches."""
+
+    def edit(tree: Tree) -> None:
+        _past(cluster="admin", **action)(tree)
+        [host] = tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"][
+            "route_config"
+        ]["virtual_hosts"]
+        host["routes"][0]["match"] = match
+        tree["static_resources"]["clusters"].append({"name": "admin", "load_assignment": _admin_end(tree)})
+
+    return edit
+
+
+def _admin_end(tree: Tree) -> Tree:
+    return {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": copy_of(tree["admin"]["address"])}}]}]}
+
+
+def _admin_bytes(tree: Tree) -> None:
+    _bytes_to("admin")(tree)
+    tree["static_resources"]["clusters"].append({"name": "admin", "load_assignment": _admin_end(tree)})
+
+
+def _writes_metadata(tree: Tree) -> None:
+    code = 'h:streamInfo():dynamicMetadata():set( "envoy.filters.http.jwt_authn", "ott_payload", {})'
+    _before(_filter("lua", default_source_code={"inline_string": code}))(tree)
+
+
+def _counted_by(header: str) -> Edit:
+    def edit(tree: Tree) -> None:
+        _before(_filter("ratelimit"))(tree)
+        counted = {"request_headers": {"header_name": header, "descriptor_key": "k"}}
+        action(tree)["rate_limits"] = [{"actions": [counted]}]
+
+    return edit
+
+
 DEBIT = expecting(wanted())
 XFCC = expecting(wanted(), certificate_source="xfcc")
 RETRIES = {"retry_on": "5xx,connect-failure", "num_retries": 2}
@@ -301,6 +366,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: tree["static_resources"].pop("listeners")),
     ],
     "bypass-listener": [
+        Fault(_by_name("sni_cluster")),
+        Fault(_by_name("sni_dynamic_forward_proxy")),
         Fault(_second_listener(to="service")),
         Fault(_bytes_to("service")),
         Fault(_past(cluster_header="x-cluster")),
@@ -336,6 +403,8 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "two-checks": [Fault(lambda tree: _after(copy_of(entry(tree)) | {"name": "again"})(tree))],
     "not-judged": [
+        Fault(_set(listener, fcds_config={"config_source": {"ads": {}}})),
+        Fault(_set(action, inline_cluster_specifier_plugin={"extension": {"name": "lua"}})),
         Fault(_discovered),
         Fault(_network_discovered),
         Fault(lambda tree: tree.update(dynamic_resources={"lds_config": {"ads": {}}})),
@@ -384,6 +453,7 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(_provider, payload_in_metadata="payload"), base=JWT, expected=BY_ENVOY),
     ],
     "verified-payload-forgeable": [
+        Fault(_writes_metadata, base=JWT, expected=BY_ENVOY),
         Fault(_before(_filter("header_to_metadata", request_rules=[
             {"header": "x-payload", "on_header_present": {"metadata_namespace": "envoy.filters.http.jwt_authn"}},
         ])), base=JWT, expected=BY_ENVOY),
@@ -402,6 +472,13 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(virtual_host, typed_per_filter_config=per_route(check_settings={"http_service": {}}))),
     ],
     "target-from-header": [
+        Fault(_set(action, path_rewrite={"text_format_source": {"inline_string": "/v2%REQ(x-path?:path)%"}})),
+        Fault(_set(action, host_rewrite={"text_format_source": {"inline_string": "%REQUEST_HEADER(X-Host)%"}})),
+        Fault(_set(action, host_rewrite={"text_format_source": {"inline_string": "%QUERY_PARAM(host)%"}})),
+        Fault(lambda tree: cluster(tree, "service").update(original_dst_lb_config={"use_http_header": True})),
+        Fault(_set(virtual_host, typed_per_filter_config={"dfp": {
+            "@type": f"{FILTERS}dynamic_forward_proxy.v3.PerRouteConfig", "host_rewrite_header": "x-host",
+        }})),
         Fault(_set(action, host_rewrite_header="x-host")),
         Fault(lambda tree: route(tree).update(route={"cluster_header": "x-cluster"})),
         Fault(_set(action, cluster=None, weighted_clusters={"clusters": [{"cluster_header": "x-cluster"}]})),
@@ -443,7 +520,12 @@ FAULTS: dict[str, list[Fault]] = {
     "allowed-headers": [_authz(allowed_headers={"patterns": [{"exact": "x-ott"}]})],
     "disallowed-headers": [_authz(disallowed_headers={"patterns": [{"exact": "cookie"}]})],
     "validate-mutations": [Fault(_drop(authz, "validate_mutations"))],
-    "mutation-rules": [Fault(_drop(authz, "decoder_header_mutation_rules")), Fault(_drop(_rules, "disallow_all"))],
+    "mutation-rules": [
+        Fault(_drop(authz, "decoder_header_mutation_rules")),
+        Fault(_drop(_rules, "disallow_all")),
+        Fault(_set(_rules, allow_expression={"regex": ".*"})),
+        Fault(_set(_rules, allow_expression={"regex": "x-.*|authorization|cookie"})),
+    ],
     "mutation-refused": [
         Fault(_set(_rules, allow_expression={"regex": "x-ott-.*|authorization"})),
         Fault(_set(_rules, allow_expression={"regex": "x-ott"})),
@@ -451,6 +533,7 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: None, expected=expecting(wanted(headers=("x-partner-key",)))),
     ],
     "mutation-dropped": [
+        Fault(_set(_rules, disallow_is_error=False, allow_expression={"regex": "x-ott(-[a-z]+)*"})),
         Fault(_set(_rules, allow_expression={"regex": "x-ott"}, disallow_is_error=False)),
     ],
     "clear-route-cache": [_authz(clear_route_cache=True), _authz(clear_route_cache_headers={})],
@@ -466,6 +549,10 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(_body, allow_partial_message=True), expected=BODY),
     ],
     "body-as-text": [Fault(_drop(_body, "pack_as_bytes")), Fault(_drop(_body, "pack_as_bytes"), expected=RAW)],
+    "body-too-large": [
+        Fault(_set(_body, max_request_bytes=4194304)),
+        Fault(_set(_body, max_request_bytes="104857600"), expected=RAW),
+    ],
     "body-limit": [
         Fault(_set(_body, max_request_bytes=4096)),
         Fault(
@@ -490,7 +577,44 @@ FAULTS: dict[str, list[Fault]] = {
     "header-underscores": [
         Fault(lambda tree: hcm(tree)["common_http_protocol_options"].pop("headers_with_underscores_action"))
     ],
-    "use-remote-address": [Fault(_drop(hcm, "use_remote_address"))],
+    "use-remote-address": [
+        Fault(_drop(hcm, "use_remote_address")),
+        Fault(_drop(hcm, "use_remote_address"), expected=DEBIT),
+        Fault(_detected("custom_header", header_name="x-real-ip")),
+    ],
+    "caller-address-told": [
+        Fault(_set(hcm, xff_num_trusted_hops=1)),
+        Fault(_set(hcm, xff_num_trusted_hops=1), expected=expecting(wanted(judges_address=True))),
+        Fault(_detected("xff", xff_num_trusted_hops=1)),
+        Fault(_proxied),
+    ],
+    "internal-callers": [
+        Fault(_internal(cidr_ranges=[{"address_prefix": "10.0.0.0", "prefix_len": 8}])),
+        Fault(_internal(unix_sockets=True), expected=DEBIT),
+        Fault(lambda tree: (
+            _internal(unix_sockets=True)(tree), route(tree).update(request_headers_to_remove=["x-envoy-retry-on"]),
+        )),
+    ],
+    "tls-version": [
+        Fault(lambda tree: _common(tree)["tls_params"].update(tls_minimum_protocol_version="TLSv1_0")),
+        Fault(lambda tree: _common(tree)["tls_params"].update(tls_minimum_protocol_version=2)),
+    ],
+    "client-certificate-stale": [
+        Fault(lambda tree: _common(tree)["validation_context"].update(allow_expired_certificate=True)),
+        Fault(_set(tls, session_timeout="604800s")),
+    ],
+    "tunnel": [
+        Fault(_set(hcm, upgrade_configs=_upgrade("h2c"))),
+        Fault(_set(action, upgrade_configs=_upgrade("CONNECT", connect_config={}))),
+        Fault(_set(action, upgrade_configs=_upgrade("H2C", enabled=True))),
+        Fault(_set(action, upgrade_configs=_upgrade("CONNECT-UDP", connect_config={"allow_post": True}))),
+    ],
+    "request-smuggling": [Fault(_set(hcm, http_protocol_options={"allow_chunked_length": True}))],
+    "refusal-as-success": [
+        _authz(status_on_error={"code": "OK"}),
+        _authz(status_on_error={"code": 200}),
+        Fault(_set(hcm, local_reply_config={"mappers": [{"status_code": 200}]})),
+    ],
     "client-certificate-not-required": [
         Fault(_drop(tls, "require_client_certificate")),
         Fault(lambda tree: listener(tree)["filter_chains"][0].pop("transport_socket")),
@@ -499,6 +623,10 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: _common(tree).pop("validation_context")),
         Fault(lambda tree: _common(tree)["validation_context"].pop("trusted_ca")),
         Fault(lambda tree: _common(tree)["validation_context"].update(trust_chain_verification="ACCEPT_UNTRUSTED")),
+        Fault(lambda tree: _common(tree)["validation_context"].update(
+            trusted_ca={"filename": "/etc/ssl/certs/ca-certificates.crt"}
+        )),
+        Fault(lambda tree: _common(tree).update(validation_context={"system_root_certs": {}})),
         Fault(
             lambda tree: _common(tree).update(
                 combined_validation_context={"default_validation_context": {"trust_chain_verification": 1}}
@@ -557,7 +685,12 @@ FAULTS: dict[str, list[Fault]] = {
     "per-route-name": [
         Fault(_set(route, typed_per_filter_config={"ext_authz": {"@type": PER_ROUTE, "disabled": True}}))
     ],
-    "outbound-exposed": [Fault(_address(lambda tree: listener(tree)["address"], "0.0.0.0"), base=ATTACH)],  # noqa: S104
+    "outbound-exposed": [
+        Fault(_address(lambda tree: listener(tree)["address"], "0.0.0.0"), base=ATTACH),  # noqa: S104
+        Fault(lambda tree: listener(tree).update(additional_addresses=[
+            {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 8000}}},
+        ]), base=ATTACH),
+    ],
     "logged-credential": [
         Fault(_line("%REQ(X-OTT)%")),
         Fault(_before(_filter("tap"))),
@@ -566,6 +699,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_log(log_format={"json_format": {"a": {"b": "%req(dpop)%"}}})),
         Fault(_log(log_format={"text_format": "-"}, additional_request_headers_to_log=["x-ott"])),
         Fault(_set(hcm, tracing={"custom_tags": [{"tag": "t", "request_header": {"name": "X-Ott"}}]})),
+        Fault(_set(hcm, tracing={"custom_tags": [{"tag": "t", "value": "%REQ(Authorization)%"}]})),
+        Fault(_counted_by("Authorization")),
         Fault(_set(listener, access_log=[{"typed_config": {"log_format": {"text_format": "%REQ(x-ott)%"}}}])),
     ],
     "logged-query": [
@@ -589,11 +724,18 @@ FAULTS: dict[str, list[Fault]] = {
     "check-unverified": [
         Fault(_upstream_tls()),
         Fault(_upstream_tls(common_tls_context={"validation_context": {}})),
+        Fault(_upstream_tls(common_tls_context={"validation_context": {"trusted_ca": {"filename": "ca.pem"}}})),
         Fault(_upstream_tls(common_tls_context={"validation_context": {
             "trusted_ca": {"filename": "ca.pem"}, "trust_chain_verification": "ACCEPT_UNTRUSTED",
         }})),
         Fault(_unverified)],
-    "admin-exposed": [Fault(_address(_admin, "0.0.0.0")), Fault(_address(_admin, "::"))],  # noqa: S104
+    "admin-exposed": [
+        Fault(_address(_admin, "0.0.0.0")), Fault(_address(_admin, "::")),  # noqa: S104
+        Fault(_to_admin({"prefix": "/"})),
+        Fault(_to_admin({"safe_regex": {"regex": "/(stats|quit).*"}})),
+        Fault(_to_admin({"prefix": "/envoy"}, prefix_rewrite="/")),
+        Fault(_admin_bytes),
+    ],
     "envoy-version": [_version(38, 3), _version(37, 5), _version(36, 9),
                       Fault(lambda tree: None, options={"version": "v1.30.0"})],
 }  # fmt: skip

@@ -48,7 +48,8 @@ def _off(match: Tree) -> Tree:
 
 def _verified_far(tree: Tree) -> None:
     kind = f"{TYPES}envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    context = {"@type": kind, "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "ca.pem"}}}}
+    validation = {"trusted_ca": {"filename": "ca.pem"}, "match_typed_subject_alt_names": [{"san_type": "DNS"}]}
+    context = {"@type": kind, "common_tls_context": {"validation_context": validation}}
     cluster(tree)["transport_socket"] = {"name": "tls", "typed_config": context}
     cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] = {
         "socket_address": {"address": "ott.svc", "port_value": 9001}
