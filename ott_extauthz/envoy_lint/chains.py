@@ -1,6 +1,6 @@
 """Through which filters does a request go?  Every HTTP filter chain of an Envoy, and where ours stands in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,7 +101,7 @@ def _chains(envoy: Envoy, listener: Node, sockets: Node, config: Node) -> Iterat
         )
 
 
-def filters_in(envoy: Envoy, entries: Node) -> Iterator[Filter]:
+def filters_in(envoy: Envoy, entries: Iterable[Node]) -> Iterator[Filter]:
     """Yield the HTTP filters of a list."""
     return (_filter(envoy, entry) for entry in entries)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ott_extauthz.envoy_lint.finding import Finding, Place, Rule, Severity
 
@@ -110,9 +110,14 @@ def _location(place: Place) -> dict[str, Any]:
 
 
 def _uri(document: str) -> str:
-    """RFC 3986: a file's name as a relative or file reference, a URL as it is."""
+    """RFC 3986: a file's name as a relative or file reference.
+
+    A URL becomes a relative reference too, without its scheme: code scanning refuses a whole log for one artifact whose
+    scheme is not that of the checkout, ``file``.
+    """
     if document.startswith(("http://", "https://")):
-        return document
+        url = urlsplit(document)
+        document = f"{url.netloc}{url.path.rstrip('/') or '/config_dump'}"
     path = quote(document.replace("\\", "/"), errors="surrogateescape")
     return f"file://{path}" if path.startswith("/") else path
 

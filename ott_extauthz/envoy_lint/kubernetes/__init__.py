@@ -13,7 +13,10 @@ from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding
 from ott_extauthz.envoy_lint.kubernetes.catalogue import RULES
 from ott_extauthz.envoy_lint.kubernetes.client_certificates import found_in_certificates
+from ott_extauthz.envoy_lint.kubernetes.extensions import found_in_extensions
 from ott_extauthz.envoy_lint.kubernetes.gateway_policies import found_in_gateway_policies
+from ott_extauthz.envoy_lint.kubernetes.gateway_ways import found_in_ways
+from ott_extauthz.envoy_lint.kubernetes.headers import found_in_headers
 from ott_extauthz.envoy_lint.kubernetes.istio_policies import found_in_policies
 from ott_extauthz.envoy_lint.kubernetes.istio_providers import found_in_providers
 from ott_extauthz.envoy_lint.kubernetes.istio_workloads import found_in_workloads
@@ -36,5 +39,8 @@ def findings(objects: Sequence[Document], expected: Expectations) -> Iterator[Fi
     yield from found_in_workloads(every, mesh, ours)
     yield from found_in_certificates(every, mesh, ours, expected)
     yield from found_in_gateway_policies(every, ours, expected)
-    yield from found_in_patches(every, expected)
+    yield from found_in_ways(every, ours, expected)
+    yield from found_in_patches(every, mesh, ours, expected)
+    yield from found_in_extensions(every, mesh, ours)
+    yield from found_in_headers(every, ours, expected)
     yield from found_in_repeats(every, mesh, expected)

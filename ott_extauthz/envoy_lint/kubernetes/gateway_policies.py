@@ -6,7 +6,12 @@ from typing import Final
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding
 from ott_extauthz.envoy_lint.kubernetes.catalogue import gateway as rules
-from ott_extauthz.envoy_lint.kubernetes.gateway_targets import protected_gateways, routes_at, targets_of
+from ott_extauthz.envoy_lint.kubernetes.gateway_targets import (
+    HTTP_ROUTES,
+    protected_gateways,
+    routes_at,
+    targets_of,
+)
 from ott_extauthz.envoy_lint.kubernetes.istio_providers import LONGEST_TIMEOUT_SECONDS
 from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, GATEWAY, Object, Objects
 from ott_extauthz.envoy_lint.kubernetes.ours import Ours
@@ -72,13 +77,19 @@ def _targets(policy: Object, objects: Objects) -> Iterator[Finding]:
 def _overridden(policy: Object, objects: Objects) -> Iterator[Finding]:
     """Yield the policies of single routes that take this one's place at a gateway and ask nobody."""
     gateways = [target.name for target in targets_of(policy) if target.kind == "Gateway"]
-    attached = {route.name for gateway in gateways for route in routes_at(objects, gateway)}
+    attached = {route.name for gateway in gateways for route in routes_at(objects, gateway, HTTP_ROUTES)}
+    is_of_one_listener = any(target.part.at("sectionName").text for target in targets_of(policy))
     for other in objects.kind("SecurityPolicy", ENVOY_GATEWAY):
         if other.spec.at("extAuth").is_there or other.spec.at("mergeType").is_there:
             continue
         for target in targets_of(other):
-            if target.kind == "HTTPRoute" and target.name in attached:
+            section = target.part.at("sectionName").text
+            is_listeners = target.kind == "Gateway" and section and target.name in gateways and not is_of_one_listener
+            if target.kind in HTTP_ROUTES and target.name in attached:
                 told = f"{other.name} takes the place of {policy.name} for route {target.name}"
+                yield target.part.finding(rules.GATEWAY_OVERRIDDEN, told)
+            elif is_listeners:
+                told = f"{other.name} takes the place of {policy.name} for listener {section}"
                 yield target.part.finding(rules.GATEWAY_OVERRIDDEN, told)
 
 
@@ -101,6 +112,9 @@ def _let_through(objects: Objects, ours: Ours) -> Iterator[Finding]:
         merging = one.spec.at("path", "disableMergeSlashes")
         if merging.is_true:
             yield merging.finding(rules.GATEWAY_PATHS, f"{one.name}: disableMergeSlashes is true")
+        optional = one.spec.at("tls", "clientValidation", "optional")
+        if optional.is_true:
+            yield optional.finding(rules.GATEWAY_OPTIONAL, f"{one.name}: clientValidation.optional is true")
         underscores = one.spec.at("headers", "withUnderscoresAction")
         if underscores.text == "Allow":
             yield underscores.finding(rules.GATEWAY_UNDERSCORES, f"{one.name}: withUnderscoresAction is Allow")

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ott_extauthz.envoy_lint.kubernetes.objects import GATEWAY, Object, Objects
 from ott_extauthz.envoy_lint.kubernetes.part import Part
+
+HTTP_ROUTES: Final = ("HTTPRoute", "GRPCRoute")
+"""Kinds of routes whose requests a SecurityPolicy has checked; of the others nobody reads HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,12 @@ def targets_of(policy: Object) -> list[Target]:
     return [Target(part.at("kind").text, part.at("name").text, part) for part in parts if part.is_there]
 
 
-def routes_at(objects: Objects, gateway: str) -> Iterator[Object]:
-    """Yield the HTTPRoutes that are attached to a gateway."""
-    for route in objects.kind("HTTPRoute", GATEWAY):
-        if gateway in _parents(route):
-            yield route
+def routes_at(objects: Objects, gateway: str, kinds: Iterable[str] = ("HTTPRoute",)) -> Iterator[Object]:
+    """Yield the routes of these kinds that are attached to a gateway."""
+    for kind in kinds:
+        for route in objects.kind(kind, GATEWAY):
+            if gateway in parents_of(route):
+                yield route
 
 
 def protected_gateways(objects: Objects, policies: Iterable[Object]) -> set[str] | None:
@@ -40,7 +45,7 @@ def protected_gateways(objects: Objects, policies: Iterable[Object]) -> set[str]
             if target.kind == "Gateway":
                 found.add(target.name)
                 continue
-            parents = [name for route in _routes_named(objects, target) for name in _parents(route)]
+            parents = [name for route in _routes_named(objects, target) for name in parents_of(route)]
             if not parents:
                 return None
             found.update(parents)
@@ -63,5 +68,6 @@ def _routes_named(objects: Objects, target: Target) -> Iterator[Object]:
     return (one for one in objects.kind(target.kind, GATEWAY) if one.name == target.name)
 
 
-def _parents(route: Object) -> set[str]:
+def parents_of(route: Object) -> set[str]:
+    """Return the names of the gateways that a route is attached to."""
     return {part.at("name").text for part in route.spec.at("parentRefs") if part.at("kind").text in ("", "Gateway")}

@@ -1,7 +1,6 @@
-"""What do patches do to Envoy's own configuration?  Istio's EnvoyFilter, Envoy Gateway's EnvoyPatchPolicy."""
+"""What do patches do to Envoy's own configuration, and to the filter that asks us?"""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
 from ott_extauthz.envoy_lint.expectations import Expectations
@@ -9,60 +8,49 @@ from ott_extauthz.envoy_lint.finding import Finding, Rule
 from ott_extauthz.envoy_lint.kubernetes.catalogue import certificates, traffic
 from ott_extauthz.envoy_lint.kubernetes.gateway_targets import may_meet
 from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
-from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, ISTIO_NETWORKING, Object, Objects, selects
-from ott_extauthz.envoy_lint.kubernetes.part import Part, snake_case
+from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, ISTIO_NETWORKING, Object, Objects
+from ott_extauthz.envoy_lint.kubernetes.ours import Ours
+from ott_extauthz.envoy_lint.kubernetes.part import Part
+from ott_extauthz.envoy_lint.kubernetes.patched import EXT_AUTHZ, Setting, covers, may_touch, settings_of
+from ott_extauthz.envoy_lint.kubernetes.weaker import removes_guard, sets_aside
+from ott_extauthz.model.facts import is_ours
 
-EXT_AUTHZ: Final = "ext_authz"
-FORGEABLE: Final = frozenset({"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"})
-_REPEATING: Final = frozenset({"retry_policy", "internal_redirect_policy", "request_mirror_policies"})
-_GUARDS: Final[Mapping[str, object]] = {
-    "validate_mutations": False,
-    "encode_raw_headers": False,
-    "normalize_path": False,
-    "merge_slashes": False,
-    "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-    "headers_with_underscores_action": "ALLOW",
-}
-_WHOLE: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One field that a patch sets, and in a message of which type, as far as the patch says."""
-
-    name: str
-    part: Part
-    type: str
-
-    @property
-    def may_be_ext_authz(self) -> bool:
-        """Whether it may be a field of the filter: its type says so, or says nothing."""
-        return not self.type or EXT_AUTHZ in self.type
+FORGEABLE: Final = frozenset({"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY", 1, 4})
+_SANITIZE: Final = ("SANITIZE", 0)
+_REPEATING: Final = frozenset({
+    "retry_policy", "retry_policy_typed_config", "hedge_policy", "internal_redirect_policy", "request_mirror_policies",
+})  # fmt: skip
 
 
 def switched_on(objects: Objects, policy: Object, mesh: Mesh) -> set[str]:
     """Return the fields that EnvoyFilters set to true in ext_authz, for all that an Istio policy means."""
-    patches = (one for one in objects.kind("EnvoyFilter", ISTIO_NETWORKING) if _covers(one, policy, mesh))
-    return {setting.name for one in patches for setting in _settings(one) if _is_on(setting)}
+    patches = (one for one in objects.kind("EnvoyFilter", ISTIO_NETWORKING) if covers(one, policy, mesh))
+    return {setting.name for one in patches for setting in settings_of(one) if _is_on(setting)}
 
 
 def set_at_gateways(objects: Objects, policy: Object) -> dict[str, object]:
     """Return the fields that EnvoyPatchPolicies set in ext_authz, and to what, where a SecurityPolicy may mean."""
     patches = objects.kind("EnvoyPatchPolicy", ENVOY_GATEWAY)
     meant = (one for one in patches if may_meet(objects, policy, one.namespace))
-    found = (setting for one in meant for setting in _settings(one) if setting.may_be_ext_authz)
+    found = (setting for one in meant for setting in settings_of(one) if setting.may_be_ext_authz)
     return {setting.name: setting.part.value for setting in found}
 
 
-def found_in_patches(objects: Objects, expected: Expectations) -> Iterator[Finding]:
+def patches_among(objects: Objects, mesh: Mesh, ours: Ours) -> Iterator[Object]:
+    """Yield the patches that may mean something of ours; where no policy is shown, all of them."""
+    for one in objects.kind("EnvoyFilter", ISTIO_NETWORKING):
+        if not ours.policies or any(may_touch(one, policy, mesh) for policy in ours.policies):
+            yield one
+    yield from objects.kind("EnvoyPatchPolicy", ENVOY_GATEWAY)
+
+
+def found_in_patches(objects: Objects, mesh: Mesh, ours: Ours, expected: Expectations) -> Iterator[Finding]:
     """Yield what patches break."""
     repeats_matter = any(route.is_single_use for route in expected.routes)
-    for one in (*objects.kind("EnvoyFilter", ISTIO_NETWORKING), *objects.kind("EnvoyPatchPolicy", ENVOY_GATEWAY)):
-        yield from (
-            removed.finding(traffic.PATCH_DISABLED, f"{one.name} removes ext_authz") for removed in _removals(one)
-        )
-        for setting in _settings(one):
-            rule = _broken(setting) or (_repeating(setting) if repeats_matter else None)
+    for one in patches_among(objects, mesh, ours):
+        yield from sets_aside(one)
+        for setting in settings_of(one):
+            rule = _broken(setting, expected) or (_repeating(setting) if repeats_matter else None)
             if rule is not None:
                 yield setting.part.finding(rule, f"{one.name} sets {setting.name}")
 
@@ -71,37 +59,56 @@ def _is_on(setting: Setting) -> bool:
     return setting.part.is_true and setting.may_be_ext_authz
 
 
-def _broken(setting: Setting) -> Rule | None:
-    name, value = setting.name, setting.part.value
-    if name == "forward_client_cert_details" and value in FORGEABLE:
-        return certificates.XFCC_FORGED
-    if name in _GUARDS and value == _GUARDS[name] and type(value) is type(_GUARDS[name]):
-        return traffic.PATCH_GUARD
-    if name == "clear_route_cache" and value is True:
+def _broken(setting: Setting, expected: Expectations) -> Rule | None:
+    name, part = setting.name, setting.part
+    if name == "forward_client_cert_details":
+        return _forwarded(part.value, expected)
+    if name == "internal_address_config":
+        return traffic.INTERNAL if part.at("cidr_ranges").value or part.at("unix_sockets").is_true else None
+    if name == "request_headers_to_add":
+        keys = [each.at("header", "key").text.lower() for each in part]
+        return traffic.IDENTITY if any(map(is_ours, keys)) else None
+    if name == "clear_route_cache" and part.is_true:
         return traffic.PATCH_ROUTE_CACHE
-    if name == "upgrade_configs" and any(_has_filters_of_its_own(each) for each in setting.part):
+    if name == "upgrade_configs" and any(map(_opens, part)):
         return traffic.PATCH_DISABLED
-    return _of_the_filter(setting) if setting.may_be_ext_authz else None
+    return _of_the_filter(setting) or (traffic.PATCH_GUARD if removes_guard(setting) else None)
+
+
+def _forwarded(mode: object, expected: Expectations) -> Rule | None:
+    if isinstance(mode, (str, int)) and not isinstance(mode, bool):
+        if mode in FORGEABLE:
+            return certificates.XFCC_FORGED
+        if mode in _SANITIZE and expected.is_told and expected.certificate_source == "xfcc":
+            return certificates.XFCC_REMOVED
+    return None
 
 
 def _of_the_filter(setting: Setting) -> Rule | None:
-    is_true = setting.part.is_true
-    is_typed = EXT_AUTHZ in setting.type
-    if setting.name == "failure_mode_allow" and is_true:
+    if not setting.may_be_ext_authz:
+        return None
+    if setting.name == "failure_mode_allow" and setting.part.is_true:
         return traffic.PATCH_FAIL_OPEN
-    if setting.name == "shadow_mode" and is_true:
+    if setting.name == "shadow_mode" and setting.part.is_true:
         return traffic.PATCH_SHADOW
-    if setting.name in ("allowed_headers", "disallowed_headers") and is_typed and setting.part.value:
+    if not setting.is_ext_authz:
+        return None
+    if setting.name in ("allowed_headers", "disallowed_headers") and setting.part.value:
         return traffic.PATCH_HEADERS
-    if is_typed and _switches_off(setting):
+    if _switches_off(setting):
         return traffic.PATCH_DISABLED
-    return traffic.PATCH_REPEATS if setting.name == "retry_policy" and is_typed else None
+    return traffic.PATCH_REPEATS if setting.name == "retry_policy" else None
 
 
-def _has_filters_of_its_own(upgrade: Part) -> bool:
-    """Whether an upgrade goes through filters among which ext_authz is not."""
+def _opens(upgrade: Part) -> bool:
+    """Whether an upgrade goes through filters among which ext_authz is not, or hands on bare bytes."""
     names = [each.at("name").text for each in upgrade.at("filters")]
-    return bool(names) and not any(EXT_AUTHZ in name for name in names)
+    is_past = bool(names) and not any(EXT_AUTHZ in name for name in names)
+    is_tunnel = upgrade.at("upgrade_type").text.lower() == "h2c" or upgrade.at("connect_config").is_there
+    return is_past or is_tunnel
+
+
+_WHOLE: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 
 
 def _switches_off(setting: Setting) -> bool:
@@ -111,49 +118,10 @@ def _switches_off(setting: Setting) -> bool:
         share = setting.part.at("default_value")
         whole = _WHOLE.get(share.at("denominator").text or "HUNDRED", 100)
         return share.is_there and (share.at("numerator").number or 0) < whole
+    if setting.name == "http_service" and setting.operation == "MERGE":  # and what speaks HTTP is not us
+        return setting.part.is_there
     return (setting.name == "disabled" and setting.part.is_true) or setting.name == "filter_enabled_metadata"
 
 
 def _repeating(setting: Setting) -> Rule | None:
     return traffic.PATCH_REPEATS if setting.name in _REPEATING and setting.part.value else None
-
-
-def _settings(one: Object) -> Iterator[Setting]:
-    for patch in one.spec.at("configPatches"):
-        yield from _typed(patch.at("patch", "value"), "")
-    for patch in one.spec.at("jsonPatches"):
-        operation = patch.at("operation")
-        steps = [step for step in operation.at("path").text.split("/") if step and not step.isdecimal() and step != "-"]
-        if operation.at("value").is_there and steps:
-            yield Setting(snake_case(steps[-1]), operation.at("value"), "")
-        yield from _typed(operation.at("value"), "")
-
-
-def _typed(part: Part, outer: str) -> Iterator[Setting]:
-    kind = part.at("@type").text or outer
-    for name, member in part.members():
-        yield Setting(name, member, kind)
-        yield from _typed(member, kind)
-    for item in part:
-        yield from _typed(item, kind)
-
-
-def _removals(one: Object) -> Iterator[Part]:
-    for patch in one.spec.at("configPatches"):
-        name = patch.at("match", "listener", "filterChain", "filter", "subFilter", "name").text
-        if patch.at("patch", "operation").text == "REMOVE" and EXT_AUTHZ in name:
-            yield patch
-    for patch in one.spec.at("jsonPatches"):
-        operation = patch.at("operation")
-        where = operation.at("path").text + operation.at("jsonPath").text
-        if operation.at("op").text == "remove" and EXT_AUTHZ in where:
-            yield patch
-
-
-def _covers(one: Object, policy: Object, mesh: Mesh) -> bool:
-    if one.namespace not in (policy.namespace, mesh.root_namespace):
-        return False
-    targets = one.spec.at("targetRefs")
-    if targets.is_there:
-        return bool(targets.value == policy.spec.at("targetRefs").value)
-    return selects(one.spec.at("workloadSelector", "labels").labels, policy.spec.at("selector", "matchLabels").labels)

@@ -24,7 +24,7 @@ LOGGED_QUERY: Final = Rule(
 )
 RULES: Final = (LOGGED_CREDENTIAL, LOGGED_QUERY)
 
-_SECRET: Final = frozenset({
+SECRET: Final = frozenset({
     "x-ott", "authorization", "proxy-authorization", "cookie", "dpop", "txn-token", "x-api-key",
 })  # fmt: skip
 _COMMAND: Final = re.compile(r"%(REQ|REQ_WITHOUT_QUERY|REQUEST_HEADER)\(([^)]{1,256})\)", re.IGNORECASE)
@@ -61,7 +61,7 @@ def _counted(*limits: Node) -> Iterator[Finding]:
     for each in (limit for listed in limits for limit in listed):
         for action in each["actions"]:
             header = action.at("request_headers", "header_name")
-            if header.text.lower() in _SECRET:
+            if header.text.lower() in SECRET:
                 told = f"the rate limit server gets the header {header.text.lower()}"
                 yield header.breaks(LOGGED_CREDENTIAL, told)
 
@@ -69,7 +69,7 @@ def _counted(*limits: Node) -> Iterator[Finding]:
 def _logged(log: Node) -> Iterator[Finding]:
     kind, config = log["typed_config"].typed
     for node, text in strings_in(config):
-        for name in sorted(_named(text) & _SECRET):
+        for name in sorted(headers_named(text) & SECRET):
             yield node.breaks(LOGGED_CREDENTIAL, f"the access log has the header {name}")
         if _WITH_QUERY.search(text):
             yield node.breaks(LOGGED_QUERY, "the access log has the path with its query")
@@ -78,11 +78,11 @@ def _logged(log: Node) -> Iterator[Finding]:
         yield log["typed_config"].breaks(LOGGED_QUERY, "Envoy's own format has the path with its query")
     for key in _HEADER_LISTS:
         for header in config[key]:
-            if header.text.lower() in _SECRET:
+            if header.text.lower() in SECRET:
                 yield header.breaks(LOGGED_CREDENTIAL, f"the access log has the header {header.text.lower()}")
 
 
-def _named(text: str) -> set[str]:
+def headers_named(text: str) -> set[str]:
     """Return the request headers that a format names."""
     commands = [name for _, names in _COMMAND.findall(text) for name in names.split("?")]
     return {name.strip().lower() for name in (*commands, *_CEL.findall(text))}
@@ -91,6 +91,6 @@ def _named(text: str) -> set[str]:
 def _traced(tracing: Node) -> Iterator[Finding]:
     for tag in tracing["custom_tags"]:
         name = tag.at("request_header", "name")
-        named = {name.text.lower(): name} | dict.fromkeys(_named(tag["value"].text), tag["value"])
-        for header in sorted(named.keys() & _SECRET):
+        named = {name.text.lower(): name} | dict.fromkeys(headers_named(tag["value"].text), tag["value"])
+        for header in sorted(named.keys() & SECRET):
             yield named[header].breaks(LOGGED_CREDENTIAL, f"every span has the header {header}")

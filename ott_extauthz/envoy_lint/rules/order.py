@@ -65,7 +65,7 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     for each in after:
         if each.is_grpc_check and each.check_cluster == guard.check_cluster:
             yield each.entry.breaks(TWO_CHECKS, f"{each.name} asks {each.check_cluster or 'the same server'} again")
-        elif not _is_harmless(each):
+        elif may_change(each):
             yield each.entry.breaks(FILTER_AFTER, f"{each.name} stands after ext_authz")
     for place in chain.unseen_routes:
         yield place.breaks(NOT_JUDGED, f"the routes {place.text or 'of this chain'} are not in what was read")
@@ -90,11 +90,12 @@ def _kind(type_name: str) -> str:
     return parts[parts.index("http") + 1] if "http" in parts[:-1] else ""
 
 
-def _is_harmless(each: Filter) -> bool:
+def may_change(each: Filter) -> bool:
+    """Whether a filter may change target or identity of a request on its way to the router."""
     if each.type.startswith(_MESH) or (not each.type and each.name.startswith(_MESH)):
-        return True
+        return False
     kind = _kind(each.type)
-    return kind in _HARMLESS and not any(_is_set(each.config[key]) for key in _UNLESS.get(kind, ()))
+    return kind not in _HARMLESS or any(_is_set(each.config[key]) for key in _UNLESS.get(kind, ()))
 
 
 def _is_set(node: Node) -> bool:

@@ -125,6 +125,25 @@ def test_code_scanning_gets_a_line_and_a_uri_for_whatever_was_read() -> None:
     assert physical == {"artifactLocation": {"uri": "a%20b%FF%3A1.json"}, "region": {"startLine": 1}}
 
 
+@pytest.mark.parametrize(
+    ("source", "uri"),
+    [
+        ("http://127.0.0.1:9901", "127.0.0.1%3A9901/config_dump"),
+        ("http://localhost:15000/config_dump?include_eds", "localhost%3A15000/config_dump"),
+        ("https://[::1]:9901/", "%5B%3A%3A1%5D%3A9901/config_dump"),
+        ("/srv/my envoy.json", "file:///srv/my%20envoy.json"),
+        ("stdin", "stdin"),
+    ],
+)
+def test_code_scanning_refuses_no_log_for_the_scheme_of_a_live_envoy(source: str, uri: str) -> None:
+    """GitHub: "SARIF URI scheme http did not match the checkout URI scheme file", and nothing is shown at all."""
+    [document] = documents_in(json.dumps(edited(lambda tree: authz(tree).update(shadow_mode=True))), source)
+    [run] = sarif_of(findings([document], Expectations()), {}, RULES, "0.1.0")["runs"]
+    [result] = run["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+    assert urlsplit(uri).scheme in ("", "file")
+
+
 def test_sarif_shows_what_is_ignored_as_suppressed_with_the_reason() -> None:
     [run] = _sarif()["runs"]
     by_rule = {result["ruleId"]: result.get("suppressions") for result in run["results"]}

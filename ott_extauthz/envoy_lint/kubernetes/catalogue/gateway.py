@@ -140,6 +140,20 @@ GATEWAY_UNDERSCORES: Final = Rule(
     ),
     mend="Leave headers.withUnderscoresAction out: the default rejects them.",
 )
+GATEWAY_OPTIONAL: Final = Rule(
+    name="gateway-certificate-optional",
+    severity=Severity.WARNING,
+    title="The ClientTrafficPolicy lets callers in without a certificate.",
+    why="There is nothing that a token could be bound to; routes that ask for a binding refuse such calls.",
+    mend="Leave tls.clientValidation.optional out.",
+)
+GATEWAY_SECOND_WAY: Final = Rule(
+    name="gateway-second-way",
+    severity=Severity.ERROR,
+    title="A second route leads to a backend that is checked elsewhere.",
+    why="No SecurityPolicy has the server asked on this way, so a client reaches it, with its own x-ott-subject.",
+    mend="Put the route under the SecurityPolicy too; a public path belongs into the server's policy.",
+)
 RULES: Final = (
     GATEWAY_FAIL_OPEN,
     GATEWAY_TIMEOUT,
@@ -157,4 +171,6 @@ RULES: Final = (
     GATEWAY_NO_PEER,
     GATEWAY_PATHS,
     GATEWAY_UNDERSCORES,
+    GATEWAY_OPTIONAL,
+    GATEWAY_SECOND_WAY,
 )

@@ -86,6 +86,58 @@ PATCH_ROUTE_CACHE: Final = Rule(
     why="The request may be routed elsewhere after it was judged.",
     mend="Leave clear_route_cache out.",
 )
+PATCH_REPLACED: Final = Rule(
+    name="patch-replaces-check",
+    severity=Severity.WARNING,
+    title="A patch puts another ext_authz in the place of the one that asks the server.",
+    why="Nothing holds any more of what the mesh's configuration says: whom it asks, how long, about which requests.",
+    mend="Merge single fields into ext_authz instead.",
+)
+PATCH_UNCLEAR: Final = Rule(
+    name="patch-by-number",
+    severity=Severity.NOTE,
+    title="A patch takes away or moves an HTTP filter by its number.",
+    why="Which filter that is depends on every other setting; it may be ext_authz, or what marks requests for it.",
+    mend="Name the filter: jsonPath with @.name, or a subFilter.",
+)
+FILTER_BEHIND: Final = Rule(
+    name="filter-behind-check",
+    severity=Severity.WARNING,
+    title="A filter is put behind ext_authz that can change what was judged.",
+    why="It may rewrite the path, choose another route, or add an identity that nobody checked.",
+    mend="Put it before ext_authz: INSERT_FIRST, or phase AUTHN or AUTHZ; or leave it out.",
+)
+INTERNAL: Final = Rule(
+    name="patch-internal-callers",
+    severity=Severity.ERROR,
+    title="A patch lets callers have Envoy repeat their calls.",
+    why=(
+        "Of callers with internal addresses Envoy obeys x-envoy-retry-on and hedges: one Check, one token spent, "
+        "several deliveries."
+    ),
+    mend="Leave internal_address_config out, or have routes remove these headers.",
+)
+IDENTITY: Final = Rule(
+    name="identity-header-written",
+    severity=Severity.WARNING,
+    title="A route writes one of the server's identity headers itself.",
+    why="Where it does so behind the Check, the upstream is told of an identity that nobody proved.",
+    mend="Set no x-ott or x-ott-... header.",
+)
+LOGGED: Final = Rule(
+    name="mesh-logs-credential",
+    severity=Severity.ERROR,
+    title="Logs or traces of the proxies get credentials.",
+    why="The token of a refused call is there unspent, and an access token or a cookie goes on being good.",
+    mend="Take the header out of the format, or out of the tags.",
+)
+ADDRESS: Final = Rule(
+    name="caller-address-from-header",
+    severity=Severity.WARNING,
+    title="The caller's address is taken from a header.",
+    why="A client writes that header, and with it an address that cidr or asn would let pass.",
+    mend="Count the hops of your own proxies in X-Forwarded-For, and no more of them than there are.",
+)
 RULES: Final = (
     RETRIES,
     DEFAULT_RETRIES,
@@ -97,4 +149,11 @@ RULES: Final = (
     PATCH_GUARD,
     PATCH_REPEATS,
     PATCH_ROUTE_CACHE,
+    PATCH_REPLACED,
+    PATCH_UNCLEAR,
+    FILTER_BEHIND,
+    INTERNAL,
+    IDENTITY,
+    LOGGED,
+    ADDRESS,
 )

@@ -1,6 +1,7 @@
 """Each rule for Envoy Gateway finds its fault, a small edit of a gateway that is right, and no other."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.unit.envoy_lint.kubernetes.manifests import (
 )
 
 FAULTS = faults("envoy-gateway")
-EXPECTED: dict[str, Expectations] = {"gateway-no-peer-certificate": PEER}
+EXPECTED: dict[str, Expectations] = {"gateway-no-peer-certificate": PEER, "caller-address-from-header": UNTOLD}
 PATCHES = good("envoy-gateway")[-1]["spec"]["jsonPatches"]
 POLICY, ROUTE, TRAFFIC = "SecurityPolicy/ott", "HTTPRoute/wallet", "BackendTrafficPolicy/wallet"
 
@@ -135,3 +136,52 @@ def test_a_routes_own_policy_that_asks_too_leaves_nothing_unchecked() -> None:
         },
     }
     assert told(edited(good("envoy-gateway"), ("SecurityPolicy/own", "", own)), XFCC) == []
+
+
+def _kind(kind: str, name: str, spec: dict[str, Any], group: str = "gateway.networking.k8s.io/v1") -> Edit:
+    tree = {"apiVersion": group, "kind": kind, "metadata": {"name": name, "namespace": "edge"}, "spec": spec}
+    return f"{kind}/{name}", "", tree
+
+
+LUA = {"lua": [{"type": "Inline", "inline": "x"}]}
+OWN = "gateway.envoyproxy.io/v1alpha1"
+HEALTH = replace(DEBIT, name="health", path="/healthz", is_single_use=False, is_public=True)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [_kind("EnvoyExtensionPolicy", "x", LUA | {"targetRefs": [{"kind": "Gateway", "name": "inner"}]}, OWN)],
+        [
+            _kind("EnvoyExtensionPolicy", "x", LUA | {"targetRefs": [{"kind": "Gateway", "name": "edge"}]}, OWN),
+            _kind("EnvoyProxy", "x", {"filterOrder": [
+                {"name": "envoy.filters.http.lua", "before": "envoy.filters.http.ext_authz"},
+            ]}, OWN),
+        ],
+        [_kind("HTTPRoute", "x", {"parentRefs": [{"name": "inner"}], "rules": [
+            {"backendRefs": [{"name": "shop"}]},
+        ]})],
+        [_kind("HTTPRoute", "x", {"parentRefs": [{"name": "inner"}], "rules": [{
+            "matches": [{"path": {"type": "Exact", "value": "/healthz"}}],
+            "backendRefs": [{"name": "wallet", "port": 8080}],
+        }]})],
+        [_kind("GRPCRoute", "x", {"parentRefs": [{"name": "edge"}], "rules": [
+            {"backendRefs": [{"name": "wallet", "port": 8080}]},
+        ]})],
+        [(ROUTE, "spec.rules.0.filters", [{"type": "RequestHeaderModifier", "requestHeaderModifier": {
+            "set": [{"name": "x-otter", "value": "a"}], "remove": ["x-ott-role"],
+        }}])],
+    ],
+    ids=["another gateway's filter", "a filter before", "another backend", "a public path", "under the gateway's policy",
+         "another's header"],
+)  # fmt: skip
+def test_what_only_looks_like_a_way_past_is_left_alone(edits: list[Edit]) -> None:
+    expected = replace(XFCC, routes=(*XFCC.routes, HEALTH))
+    assert told(edited(good("envoy-gateway"), *edits), expected) == []
+
+
+def test_where_an_address_decides_nothing_a_header_may_say_it() -> None:
+    edit: Edit = ("ClientTrafficPolicy/edge", "spec.clientIPDetection", {"customHeader": {"name": "x-real-ip"}})
+    assert told(edited(good("envoy-gateway"), edit), XFCC) == []
+    judging = replace(XFCC, routes=(replace(DEBIT, judges_address=True), XFCC.routes[1]))
+    assert [rule for rule, _ in told(edited(good("envoy-gateway"), edit), judging)] == ["caller-address-from-header"]

@@ -361,3 +361,71 @@ def test_many_routes_are_not_all_named() -> None:
     many = replace(XFCC, routes=tuple(route(f"hook-{number}", "/h", body=True) for number in range(100)))
     (found,) = told_in_full(edited(good("istio"), (MESH, BODY, GONE)), many)
     assert found.detail == "provider ott: hook-0, hook-1, hook-2 and 97 more"
+
+
+LUA = {"name": "lua", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}}
+CORS = {"name": "cors", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}
+
+
+def _inserting(operation: str, reference: str, value: Any = None, context: str = "ANY", **metadata: Any) -> Edit:
+    chain = {"filter": {"subFilter": {"name": f"envoy.filters.http.{reference}"}}}
+    match = {"context": context} | ({"listener": {"filterChain": chain}} if reference else {})
+    inserted = {"applyTo": "HTTP_FILTER", "match": match, "patch": {"operation": operation, "value": value or LUA}}
+    _, _, made = extra("HTTP_FILTER", {})
+    made["spec"] = {"configPatches": [inserted]} | metadata.pop("spec", {})
+    made["metadata"] |= metadata
+    return "EnvoyFilter/more", "", made
+
+
+def _plugin(namespace: str = "payments", **spec: Any) -> Edit:
+    metadata = {"name": "plugin", "namespace": namespace}
+    tree = {"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": metadata, "spec": spec}
+    return "WasmPlugin/plugin", "", tree
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _inserting("INSERT_FIRST", "ext_authz"),
+        _inserting("INSERT_BEFORE", ""),
+        _inserting("INSERT_BEFORE", "ext_authz"),
+        _inserting("INSERT_BEFORE", "jwt_authn"),
+        _inserting("INSERT_AFTER", "jwt_authn"),
+        _inserting("INSERT_BEFORE", "rbac"),
+        _inserting("INSERT_AFTER", "ext_authz", CORS),
+        _inserting("INSERT_AFTER", "ext_authz", context="SIDECAR_OUTBOUND"),
+        _inserting("INSERT_AFTER", "ext_authz", namespace="shop"),
+        _inserting("INSERT_AFTER", "ext_authz", spec={"workloadSelector": {"labels": {"app": "shop"}}}),
+        _plugin(phase="AUTHN"),
+        _plugin(phase="AUTHZ"),
+        _plugin(type="NETWORK"),
+        _plugin(namespace="shop"),
+        _plugin(selector={"matchLabels": {"app": "shop"}}),
+    ],
+    ids=[
+        "first", "at the front", "before the check", "before jwt_authn", "after jwt_authn", "before the marking",
+        "harmless", "what leaves", "another namespace", "another workload", "authn", "authz", "bytes",
+        "another namespace's plugin", "another workload's plugin",
+    ],
+)  # fmt: skip
+def test_a_filter_that_does_not_change_what_was_judged_is_left_alone(edit: Edit) -> None:
+    assert told(edited(good("istio"), edit), XFCC) == []
+
+
+def test_a_patch_of_another_workload_is_left_alone() -> None:
+    kind, path, made = extra("HTTP_FILTER", {"typed_config": {"normalize_path": False}})
+    made["spec"]["workloadSelector"] = {"labels": {"app": "shop"}}
+    assert told(edited(good("istio"), (kind, path, made)), XFCC) == []
+    made["spec"]["workloadSelector"] = {"labels": {"tier": "edge"}}  # which the wallet may have, too
+    assert [rule for rule, _ in told(edited(good("istio"), (kind, path, made)), XFCC)] == ["patch-removes-guard"]
+
+
+def test_a_mode_that_removes_the_header_is_fine_for_who_does_not_read_it() -> None:
+    kind = "type.googleapis.com/x.HttpConnectionManager"
+    removing = extra("NETWORK_FILTER", {"typed_config": {"@type": kind, "forward_client_cert_details": "SANITIZE"}})
+    assert told(edited(good("istio"), removing), PEER) == []
+
+
+def test_a_log_of_anything_else_is_left_alone() -> None:
+    edit: Edit = (MESH, "accessLogFormat", "%START_TIME% %REQ(:METHOD)% %REQ(X-REQUEST-ID)% %REQ(X-OTTER)%")
+    assert told(edited(good("istio"), edit), XFCC) == []
