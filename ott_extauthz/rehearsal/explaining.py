@@ -12,6 +12,7 @@ from typing import Any, Final
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.authn.inspect import inspect_token
 from ott_extauthz.check.attaching import DIRECTION_EXTENSION
+from ott_extauthz.check.checker import ROUTE_EXTENSION
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Deny
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Reason
@@ -21,10 +22,10 @@ from ott_extauthz.policy.terms import SigningTerms
 from ott_extauthz.rehearsal.shown import plain
 from ott_extauthz.rehearsal.stage import Rehearsed
 from ott_extauthz.rehearsal.stand_ins import place_of
+from ott_extauthz.rehearsal.unrouted import other_methods, unrouted
 from ott_extauthz.rehearsal.weighing import outgoing_conditions, weighed
 from ott_extauthz.wire.encode import answer_headers, response_from
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FAR: Final = 10**12
 _UNTOLD_CLAIMS: Final = frozenset({"jti"})
 
@@ -54,7 +55,7 @@ def explained(rehearsed: Rehearsed) -> Explanation:
     decision = rehearsed.decision
     steps = tuple(_seen(step, rehearsed) for step in Step if not _is_skipped(step, rehearsed))
     if isinstance(decision, Deny):
-        return Explanation(outcome="deny", reason=decision.reason, text=decision.meaning.text, steps=steps)
+        return Explanation(outcome="deny", reason=decision.reason, text=_refused(decision, rehearsed), steps=steps)
     text, would_be = f"route {decision.route} lets it through", decision.would_be
     if decision.attached is not None:
         text = f"route {decision.route} lets it leave {_with(decision.attached)}"
@@ -65,6 +66,14 @@ def explained(rehearsed: Rehearsed) -> Explanation:
         return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be="allow")
     text += f", for it is in shadow; enforced it would refuse ({would_be.reason}): {would_be.meaning.text}"
     return Explanation(outcome="allow", reason=None, text=text, steps=steps, would_be=would_be.reason)
+
+
+def _refused(decision: Deny, rehearsed: Rehearsed) -> str:
+    """Tell what the reason means; where no route answers, what there is instead."""
+    attempt, facts = rehearsed.attempt, rehearsed.facts
+    if attempt.route is not None or attempt.target is None or isinstance(facts, Malformed):
+        return decision.meaning.text
+    return unrouted(decision.reason, attempt.policy, facts.method, attempt.target, facts.headers)
 
 
 def _with(attached: Attached) -> str:
@@ -127,17 +136,27 @@ def _route(rehearsed: Rehearsed) -> dict[str, Any]:
         saw |= {"canonical host": target.host, "canonical path": target.path}
     if route is not None:
         return saw | {"route": route.name}
-    return saw | {"other methods": _other_methods(rehearsed)}
+    return saw | _named(rehearsed) | {"other methods": _other_methods(rehearsed)}
+
+
+def _named(rehearsed: Rehearsed) -> dict[str, Any]:
+    """Tell which route Envoy names, where it names one, and which the policy has."""
+    facts, attempt = rehearsed.facts, rehearsed.attempt
+    named = "" if isinstance(facts, Malformed) else facts.context_extensions.get(ROUTE_EXTENSION, "")
+    if not named or attempt.target is None or isinstance(facts, Malformed):
+        return {}
+    found = attempt.policy.table.match(facts.method, attempt.target, facts.headers)
+    return {"Envoy names": named, "the policy has": found.name if isinstance(found, Route) else "no route"}
 
 
 def _other_methods(rehearsed: Rehearsed) -> list[str] | None:
-    """Return which methods this path does have a route for: the commonest reason for having none."""
+    """Return which methods this path does have a route for, where the one at hand has none."""
     target, facts = rehearsed.attempt.target, rehearsed.facts
     if target is None or isinstance(facts, Malformed):
         return None
-    table = rehearsed.attempt.policy.table
-    found = [(method, table.match(method, target, facts.headers)) for method in _METHODS]
-    return [f"{method}: {route.name}" for method, route in found if isinstance(route, Route)] or None
+    others = other_methods(rehearsed.attempt.policy.table, target, facts.headers)
+    has_this = any(each.startswith(f"{facts.method}: ") for each in others)
+    return None if has_this else others or None
 
 
 def _credential(rehearsed: Rehearsed) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ott_extauthz.model.reason import REASONS, Reason
+from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.model.step import Step
 from ott_extauthz.policy.document import Policy
+from ott_extauthz.policy.target import canonical_target
 from ott_extauthz.rehearsal.shown import plain
+from ott_extauthz.rehearsal.unrouted import unrouted
 
 _ABOUT: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.DECODE: ("at", "method", "peer_address", "peer_principal"),
@@ -42,10 +45,12 @@ def told(line: Mapping[str, Any], policy: Policy | None) -> str:
 
 
 def _route_now(line: Mapping[str, Any], policy: Policy) -> list[str]:
-    route = next((route for route in policy.table.routes if route.name == line.get("route")), None)
     same = "" if policy.revision == line.get("policy_revision") else " (another one than decided)"
+    if not line.get("route"):
+        return _without_a_route(line, policy, f"revision {policy.revision}{same}")
+    route = next((route for route in policy.table.routes if route.name == line["route"]), None)
     if route is None:
-        return [f"revision {policy.revision}{same} has no route of that name"]
+        return [f"revision {policy.revision}{same} has no route named {plain(line['route'])}"]
     if route.signing is not None:
         return [f"route {route.name} of revision {policy.revision}{same} signs with the key {route.signing.key}"]
     if route.attachment is not None:
@@ -62,3 +67,17 @@ def _route_now(line: Mapping[str, Any], policy: Policy) -> list[str]:
         f"    clients: {'any' if route.clients is None else ', '.join(sorted(route.clients))}",
         f"    scopes: {', '.join(sorted(route.scopes)) or 'none'}",
     ]
+
+
+def _without_a_route(line: Mapping[str, Any], policy: Policy, revision: str) -> list[str]:
+    """Tell what became of a call that no route was found for: the audit has no headers, and these may choose, too."""
+    method, host, path = (line.get(name) for name in ("method", "host", "path"))
+    if not (isinstance(method, str) and isinstance(host, str) and isinstance(path, str)):
+        return [f"{revision}: it was refused before a route was looked for"]
+    target = canonical_target(method, "https", host, path)
+    if isinstance(target, Rejection):
+        return [f"{revision}: no route was looked for ({target.reason})"]
+    found = policy.table.match(method, target, {})
+    if isinstance(found, Rejection):
+        return [f"{revision}: {unrouted(found.reason, policy, method, target, {})}"]
+    return [f"{revision} has the route {found.name} for this host, method and path"]

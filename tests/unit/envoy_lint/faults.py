@@ -531,6 +531,11 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(_rules, allow_expression={"regex": "x-ott"})),
         Fault(_set(_rules, disallow_expression={"regex": "x-ott-sub.*"})),
         Fault(lambda tree: None, expected=expecting(wanted(headers=("x-partner-key",)))),
+        Fault(lambda tree: None, base=ATTACH, expected=expecting(wanted(headers=("x-partner-token",)))),
+        Fault(
+            _set(_rules, allow_expression={"regex": "x-ott(-.*)?|authorization"}), base=ATTACH,
+            expected=expecting(wanted(headers=("webhook-id", "webhook-timestamp", "webhook-signature"))),
+        ),
     ],
     "mutation-dropped": [
         Fault(_set(_rules, disallow_is_error=False, allow_expression={"regex": "x-ott(-[a-z]+)*"})),

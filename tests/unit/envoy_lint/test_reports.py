@@ -3,6 +3,9 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
 
 from ott_extauthz.envoy_lint.catalogue import ENVOY_RULES, RULES
 from ott_extauthz.envoy_lint.expectations import Expectations

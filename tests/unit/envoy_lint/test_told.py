@@ -73,6 +73,58 @@ def test_each_route_says_what_it_needs(config: Path) -> None:
     assert (proven.is_single_use, set(proven.headers)) == (False, {"authorization", "dpop"})
 
 
+NETWORKS = """
+routes:
+  - name: near
+    match: {path: /near}
+    credential: access_token
+    audience: wallet.api
+    constraints: {cidr: [10.0.0.0/8]}
+  - name: there
+    match: {path: /there}
+    credential: access_token
+    audience: wallet.api
+    when: "request.source.ip == '10.0.0.1'"
+  - {name: key, match: {path: /key}, credential: api_key}
+  - name: anywhere
+    match: {path: /anywhere}
+    credential: access_token
+    audience: wallet.api
+"""
+
+
+def test_routes_that_ask_where_a_caller_is_are_told_from_the_others(config: Path) -> None:
+    (config.parent / "policy.yaml").write_text(NETWORKS)
+    (config.parent / "keys.yaml").write_text("revision: r1\nkeys: []\n")
+    config.write_text(config.read_text() + "api_keys: {file: keys.yaml, prefix: ottkey}\n")
+    told = expectations_at(config)
+    assert {route.name: route.judges_address for route in told.routes} == {
+        "near": True, "there": True, "key": True, "anywhere": False,
+    }  # fmt: skip
+    assert told.may_judge_addresses
+    assert not dataclasses.replace(told, routes=told.routes[-1:]).may_judge_addresses
+
+
+FORMS = {
+    "hmac": ({"x-signature", "x-timestamp", "x-nonce"}, "secret_file: s"),
+    "eddsa": ({"x-signature", "x-timestamp", "x-nonce"}, "key_file: s"),
+    "standard_webhooks": ({"webhook-id", "webhook-timestamp", "webhook-signature"}, "secret_file: s"),
+    "http_signatures": ({"signature", "signature-input", "content-digest"}, "key_file: s, keyid: k"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_signs_a_request_that_leaves_is_told_by_the_form_of_its_key(tmp_path: Path, form: str) -> None:
+    sets, key = FORMS[form]
+    route = "match: {hosts: [a.api], methods: [POST], path: /a}, attach: signed_request, sign: {key: to-a}"
+    (tmp_path / "policy.yaml").write_text(f"routes: [{{name: a, {route}}}]\n")
+    attach = f"{{signing_keys: [{{name: to-a, form: {form}, {key}}}]}}"
+    (tmp_path / "ott.yaml").write_text(f"policy: policy.yaml\nattach: {attach}\n")
+    [told] = expectations_at(tmp_path / "ott.yaml").routes
+    # What the workload wrote under a signature's name is taken off, whatever the form.
+    assert set(told.headers) == sets | {"x-signature", "webhook-signature", "signature", "signature-input"}
+
+
 def test_an_issuers_file_has_no_routes(tmp_path: Path) -> None:
     (tmp_path / "ott.yaml").write_text("issuer: {url: https://i}\n")
     assert expectations_at(tmp_path / "ott.yaml").routes == ()

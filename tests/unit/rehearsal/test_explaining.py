@@ -10,6 +10,7 @@ import pytest
 from ott_extauthz.policy.document import Policy, policy_from
 from ott_extauthz.rehearsal.cases import Suite, suite_from
 from ott_extauthz.rehearsal.explaining import Explanation, as_text, explained
+from ott_extauthz.rehearsal.from_audit import told
 from ott_extauthz.rehearsal.recorded import rehearse_recorded
 from ott_extauthz.rehearsal.stage import Surroundings, rehearse
 from ott_extauthz.rehearsal.tokens import Mint
@@ -139,6 +140,68 @@ def test_a_public_route_asks_for_nothing() -> None:
 def test_a_path_without_this_method_tells_which_methods_it_has() -> None:
     found = explanation("request: {method: DELETE}")
     assert found.steps[1].saw["other methods"] == ["POST: debit"]
+
+
+UNROUTED = [
+    ("request: {method: DELETE}",
+     "No route is for DELETE /v1/wallets/7/debit, though this path has POST: debit. What no route means is denied."),
+    ("request: {host: other.api}",
+     ("No route names the host other.api, only wallet.api, and those for any host have not this path. "
+      "What no route means is denied.")),
+    ("request: {path: /v1/wallets/7/credit}",
+     ("No route is for POST /v1/wallets/7/credit at wallet.api, which has POST /v1/wallets/{wallet}/debit (debit), "
+      "GET /v1/wallets/{wallet} (read), GET /healthz (health). What no route means is denied.")),
+    ("request: {extensions: {ott.route: read}}",
+     "The route that Envoy names does not match this method, host and path."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "text"), UNROUTED, ids=["method", "host", "path", "name"])
+def test_a_call_without_a_route_is_told_what_there_is_instead(case: str, text: str) -> None:
+    assert explanation(case).text == text
+
+
+def test_of_many_routes_some_are_told() -> None:
+    routes = "".join(
+        f"  - {{name: r{n}, match: {{hosts: [a.api], path: /r{n}}}, credential: public}}\n" for n in range(9)
+    )
+    suite, policy = about("request: {host: a.api, path: /other}", f"revision: r1\nroutes:\n{routes}")
+    text = explained(asyncio.run(rehearse(suite.cases[0], suite, policy))).text
+    assert "any method /r4 (r4) and 4 more. What" in text
+    assert "r5" not in text
+
+
+def test_the_route_that_envoy_names_stands_beside_the_policys_own() -> None:
+    for named in ("read", "debti"):
+        saw = explanation(f"request: {{extensions: {{ott.route: {named}}}}}").steps[1].saw
+        assert (saw["Envoy names"], saw["the policy has"]) == (named, "debit")
+        assert "other methods" not in saw
+
+
+def test_a_hostile_path_of_a_call_without_a_route_reaches_no_terminal() -> None:
+    text = as_text(explanation("request: {path: '/v1/%1b[2J'}"))
+    assert "\x1b" not in text
+
+
+LINE = {"decision_id": "d", "outcome": "deny", "reason": "route_unknown", "policy_revision": "r1"}
+FROM_AUDIT = [
+    ({"method": "DELETE", "host": "wallet.api", "path": "/v1/wallets/7/debit"},
+     "revision r1: No route is for DELETE /v1/wallets/7/debit, though this path has POST: debit."),
+    ({"method": "GET", "host": "wallet.api", "path": "/healthz"},
+     "revision r1 has the route health for this host, method and path"),
+    ({"method": "GET", "host": "a b", "path": "/"}, "revision r1: no route was looked for (host_malformed)"),
+    ({"reason": "header_malformed"}, "revision r1: it was refused before a route was looked for"),
+    ({"route": "gone"}, "revision r1 has no route named gone"),
+    ({"policy_revision": "r0"}, "revision r1 (another one than decided): it was refused before"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "text"), FROM_AUDIT, ids=["method", "now it has", "malformed", "early", "gone", "old"]
+)
+def test_the_audit_of_a_call_without_a_route_says_what_there_is(line: dict[str, str], text: str) -> None:
+    """It said "has no route of that name", where there was no name."""
+    assert text in told(LINE | line, policy_from(POLICY, "policy.yaml"))
 
 
 def test_no_signature_and_no_jti_is_ever_shown() -> None:

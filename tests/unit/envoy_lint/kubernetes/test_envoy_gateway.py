@@ -172,7 +172,7 @@ HEALTH = replace(DEBIT, name="health", path="/healthz", is_single_use=False, is_
             "set": [{"name": "x-otter", "value": "a"}], "remove": ["x-ott-role"],
         }}])],
     ],
-    ids=["another gateway's filter", "a filter before", "another backend", "a public path", "under the gateway's policy",
+    ids=["another gateway's filter", "a filter before", "another backend", "a public path", "under the policy",
          "another's header"],
 )  # fmt: skip
 def test_what_only_looks_like_a_way_past_is_left_alone(edits: list[Edit]) -> None:
