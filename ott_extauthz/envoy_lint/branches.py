@@ -98,6 +98,12 @@ class Branch:
             yield weighted["name"].text
 
     @property
+    def mirrors(self) -> Iterator[str]:
+        """The clusters that get copies of requests from here."""
+        for place in (self.route["route"], self.virtual_host, self.configuration):
+            yield from (each["cluster"].text for each in place["request_mirror_policies"])
+
+    @property
     def choosers(self) -> Iterator[Node]:
         """What chooses the cluster by the request itself: nobody can say here which one it is."""
         action = self.route["route"]

@@ -7,6 +7,7 @@ from ott_extauthz.envoy_lint.configuration import Envoy
 from ott_extauthz.envoy_lint.node import Node
 
 _AGGREGATE: Final = "envoy.extensions.clusters.aggregate.v3.ClusterConfig"
+_FORWARD_PROXY: Final = "envoy.extensions.clusters.dynamic_forward_proxy."
 
 
 def names_of(envoy: Envoy, name: str) -> frozenset[str]:
@@ -24,6 +25,15 @@ def names_of(envoy: Envoy, name: str) -> frozenset[str]:
 def addresses_of(envoy: Envoy, name: str) -> frozenset[tuple[str, float | None]]:
     """Return the addresses of the endpoints that are shown; a Unix socket is a path without a port."""
     return frozenset(found for one in names_of(envoy, name) for end in ends_of(envoy, one) for found in _address(end))
+
+
+def is_chosen_by_request(envoy: Envoy, name: str) -> bool:
+    """Whether a cluster goes where the request says: to its host, or to the address in a header."""
+    cluster = envoy.clusters.get(name)
+    if cluster is None:
+        return False
+    kind, _ = cluster.at("cluster_type", "typed_config").typed
+    return kind.startswith(_FORWARD_PROXY) or cluster.at("original_dst_lb_config", "use_http_header").truth
 
 
 def ends_of(envoy: Envoy, name: str) -> Iterator[Node]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ott_extauthz.envoy_lint.chains import http_options
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
@@ -40,7 +41,7 @@ CHECK_RETRIES: Final = Rule(
     severity=Severity.WARNING,
     title="A Check is retried",
     why="the first one may have spent the token: the second is then refused, and the caller with it",
-    mend="no retry_policy in the filter's grpc_service",
+    mend="no retry_policy in the filter's grpc_service, and none in the cluster",
 )
 DECISION_CACHE: Final = Rule(
     name="decision-cache",
@@ -191,6 +192,10 @@ def _call(guarded: Guarded) -> Iterator[Finding]:
         for retries in (service["retry_policy"], service.at("envoy_grpc", "retry_policy")):
             if retries.is_there:
                 yield retries.breaks(CHECK_RETRIES, "grpc_service has a retry_policy")
+    cluster = guarded.chain.envoy.clusters.get(guarded.guard.check_cluster)
+    if cluster is not None and http_options(cluster)["retry_policy"].is_there:
+        told = f"the cluster {guarded.guard.check_cluster} has a retry_policy"
+        yield http_options(cluster)["retry_policy"].breaks(CHECK_RETRIES, told)
 
 
 def _fields(guarded: Guarded) -> Iterator[Finding]:

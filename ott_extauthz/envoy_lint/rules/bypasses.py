@@ -5,17 +5,19 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from ott_extauthz.envoy_lint.branches import branches_of
+from ott_extauthz.envoy_lint.branches import Branch, branches_of
 from ott_extauthz.envoy_lint.chains import Chain, chains_of
 from ott_extauthz.envoy_lint.configuration import Envoy
+from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
+from ott_extauthz.envoy_lint.matching import served_by
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.addresses import bound_to, is_local
 from ott_extauthz.envoy_lint.rules.admin import leads_to_admin
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
 from ott_extauthz.envoy_lint.rules.order import NOT_JUDGED
 from ott_extauthz.envoy_lint.streams import streams_of, unseen_network_filters
-from ott_extauthz.envoy_lint.upstreams import addresses_of, ends_of, names_of
+from ott_extauthz.envoy_lint.upstreams import addresses_of, ends_of, is_chosen_by_request, names_of
 
 NO_EXT_AUTHZ: Final = Rule(
     name="no-ext-authz",
@@ -78,7 +80,7 @@ def unguarded(envoy: Envoy, cluster: str | None, guarded: Sequence[Guarded]) -> 
     inner = {each.chain.listener["name"].text for each in guarded if each.chain.is_internal}
     for chain in everything:
         if not chain.guards(cluster) and not any(each.is_unseen for each in chain.filters):
-            yield from _past(chain, kept, inner)
+            yield from _past(chain, kept, inner, guarded[0].expected)
     for stream in streams_of(envoy):
         met = [each for each in kept.met_by(stream.clusters, stream.listener) if not each.startswith(_PASSTHROUGH)]
         if met:
@@ -89,12 +91,12 @@ def unguarded(envoy: Envoy, cluster: str | None, guarded: Sequence[Guarded]) -> 
             yield stream.place.breaks(BYPASS, told)
 
 
-def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str]) -> Iterator[Finding]:
+def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str], expected: Expectations) -> Iterator[Finding]:
     """Yield what is to be said of a chain that does not ask us."""
     is_mesh = _is_leaving(chain.listener)
-    ways = [branch for branch in branches_of(chain.routes) if not branch.is_answered_here]
-    reached = {name for branch in ways for name in branch.clusters if name}
-    chooser = next((node for branch in ways for node in branch.choosers), None)
+    ways = [branch for branch in _suspect(chain, expected) if not branch.is_answered_here]
+    reached = {name for branch in ways for name in (*branch.clusters, *branch.mirrors) if name}
+    chooser = next((node for branch in ways for node in _choosers(chain.envoy, branch)), None)
     met = kept.met_by(reached, chain.listener)
     if met:
         yield chain.place.breaks(BYPASS, f"{_name(chain.listener)} leads to {', '.join(met)} without a Check")
@@ -102,6 +104,21 @@ def _past(chain: Chain, kept: _Kept, inner: AbstractSet[str]) -> Iterator[Findin
         yield chooser.breaks(BYPASS, f"{_name(chain.listener)} leads to any cluster without a Check")
     elif not is_mesh and _is_worth_a_look(chain, reached, inner):
         yield chain.place.breaks(UNGUARDED, f"{_name(chain.listener)} has no ext_authz filter of ours")
+
+
+def _suspect(chain: Chain, expected: Expectations) -> Iterator[Branch]:
+    """Yield the ways but for exact paths that only public routes of the policy mean: /healthz on a port of its own."""
+    branches = list(branches_of(chain.routes))
+    for branch, served in zip(branches, served_by(branches, expected.routes), strict=True):
+        is_exact = bool(branch.route.at("match", "path").text)
+        if not (is_exact and served and all(route.is_public for route in served)):
+            yield branch
+
+
+def _choosers(envoy: Envoy, branch: Branch) -> Iterator[Node]:
+    yield from branch.choosers
+    if any(is_chosen_by_request(envoy, name) for name in branch.clusters):
+        yield branch.route
 
 
 def _is_worth_a_look(chain: Chain, reached: Collection[str], inner: AbstractSet[str]) -> bool:

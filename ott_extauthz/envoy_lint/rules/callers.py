@@ -38,14 +38,14 @@ RULES: Final = (REMOTE_ADDRESS, ADDRESS_TOLD, INTERNAL_CALLERS)
 
 _DETECTION: Final = "envoy.extensions.http.original_ip_detection."
 _PROXY_PROTOCOL: Final = "envoy.extensions.filters.listener.proxy_protocol."
-_REPEATING: Final = frozenset({"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout"})
+REPEATING: Final = frozenset({"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout"})
 
 
 def findings(guarded: Guarded) -> Iterator[Finding]:
-    """Yield who is believed about callers; where only the workload calls, nobody is asked who it is."""
+    """Yield who is believed about callers, where it matters; where only the workload calls, nobody is asked."""
     if guarded.is_attaching:
         return
-    if not guarded.chain.is_internal:
+    if not guarded.chain.is_internal and guarded.expected.may_judge_addresses:
         yield from _address(guarded)
     yield from _internal(guarded)
 
@@ -58,8 +58,7 @@ def _address(guarded: Guarded) -> Iterator[Finding]:
         yield header.breaks(REMOTE_ADDRESS, f"the header {header.text or '?'} says where a caller is")
     if not detections and not hcm["use_remote_address"].truth:
         yield hcm["use_remote_address"].breaks(REMOTE_ADDRESS, "use_remote_address is not true")
-    if guarded.expected.may_judge_addresses:
-        yield from _told(guarded, [config for kind, config in detections if kind.startswith(f"{_DETECTION}xff.")])
+    yield from _told(guarded, [config for kind, config in detections if kind.startswith(f"{_DETECTION}xff.")])
 
 
 def _told(guarded: Guarded, detections: list[Node]) -> Iterator[Finding]:
@@ -86,4 +85,4 @@ def _internal(guarded: Guarded) -> Iterator[Finding]:
 def _obeys(branch: Branch) -> bool:
     """Whether the router still finds one of the headers; what a route takes off is gone before it looks."""
     removed = {header.text.lower() for level in branch.levels for header in level["request_headers_to_remove"]}
-    return not _REPEATING.issubset(removed)
+    return not REPEATING.issubset(removed)

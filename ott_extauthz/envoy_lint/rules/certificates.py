@@ -43,9 +43,17 @@ CLIENT_CERT_HEADER: Final = Rule(
     why="client_certificate.source is rfc9440, Envoy strips no incoming copy, and anybody may connect",
     mend="require_client_certificate: true, with an authority that signs for your proxy alone; or source: peer",
 )
-RULES: Final = (CLIENT_CERTIFICATE, CLIENT_UNVERIFIED, CLIENT_STALE, TLS_VERSION, CLIENT_CERT_HEADER)
+EARLY_DATA: Final = Rule(
+    name="early-data",
+    severity=Severity.WARNING,
+    title="Calls come in before the handshake is done",
+    why="who saw them can send them again (0-RTT, RFC 8470): what takes no one-time token is done twice",
+    mend="enable_early_data: false in the QuicDownstreamTransport",
+)
+RULES: Final = (CLIENT_CERTIFICATE, CLIENT_UNVERIFIED, CLIENT_STALE, TLS_VERSION, EARLY_DATA, CLIENT_CERT_HEADER)
 
 LONGEST_SESSION_SECONDS: Final = 86_400
+_QUIC: Final = "envoy.extensions.transport_sockets.quic."
 _TRUST: Final = ("VERIFY_TRUST_CHAIN", "ACCEPT_UNTRUSTED")
 _VERSIONS: Final = ("TLS_AUTO", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 _AUTHORITIES: Final = (
@@ -64,6 +72,9 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     chain = guarded.chain
     tls = tls_of(chain.sockets)
     common = tls["common_tls_context"]
+    kind, outer = chain.sockets.at("transport_socket", "typed_config").typed
+    if kind.startswith(_QUIC) and not outer["enable_early_data"].is_false:
+        yield outer["enable_early_data"].breaks(EARLY_DATA, "enable_early_data is not false")
     version = common.at("tls_params", "tls_minimum_protocol_version")
     if version.enum(_VERSIONS) in _VERSIONS[1:3]:
         yield version.breaks(TLS_VERSION, f"{version.enum(_VERSIONS)} is enough")

@@ -60,10 +60,11 @@ class Guarded:
 
     @cached_property
     def policy_hosts(self) -> frozenset[str] | None:
-        """The hosts that the policy speaks of; None where it is not known, or speaks of any."""
-        if not self.expected.routes or not all(route.hosts for route in self.expected.routes):
+        """The hosts that the policy guards; None where it is not known, or guards any. Public routes guard nothing."""
+        guarding = [route for route in self.expected.routes if not route.is_public]
+        if not guarding or not all(route.hosts for route in guarding):
             return None
-        return frozenset(host for route in self.expected.routes for host in route.hosts)
+        return frozenset(host for route in guarding for host in route.hosts)
 
     @cached_property
     def inbound(self) -> Sequence[tuple[Branch, tuple[ExpectedRoute, ...]]]:

@@ -7,6 +7,7 @@ from ott_extauthz.envoy_lint.chains import Filter, filters_in, http_options
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.model.facts import is_ours
 
 FILTER_AFTER: Final = Rule(
     name="filter-after",
@@ -22,6 +23,13 @@ TWO_CHECKS: Final = Rule(
     why="the first filter spends the token and takes it off: the second finds none, and refuses",
     mend="one ext_authz filter that asks ott-extauthz in a chain",
 )
+ANSWERS_CACHED: Final = Rule(
+    name="answers-cached",
+    severity=Severity.WARNING,
+    title="Answers are cached behind the Check",
+    why="the token is off by then, so that the answer to one caller may be given to another",
+    mend="no cache filter in a guarded chain",
+)
 NOT_JUDGED: Final = Rule(
     name="not-judged",
     severity=Severity.NOTE,
@@ -29,7 +37,7 @@ NOT_JUDGED: Final = Rule(
     why="what stands there may undo everything else",
     mend="lint the running Envoy's /config_dump?include_eds, which has what control planes sent",
 )
-RULES: Final = (FILTER_AFTER, TWO_CHECKS, NOT_JUDGED)
+RULES: Final = (FILTER_AFTER, TWO_CHECKS, ANSWERS_CACHED, NOT_JUDGED)
 
 _HARMLESS: Final = frozenset({
     "adaptive_concurrency", "admission_control", "alternate_protocols_cache", "bandwidth_limit", "buffer", "cache",
@@ -55,6 +63,12 @@ _UNLESS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Settings with which they do: they clear the route cache, or write the target anew."""
 
+_CACHES: Final = ("cache", "cache_v2")
+_WAYS: Final = frozenset({
+    "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port", "envoy.tcp_proxy.cluster",
+    "envoy.network.transport_socket.original_dst_address",
+})  # fmt: skip
+"""Filter state that says where a request goes."""
 _MESH: Final = ("istio.", "stats.PluginConfig", "io.istio.http.")
 
 
@@ -65,6 +79,8 @@ def findings(guarded: Guarded) -> Iterator[Finding]:
     for each in after:
         if each.is_grpc_check and each.check_cluster == guard.check_cluster:
             yield each.entry.breaks(TWO_CHECKS, f"{each.name} asks {each.check_cluster or 'the same server'} again")
+        elif _kind(each.type) in _CACHES:
+            yield each.entry.breaks(ANSWERS_CACHED, f"{each.name} stands after ext_authz")
         elif may_change(each):
             yield each.entry.breaks(FILTER_AFTER, f"{each.name} stands after ext_authz")
     for place in chain.unseen_routes:
@@ -95,7 +111,19 @@ def may_change(each: Filter) -> bool:
     if each.type.startswith(_MESH) or (not each.type and each.name.startswith(_MESH)):
         return False
     kind = _kind(each.type)
-    return kind not in _HARMLESS or any(_is_set(each.config[key]) for key in _UNLESS.get(kind, ()))
+    if kind not in _HARMLESS or any(_is_set(each.config[key]) for key in _UNLESS.get(kind, ())):
+        return True
+    return any(text in _WAYS or is_ours(text.lower()) for text in _written(each, kind))
+
+
+def _written(each: Filter, kind: str) -> Iterator[str]:
+    """The filter state that it sets, and the headers that it writes."""
+    if kind == "set_filter_state":
+        yield from (entry["object_key"].text for entry in each.config["on_request_headers"])
+    if kind == "jwt_authn":
+        for _, provider in each.config["providers"].entries:
+            yield provider["forward_payload_header"].text
+            yield from (claim["header_name"].text for claim in provider["claim_to_headers"])
 
 
 def _is_set(node: Node) -> bool:

@@ -9,7 +9,7 @@ from ott_extauthz.envoy_lint.expectations import ExpectedRoute
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.matching import may_mean
 from ott_extauthz.envoy_lint.node import Node
-from ott_extauthz.envoy_lint.rules import targets
+from ott_extauthz.envoy_lint.rules import callers, targets
 from ott_extauthz.envoy_lint.rules.addresses import bound_to, is_local, shown
 from ott_extauthz.envoy_lint.rules.asking import ELSEWHERE
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
@@ -138,6 +138,11 @@ def _is_harmless(guarded: Guarded, branch: Branch, served: tuple[ExpectedRoute, 
 def _repeats(guarded: Guarded, branch: Branch) -> Iterator[Finding]:
     for node, told in _retries(guarded, branch):
         yield node.breaks(ROUTE_RETRIES, told)
+    for level in branch.levels:
+        for option in level["request_headers_to_add"]:
+            key = option.at("header", "key")
+            if key.text.lower() in callers.REPEATING:  # the router reads them once the route has added them
+                yield key.breaks(ROUTE_RETRIES, f"{key.text} is set here")
     action, host = branch.route["route"], branch.virtual_host
     hedge = next((each["hedge_policy"] for each in (action, host) if each["hedge_policy"].is_there), None)
     if hedge is not None and (hedge["hedge_on_per_try_timeout"].truth or (hedge["initial_requests"].number or 1) > 1):
@@ -189,7 +194,7 @@ def _identities(branch: Branch) -> Iterator[Finding]:
     for level in branch.levels:
         for option in level["request_headers_to_add"]:
             key = option.at("header", "key")
-            if is_ours(key.text.lower()):
+            if is_ours(key.text.lower().replace("_", "-")):  # one variable to CGI-like upstreams
                 yield key.breaks(IDENTITY_SET, f"{key.text} is set here")
 
 

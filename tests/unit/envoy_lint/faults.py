@@ -301,6 +301,17 @@ def _detected(kind: str, **fields: Any) -> Edit:
     return edit
 
 
+def _quic(**fields: Any) -> Edit:
+    """HTTP/3, which has the TLS of the others inside its own."""
+
+    def edit(tree: Tree) -> None:
+        kind = f"{TYPES}envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport"
+        config = {"@type": kind, "downstream_tls_context": tls(tree), **fields}
+        listener(tree)["filter_chains"][0]["transport_socket"]["typed_config"] = config
+
+    return edit
+
+
 def _proxied(tree: Tree) -> None:
     config = {"@type": f"{TYPES}envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
     listener(tree)["listener_filters"] = [{"name": "proxy", "typed_config": config}]
@@ -371,6 +382,11 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_second_listener(to="service")),
         Fault(_bytes_to("service")),
         Fault(_past(cluster_header="x-cluster")),
+        Fault(_past(cluster="elsewhere", request_mirror_policies=MIRRORS)),
+        Fault(_past_to(original_dst_lb_config={"use_http_header": True})),
+        Fault(_past_to(cluster_type={"typed_config": {
+            "@type": f"{TYPES}envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+        }})),
         Fault(_past(weighted_clusters={"clusters": [{"cluster_header": "x-cluster"}]})),
         Fault(_past_to(load_assignment=_ends("127.0.0.1"))),
         Fault(_past_to(cluster_type={"typed_config": {
@@ -394,13 +410,18 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_after(_filter("grpc_http1_bridge", ignore_query_parameters=True))),
         Fault(_after(_filter("ip_tagging"))),
         Fault(_after(_filter("on_demand"))),
+        Fault(_after(_filter("set_filter_state", on_request_headers=[{"object_key": "envoy.upstream.dynamic_host"}]))),
+        Fault(_after(_filter("jwt_authn", providers={"a": {"forward_payload_header": "X-Ott-Subject"}}))),
+        Fault(_after(_filter("jwt_authn", providers={"a": {"claim_to_headers": [{"header_name": "x-ott-client"}]}}))),
         Fault(_after({"name": "own", "typed_config": {"@type": f"{TYPES}xds.type.v3.TypedStruct", "type_url": "own"}})),
     ],
     "identity-header-set": [
         Fault(_set(route, request_headers_to_add=_adding("x-ott-subject"))),
         Fault(_set(virtual_host, request_headers_to_add=_adding("X-Ott-Client"))),
+        Fault(_set(route, request_headers_to_add=_adding("X_OTT_SUBJECT"))),
         Fault(lambda tree: hcm(tree)["route_config"].update(request_headers_to_add=_adding("x-ott"))),
     ],
+    "answers-cached": [Fault(_after(_filter("cache"))), Fault(_after(_filter("cache_v2")))],
     "two-checks": [Fault(lambda tree: _after(copy_of(entry(tree)) | {"name": "again"})(tree))],
     "not-judged": [
         Fault(_set(listener, fcds_config={"config_source": {"ads": {}}})),
@@ -435,6 +456,7 @@ FAULTS: dict[str, list[Fault]] = {
     "check-retries": [
         Fault(_set(_grpc_service, retry_policy={"num_retries": 1})),
         Fault(lambda tree: _grpc_service(tree)["envoy_grpc"].update(retry_policy={})),
+        Fault(lambda tree: cluster(tree)["typed_extension_protocol_options"][HTTP_OPTIONS].update(retry_policy={})),
     ],
     "decision-cache": [
         Fault(_before(_filter("cache"))),
@@ -472,9 +494,9 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(virtual_host, typed_per_filter_config=per_route(check_settings={"http_service": {}}))),
     ],
     "target-from-header": [
-        Fault(_set(action, path_rewrite={"text_format_source": {"inline_string": "/v2%REQ(x-path?:path)%"}})),
-        Fault(_set(action, host_rewrite={"text_format_source": {"inline_string": "%REQUEST_HEADER(X-Host)%"}})),
-        Fault(_set(action, host_rewrite={"text_format_source": {"inline_string": "%QUERY_PARAM(host)%"}})),
+        Fault(_set(action, path_rewrite="/v2%REQ(x-path?:path)%")),
+        Fault(_set(action, host_rewrite="%REQUEST_HEADER(X-Host)%")),
+        Fault(_set(action, host_rewrite="%QUERY_PARAM(host)%.api")),
         Fault(lambda tree: cluster(tree, "service").update(original_dst_lb_config={"use_http_header": True})),
         Fault(_set(virtual_host, typed_per_filter_config={"dfp": {
             "@type": f"{FILTERS}dynamic_forward_proxy.v3.PerRouteConfig", "host_rewrite_header": "x-host",
@@ -584,7 +606,7 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "use-remote-address": [
         Fault(_drop(hcm, "use_remote_address")),
-        Fault(_drop(hcm, "use_remote_address"), expected=DEBIT),
+        Fault(_drop(hcm, "use_remote_address"), expected=expecting(wanted(judges_address=True))),
         Fault(_detected("custom_header", header_name="x-real-ip")),
     ],
     "caller-address-told": [
@@ -608,6 +630,7 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: _common(tree)["validation_context"].update(allow_expired_certificate=True)),
         Fault(_set(tls, session_timeout="604800s")),
     ],
+    "early-data": [Fault(_quic())],
     "tunnel": [
         Fault(_set(hcm, upgrade_configs=_upgrade("h2c"))),
         Fault(_set(action, upgrade_configs=_upgrade("CONNECT", connect_config={}))),
@@ -658,6 +681,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(virtual_host, retry_policy=RETRIES)),
         Fault(_options(retry_policy=RETRIES)),
         Fault(_set(action, retry_policy=RETRIES), expected=DEBIT),
+        Fault(_set(route, request_headers_to_add=_adding("x-envoy-retry-on"))),
+        Fault(_set(virtual_host, request_headers_to_add=_adding("X-Envoy-Hedge-On-Per-Try-Timeout"))),
     ],
     "attached-retries": [Fault(_set(action, retry_policy=RETRIES), base=ATTACH)],
     "hedging": [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ott_extauthz.envoy_lint.expectations import Expectations
-from tests.unit.envoy_lint.faults import RETRIES, _after, _bytes_to, _filter, _second_listener
+from tests.unit.envoy_lint.faults import RETRIES, _after, _bytes_to, _filter, _past, _quic, _second_listener, _to_admin
 from tests.unit.envoy_lint.shipped import (
     FILTER,
     PER_ROUTE,
@@ -67,6 +67,12 @@ def _redirecting_listener(tree: Tree) -> None:
     manager["route_config"]["virtual_hosts"][0]["routes"] = [
         {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
     ]
+
+
+def _health_port(tree: Tree) -> None:
+    _past(cluster="service")(tree)
+    manager = tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["route_config"]["virtual_hosts"][0]["routes"][0]["match"] = {"path": "/healthz"}
 
 
 def _mesh_outbound(tree: Tree) -> None:
@@ -237,12 +243,7 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
         ),
         Expectations(),
     ),
-    "mutual TLS over HTTP/3": (
-        lambda tree: listener(tree)["filter_chains"][0]["transport_socket"].update(
-            typed_config={"@type": f"{TYPES}x.QuicDownstreamTransport", "downstream_tls_context": tls(tree)}
-        ),
-        Expectations(),
-    ),
+    "mutual TLS over HTTP/3": (_quic(enable_early_data=False), Expectations()),
     "a verified server elsewhere": (_verified_far, Expectations()),
     "a server behind a Unix socket": (
         lambda tree: cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"].update(
@@ -270,6 +271,66 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
         lambda tree: hcm(tree)["access_log"][0].update(
             filter={"extension_filter": {"expression": "request.headers['authorization'] != ''"}}
         ),
+        Expectations(),
+    ),
+    "a port of its own for a public path": (_health_port, expecting(DEBIT, PUBLIC)),
+    "numbers for Prometheus": (_to_admin({"prefix": "/stats/prometheus"}), Expectations()),
+    "numbers for Prometheus under another name": (
+        _to_admin({"prefix": "/metrics"}, prefix_rewrite="/stats/prometheus"),
+        Expectations(),
+    ),
+    "readiness, and nothing else": (_to_admin({"path": "/ready"}), Expectations()),
+    "internal callers whose wishes are taken off": (
+        lambda tree: (
+            hcm(tree).update(internal_address_config={"cidr_ranges": [{"address_prefix": "10.0.0.0"}]}),
+            hcm(tree)["route_config"].update(request_headers_to_remove=[
+                "x-envoy-retry-on", "X-Envoy-Retry-Grpc-On", "x-envoy-hedge-on-per-try-timeout",
+            ]),
+        ),
+        Expectations(),
+    ),
+    "internal callers where nothing is spent": (
+        _set_hcm(internal_address_config={"unix_sockets": True}),
+        expecting(wanted(is_single_use=False)),
+    ),
+    "nobody counts as internal": (_set_hcm(internal_address_config={"cidr_ranges": []}), Expectations()),
+    "an address from anywhere where none decides": (lambda tree: hcm(tree).pop("use_remote_address"), expecting(DEBIT)),
+    "hops where no address decides": (_set_hcm(xff_num_trusted_hops=1), expecting(DEBIT)),
+    "a CONNECT that the next proxy is asked about": (
+        lambda tree: action(tree).update(upgrade_configs=[{"upgrade_type": "CONNECT"}]),
+        Expectations(),
+    ),
+    "a tunnel that is switched off": (
+        _set_hcm(upgrade_configs=[{"upgrade_type": "h2c", "enabled": False}]),
+        Expectations(),
+    ),
+    "a path made of itself, a host of ours": (
+        lambda tree: action(tree).update(path_rewrite="/v2%REQ(:path)%", host_rewrite="%REQ(x-ott-audience)%"),
+        Expectations(),
+    ),
+    "filter state of its own": (
+        _after(_filter("set_filter_state", on_request_headers=[{"object_key": "ott.certificate"}])),
+        Expectations(),
+    ),
+    "claims in headers of their own": (
+        _after(_filter("jwt_authn", providers={"a": {"claim_to_headers": [{"header_name": "x-user"}]}})),
+        Expectations(),
+    ),
+    "a rate limit by client": (
+        lambda tree: (
+            hcm(tree)["http_filters"].insert(0, _filter("ratelimit")),
+            action(tree).update(rate_limits=[{"actions": [{"request_headers": {"header_name": "x-client"}}]}]),
+        ),
+        Expectations(),
+    ),
+    "a rate limit by token that never leaves this Envoy": (
+        lambda tree: action(tree).update(
+            rate_limits=[{"actions": [{"request_headers": {"header_name": "authorization"}}]}]
+        ),
+        Expectations(),
+    ),
+    "an error by another number": (
+        _set_hcm(local_reply_config={"mappers": [{"status_code": 503}, {"body": {"inline_string": "no"}}]}),
         Expectations(),
     ),
     "a second server of somebody else's": (
