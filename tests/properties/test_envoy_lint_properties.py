@@ -14,7 +14,9 @@ from ott_extauthz.envoy_lint.matching import _hosts_meet, may_match
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.reading import documents_in
 from ott_extauthz.envoy_lint.reports import data_of, sarif_of, text_of
-from tests.unit.envoy_lint.shipped import expecting, shipped, wanted
+from tests.unit.envoy_lint.faults import FAULTS
+from tests.unit.envoy_lint.shipped import copy_of, edited, expecting, wanted
+from tests.unit.envoy_lint.test_good_configurations import TEAMS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -28,16 +30,17 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(found for key in keys for found in _paths(value[key], (*path, key)))]
 
 
-PLACES = _paths(shipped())[1:]
+EDITS = [fault.edit for faults in FAULTS.values() for fault in faults if fault.base == "envoy.yaml"]
+EDITS += TEAMS.values()
 
 
-@given(places=st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
-def test_a_configuration_of_any_shape_ends_in_findings_that_can_be_shown(
-    places: list[tuple[tuple[Any, ...], Any]],
-) -> None:
-    tree = shipped()
-    for path, value in places:
+@st.composite
+def _torn(draw: st.DrawFn) -> dict[str, Any]:
+    """A configuration that somebody edited, with something else in up to three of its places."""
+    tree = copy_of(edited(draw(st.sampled_from(EDITS))))  # what edits put in is shared between them
+    places = _paths(tree)[1:]
+    for _ in range(draw(st.integers(1, 3))):
+        path, value = draw(st.sampled_from(places)), draw(JSON)
         try:
             parent: Any = tree
             for key in path[:-1]:
@@ -45,6 +48,12 @@ def test_a_configuration_of_any_shape_ends_in_findings_that_can_be_shown(
             parent[path[-1]] = value
         except (TypeError, KeyError, IndexError):
             continue  # an edit before took this place away
+    return tree
+
+
+@given(tree=_torn())
+@settings(max_examples=80, deadline=None)
+def test_a_configuration_of_any_shape_ends_in_findings_that_can_be_shown(tree: dict[str, Any]) -> None:
     document = Document(name="x", tree=tree)
     found = findings([document], expecting(wanted(needs_body=True, needs_raw_body=True)))
     assert text_of(found, {}, 1)

@@ -42,5 +42,5 @@ def findings(objects: Sequence[Document], expected: Expectations) -> Iterator[Fi
     yield from found_in_ways(every, ours, expected)
     yield from found_in_patches(every, mesh, ours, expected)
     yield from found_in_extensions(every, mesh, ours)
-    yield from found_in_headers(every, ours, expected)
+    yield from found_in_headers(every, mesh, ours, expected)
     yield from found_in_repeats(every, mesh, expected)

@@ -7,6 +7,7 @@ from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding
 from ott_extauthz.envoy_lint.kubernetes.catalogue import traffic
 from ott_extauthz.envoy_lint.kubernetes.gateway_targets import protected_gateways, targets_of
+from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
 from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, GATEWAY, ISTIO_NETWORKING, Object, Objects
 from ott_extauthz.envoy_lint.kubernetes.ours import Ours
 from ott_extauthz.envoy_lint.kubernetes.part import Part
@@ -21,7 +22,7 @@ _LOGGING: Final = (
 )
 
 
-def found_in_headers(objects: Objects, ours: Ours, expected: Expectations) -> Iterator[Finding]:
+def found_in_headers(objects: Objects, mesh: Mesh, ours: Ours, expected: Expectations) -> Iterator[Finding]:
     """Yield what routes write in our name, what logs get, and who says where a caller is."""
     for one in objects.kind("VirtualService", ISTIO_NETWORKING):
         for rule in one.spec.at("http"):
@@ -33,7 +34,7 @@ def found_in_headers(objects: Objects, ours: Ours, expected: Expectations) -> It
                 for place in (rule, *rule.at("backendRefs")):
                     for each in place.at("filters"):
                         yield from _modified(each.at("requestHeaderModifier"), one)
-    yield from _logged(objects)
+    yield from _logged(objects, mesh)
     if ours.gateway_policies and expected.may_judge_addresses:
         yield from _addresses(objects, ours)
 
@@ -52,11 +53,11 @@ def _modified(modifier: Part, one: Object) -> Iterator[Finding]:
                 yield header.finding(traffic.IDENTITY, f"{one.name} writes {header.at('name').text}")
 
 
-def _logged(objects: Objects) -> Iterator[Finding]:
-    for one in objects.every:
-        if one.kind == "ConfigMap" and one.at("data", "mesh").text:
-            yield from _formats(one.at("data", "mesh").embedded())
-        elif one.kind in ("IstioOperator", "Istio") or not one.kind or (one.kind, one.group) in _LOGGING:
+def _logged(objects: Objects, mesh: Mesh) -> Iterator[Finding]:
+    for config in mesh.configs:
+        yield from _formats(config)
+    for kind, group in _LOGGING:
+        for one in objects.kind(kind, group):
             yield from _formats(one)
     for one in objects.kind("Telemetry", _TELEMETRY):
         for tracing in one.spec.at("tracing"):

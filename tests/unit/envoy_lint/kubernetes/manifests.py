@@ -54,7 +54,8 @@ def _read(name: str) -> list[dict[str, Any]]:
 def edited(objects: Sequence[dict[str, Any]], *edits: Edit) -> list[dict[str, Any]]:
     """Return the objects after the edits; with no path a whole object is put in or, with ``GONE``, taken out."""
     found = {f"{one['kind']}/{one['metadata']['name']}": copy.deepcopy(one) for one in objects}
-    for which, path, value in edits:
+    for which, path, given in edits:
+        value: Any = given if given is GONE else copy.deepcopy(given)
         if not path and value is GONE:
             del found[which]
         elif not path:
@@ -77,6 +78,7 @@ class Fault:
     found: str
 
 
+@cache
 def faults(name: str) -> list[Fault]:
     listed = yaml.safe_load((HERE / f"{name}-faults.yaml").read_text())
     return [Fault(one["rule"], (one["of"], one.get("at", ""), one.get("now", GONE)), one["found"]) for one in listed]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ott_extauthz.envoy_lint.document import Document
 from ott_extauthz.envoy_lint.kubernetes import RULES, findings
-from tests.unit.envoy_lint.kubernetes.manifests import PEER, UNTOLD, XFCC, faults, good, told
+from tests.unit.envoy_lint.kubernetes.manifests import PEER, UNTOLD, XFCC, edited, faults, good, told
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[3] / "docs" / "lint-envoy-kubernetes.md"
@@ -50,7 +50,8 @@ def _paths(tree: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
 @given(data=st.data())
 def test_nothing_that_stands_anywhere_stops_the_linter(data: st.DataObject) -> None:
     """Manifests come from people and templates: a wrong shape is for the API server to refuse."""
-    objects = [one for name in ("istio", "envoy-gateway") for one in good(name)]
+    name = data.draw(st.sampled_from(["istio", "envoy-gateway"]))
+    objects = edited(good(name), data.draw(st.sampled_from(faults(name))).edit)
     which = data.draw(st.sampled_from(objects))
     place = data.draw(st.sampled_from([path for path in _paths(which) if path]))
     part: Any = which
