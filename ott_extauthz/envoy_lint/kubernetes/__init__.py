@@ -25,6 +25,7 @@ from ott_extauthz.envoy_lint.kubernetes.objects import Objects
 from ott_extauthz.envoy_lint.kubernetes.ours import ours_among
 from ott_extauthz.envoy_lint.kubernetes.patches import found_in_patches
 from ott_extauthz.envoy_lint.kubernetes.repeats import found_in_repeats
+from ott_extauthz.envoy_lint.kubernetes.side_doors import found_in_side_doors
 
 __all__ = ["RULES", "findings"]
 
@@ -41,6 +42,7 @@ def findings(objects: Sequence[Document], expected: Expectations) -> Iterator[Fi
     yield from found_in_gateway_policies(every, ours, expected)
     yield from found_in_ways(every, ours, expected)
     yield from found_in_patches(every, mesh, ours, expected)
+    yield from found_in_side_doors(every, mesh, ours)
     yield from found_in_extensions(every, mesh, ours)
     yield from found_in_headers(every, mesh, ours, expected)
     yield from found_in_repeats(every, mesh, expected)

@@ -4,19 +4,16 @@ X-Forwarded-Client-Cert counts only where the server reads it; what it reads is 
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding
 from ott_extauthz.envoy_lint.kubernetes.catalogue import certificates as rules
 from ott_extauthz.envoy_lint.kubernetes.gateway_targets import protected_gateways, targets_of
 from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
-from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, Object, Objects
-from ott_extauthz.envoy_lint.kubernetes.ours import Ours
+from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, Objects
+from ott_extauthz.envoy_lint.kubernetes.ours import Ours, is_at_a_gateway
 from ott_extauthz.envoy_lint.kubernetes.part import Part
 from ott_extauthz.envoy_lint.kubernetes.patches import FORGEABLE
-
-_GATEWAY_LABEL: Final = "gateway.networking.k8s.io/gateway-name"
 
 
 def found_in_certificates(objects: Objects, mesh: Mesh, ours: Ours, expected: Expectations) -> Iterator[Finding]:
@@ -63,15 +60,9 @@ def _hops(mesh: Mesh, ours: Ours, expected: Expectations) -> Iterator[Finding]:
     if not (expected.is_told and expected.trusted_hops and mesh.is_known and modes <= {"UNDEFINED", "SANITIZE_SET"}):
         return
     for policy in ours.policies:
-        if _is_at_a_gateway(policy):
+        if is_at_a_gateway(policy):
             hops = f"{expected.trusted_hops} more element{'s' * (expected.trusted_hops > 1)} than the caller's own"
             yield policy.finding(rules.XFCC_HOPS, f"{policy.name} stands at the gateway, and the server expects {hops}")
-
-
-def _is_at_a_gateway(policy: Object) -> bool:
-    labels = policy.spec.at("selector", "matchLabels").labels
-    # A waypoint is named by targetRefs, as a gateway is, and stands behind whatever is in front of it.
-    return labels.get("istio", "").endswith("ingressgateway") or _GATEWAY_LABEL in labels
 
 
 def _word(mode: str) -> str:

@@ -8,7 +8,7 @@ from ott_extauthz.envoy_lint.finding import Finding
 from ott_extauthz.envoy_lint.kubernetes.catalogue import policies as rules
 from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
 from ott_extauthz.envoy_lint.kubernetes.objects import ISTIO_SECURITY, Object, Objects, selects
-from ott_extauthz.envoy_lint.kubernetes.ours import Ours, selected_by
+from ott_extauthz.envoy_lint.kubernetes.ours import Ours, is_at_a_gateway, selected_by
 from ott_extauthz.envoy_lint.kubernetes.part import Part
 from ott_extauthz.envoy_lint.kubernetes.patches import switched_on
 
@@ -23,6 +23,7 @@ def found_in_policies(objects: Objects, mesh: Mesh, ours: Ours, expected: Expect
     """Yield what is wrong with the policies that ask our server."""
     for policy in ours.policies:
         yield from _rules(policy)
+        yield from _chosen_by_client(policy)
         if _means_everything(policy) and _reaches_us(policy, mesh, ours):
             yield policy.finding(rules.LOOP, f"{policy.name} selects the server's own workload")
         allowing = [one for one in objects.kind("AuthorizationPolicy", ISTIO_SECURITY) if _is_beside(one, policy, mesh)]
@@ -45,6 +46,20 @@ def _rules(policy: Object) -> Iterator[Finding]:
             key = condition.at("key")
             if key.text.startswith("request.auth.") or key.text in _FORBIDDEN_KEYS:
                 yield key.finding(rules.FORBIDDEN, f"{policy.name}: {key.text}")
+
+
+def _chosen_by_client(policy: Object) -> Iterator[Finding]:
+    """Yield what a client need not write; a gateway has routes for the hosts that it lets in, a workload has none."""
+    for rule in policy.spec.at("rules"):
+        for condition in rule.at("when"):
+            if condition.at("key").text.startswith("request.headers["):
+                told = f"{policy.name}: {condition.at('key').text}"
+                yield condition.at("key").finding(rules.CLIENT_CHOOSES, told)
+        for operation in rule.at("to"):
+            for name in ("hosts", "notHosts"):
+                part = operation.at("operation", name)
+                if part.texts and "*" not in part.texts and not is_at_a_gateway(policy):
+                    yield part.finding(rules.CLIENT_CHOOSES, f"{policy.name}: {name}")
 
 
 def _means_everything(policy: Object) -> bool:

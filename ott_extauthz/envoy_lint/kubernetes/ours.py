@@ -15,6 +15,7 @@ from ott_extauthz.envoy_lint.kubernetes.part import Part
 
 CHART: Final = "ott-extauthz"
 CHECK_PORT: Final = 9001
+_GATEWAY_LABEL: Final = "gateway.networking.k8s.io/gateway-name"
 _MENTION: Final = re.compile(r"(?<![a-z0-9])ott(?![a-z0-9])")
 _SERVICE_KINDS: Final = ("envoyExtAuthzGrpc", "envoyExtAuthzHttp")
 _P = TypeVar("_P", bound=Part)
@@ -69,6 +70,15 @@ def selected_by(policy: Object, mesh: Mesh, workloads: Iterable[tuple[str, Mappi
     )
 
 
+def is_at_a_gateway(policy: Object) -> bool:
+    """Return whether an Istio policy stands at a gateway.
+
+    A waypoint is named by targetRefs, as a gateway is, and stands behind whatever is in front of it.
+    """
+    labels = policy.spec.at("selector", "matchLabels").labels
+    return labels.get("istio", "").endswith("ingressgateway") or _GATEWAY_LABEL in labels
+
+
 def refers(host: str, services: Iterable[Object]) -> bool:
     """Return whether a host, with or without a namespace before a slash, is that of a Service."""
     name = host.rpartition("/")[2]
@@ -90,6 +100,11 @@ def _is_our_service(one: Object) -> bool:
         return False
     by_label = labels.get("app.kubernetes.io/name") == CHART or labels.get("helm.sh/chart", "").startswith(f"{CHART}-")
     return by_label or (CHART in one.name and not one.name.endswith(("-issuer", "-metrics")))
+
+
+def mentions_us(text: str, services: Iterable[Object]) -> bool:
+    """Return whether a name is one of ours: it says so itself, or has a Service's name in it."""
+    return bool(_MENTION.search(text)) or any(one.name in text for one in services if one.name)
 
 
 def _named(provider: Part, services: Iterable[Object]) -> bool:

@@ -88,6 +88,16 @@ NO_PEER: Final = Rule(
         "client_certificate.source: xfcc."
     ),
 )
+CLIENT_CHOOSES: Final = Rule(
+    name="istio-custom-client-chooses",
+    severity=Severity.ERROR,
+    title="The CUSTOM policy means only requests with a header that the client writes.",
+    why=(
+        "Whoever leaves the header out, or writes another host than the workload's, is not checked and reaches the "
+        "workload all the same."
+    ),
+    mend="Select by path and method, or set rules: [{}]; by host at a gateway alone.",
+)
 RULES: Final = (
     NO_RULES,
     FORBIDDEN,
@@ -98,4 +108,5 @@ RULES: Final = (
     MUTATIONS,
     MERGED,
     NO_PEER,
+    CLIENT_CHOOSES,
 )

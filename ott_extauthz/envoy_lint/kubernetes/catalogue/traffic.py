@@ -100,6 +100,13 @@ PATCH_UNCLEAR: Final = Rule(
     why="Which filter that is depends on every other setting; it may be ext_authz, or what marks requests for it.",
     mend="Name the filter: jsonPath with @.name, or a subFilter.",
 )
+SIDE_DOOR: Final = Rule(
+    name="patch-side-door",
+    severity=Severity.WARNING,
+    title="A patch opens a way into a proxy on which nobody is asked.",
+    why="What it leads to may be what the server guards elsewhere, with whatever x-ott-subject the client writes.",
+    mend="Put ext_authz into the listener or chain that is added too, or leave it out.",
+)
 FILTER_BEHIND: Final = Rule(
     name="filter-behind-check",
     severity=Severity.WARNING,
@@ -151,6 +158,7 @@ RULES: Final = (
     PATCH_ROUTE_CACHE,
     PATCH_REPLACED,
     PATCH_UNCLEAR,
+    SIDE_DOOR,
     FILTER_BEHIND,
     INTERNAL,
     IDENTITY,

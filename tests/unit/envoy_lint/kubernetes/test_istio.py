@@ -429,3 +429,25 @@ def test_a_mode_that_removes_the_header_is_fine_for_who_does_not_read_it() -> No
 def test_a_log_of_anything_else_is_left_alone() -> None:
     edit: Edit = (MESH, "accessLogFormat", "%START_TIME% %REQ(:METHOD)% %REQ(X-REQUEST-ID)% %REQ(X-OTTER)%")
     assert told(edited(good("istio"), edit), XFCC) == []
+
+
+def test_at_a_gateway_a_policy_may_mean_hosts() -> None:
+    gateway = {"matchLabels": {"istio": "ingressgateway"}}
+    rules = [{"to": [{"operation": {"hosts": ["wallet.api"]}}]}]
+    edits: list[Edit] = [(one, "spec", {"selector": gateway, "rules": rules}) for one in (ALLOW,)]
+    edits += [(POLICY, "spec.selector", gateway), (POLICY, "spec.rules", rules)]
+    edits.append((FILTER, "spec.workloadSelector.labels", gateway["matchLabels"]))
+    assert told(edited(good("istio"), *edits), XFCC) == []
+
+
+def test_a_listener_that_asks_too_and_one_for_what_leaves_are_no_side_doors() -> None:
+    kind = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    guard = {"name": "envoy.filters.http.ext_authz"}
+    value = {"filters": [{"typed_config": {"@type": kind, "http_filters": [guard]}}]}
+    name, path, made = extra("FILTER_CHAIN", value)
+    [one] = made["spec"]["configPatches"]
+    one["patch"]["operation"] = "ADD"
+    assert told(edited(good("istio"), (name, path, made)), XFCC) == []
+    value["filters"][0]["typed_config"]["http_filters"] = []
+    one["match"] = {"context": "SIDECAR_OUTBOUND"}
+    assert told(edited(good("istio"), (name, path, made)), XFCC) == []
