@@ -5,10 +5,13 @@ from files that it watches (LDS, RDS, ECDS), so that the dump's dynamic parts ar
 """
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -16,9 +19,21 @@ from ott_extauthz.demo.pki import Authority
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.linting import findings
 from ott_extauthz.envoy_lint.sources import Read, read_sources
-from tests.e2e.servers import Server, answers, wait_until
+from tests.e2e.servers import Server, answers, fetched, wait_until
 from tests.unit.envoy_lint.faults import RETRIES
-from tests.unit.envoy_lint.shipped import FILTER, TYPES, action, authz, entry, hcm, listener, shipped
+from tests.unit.envoy_lint.shipped import (
+    FILTER,
+    TYPES,
+    action,
+    authz,
+    copy_of,
+    entry,
+    hcm,
+    listener,
+    route,
+    rules_of,
+    shipped,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-lint-envoy")]
 
@@ -105,3 +120,79 @@ def test_faults_that_came_from_a_control_plane_are_found_in_the_dump(envoy: Path
         wait_until(has_arrived, lambda: str(found))
         assert found == [{"failure-mode-allow", "route-retries", "normalize-path"}]
         assert "failure-mode-allow" in _rules(read_sources([f"{url}/config_dump"]))
+
+
+INTERNAL = {"internal_address_config": {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}}
+WISHES = {"x-envoy-retry-on": "5xx", "x-envoy-max-retries": "3"}
+TAKEN_OFF = {"request_headers_to_remove": [
+    "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout",
+]}  # fmt: skip
+ADDED = {"request_headers_to_add": [{"header": {"key": key, "value": value}} for key, value in WISHES.items()]}
+REPEATED: dict[str, tuple[Tree, Tree, set[str]]] = {
+    "external": ({}, {}, set()),
+    "internal": (INTERNAL, {}, {"internal-callers"}),
+    "taken-off": (INTERNAL, TAKEN_OFF, set()),
+    "added": ({}, ADDED, {"route-retries"}),
+}
+"""What the connection manager and the route say, and what the linter says of it."""
+
+
+def _said(manager: Tree, routed: Tree) -> Tree:
+    tree = shipped()
+    hcm(tree).update(manager)
+    route(tree).update(routed)
+    return tree
+
+
+@contextmanager
+def _failing_upstream() -> Iterator[tuple[int, list[str]]]:
+    """A service that does every call and answers 503; yields its port and the paths that it was called by."""
+    calls: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            self.send_response(503)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port, calls
+        finally:
+            server.shutdown()
+
+
+def _in_the_clear(name: str, upstream: int) -> Tree:
+    """The shipped listener without TLS and without the Check, whose tests are elsewhere."""
+    manager, routed, _ = REPEATED[name]
+    tree = _of_free_ports(_said(manager, routed))
+    hcm(tree)["http_filters"].remove(entry(tree))
+    del listener(tree)["filter_chains"][0]["transport_socket"]
+    for each in tree["static_resources"]["clusters"]:
+        end = each["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        end["address"]["socket_address"]["port_value"] = upstream
+    listener(tree)["name"] = name
+    return tree
+
+
+def test_callers_that_the_linter_names_do_have_their_calls_repeated(envoy: Path, tmp_path: Path) -> None:
+    """One call of a caller becomes four deliveries, in each of the ways that are found, and in no other."""
+    with _failing_upstream() as (port, calls):
+        tree = _in_the_clear("external", port)
+        others = [name for name in REPEATED if name != "external"]
+        tree["static_resources"]["listeners"] += [copy_of(listener(_in_the_clear(name, port))) for name in others]
+        with _running(envoy, tmp_path, tree) as url:
+            told = json.loads(fetched(f"{url}/listeners?format=json"))["listener_statuses"]
+            for each in told:
+                at = each["local_address"]["socket_address"]["port_value"]
+                with pytest.raises(HTTPError):
+                    fetched(f"http://127.0.0.1:{at}/{each['name']}", {} if each["name"] == "added" else WISHES)
+    counted = {name: calls.count(f"/{name}") for name in REPEATED}
+    assert counted == {"external": 1, "internal": 4, "taken-off": 1, "added": 4}
+    for manager, routed, rules in REPEATED.values():
+        assert rules_of(_said(manager, routed)) == rules

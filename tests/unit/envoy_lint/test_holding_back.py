@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from ott_extauthz.envoy_lint.expectations import Expectations
-from tests.unit.envoy_lint.faults import RETRIES, _after, _bytes_to, _filter, _past, _quic, _second_listener, _to_admin
+from tests.unit.envoy_lint.faults import (
+    RETRIES,
+    _after,
+    _bytes_to,
+    _filter,
+    _past,
+    _quic,
+    _second_listener,
+    _to_admin,
+    _upstream_tls,
+)
 from tests.unit.envoy_lint.shipped import (
     FILTER,
     PER_ROUTE,
@@ -245,6 +255,16 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
     ),
     "mutual TLS over HTTP/3": (_quic(enable_early_data=False), Expectations()),
     "a verified server elsewhere": (_verified_far, Expectations()),
+    "a server that is verified by the name it is called by": (
+        _upstream_tls(
+            auto_sni_san_validation=True, common_tls_context={"validation_context": {"trusted_ca": {"filename": "a"}}}
+        ),
+        Expectations(),
+    ),
+    "a server whose names a control plane sends": (
+        _upstream_tls(common_tls_context={"validation_context_sds_secret_config": {"name": "ott"}}),
+        Expectations(),
+    ),
     "a server behind a Unix socket": (
         lambda tree: cluster(tree)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"].update(
             address={"pipe": {"path": "/run/ott.sock"}}
