@@ -17,6 +17,7 @@ from ott_extauthz.envoy_lint.kubernetes.extensions import found_in_extensions
 from ott_extauthz.envoy_lint.kubernetes.gateway_policies import found_in_gateway_policies
 from ott_extauthz.envoy_lint.kubernetes.gateway_ways import found_in_ways
 from ott_extauthz.envoy_lint.kubernetes.headers import found_in_headers
+from ott_extauthz.envoy_lint.kubernetes.istio_gateways import found_in_gateways
 from ott_extauthz.envoy_lint.kubernetes.istio_policies import found_in_policies
 from ott_extauthz.envoy_lint.kubernetes.istio_providers import found_in_providers
 from ott_extauthz.envoy_lint.kubernetes.istio_workloads import found_in_workloads
@@ -38,6 +39,7 @@ def findings(objects: Sequence[Document], expected: Expectations) -> Iterator[Fi
     yield from found_in_providers(mesh, ours, expected)
     yield from found_in_policies(every, mesh, ours, expected)
     yield from found_in_workloads(every, mesh, ours)
+    yield from found_in_gateways(every, ours)
     yield from found_in_certificates(every, mesh, ours, expected)
     yield from found_in_gateway_policies(every, ours, expected)
     yield from found_in_ways(every, ours, expected)

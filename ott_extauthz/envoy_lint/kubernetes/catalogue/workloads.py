@@ -62,6 +62,20 @@ PORT_PROTOCOL: Final = Rule(
     why="Istio takes an unnamed port for TCP: the connection is not HTTP/2 and every Check fails.",
     mend="Name the port grpc-check, or set appProtocol: grpc.",
 )
+GATEWAY_NO_CERTIFICATE: Final = Rule(
+    name="istio-gateway-certificate-not-required",
+    severity=Severity.WARNING,
+    title="The protected gateway lets callers in without a certificate.",
+    why="There is nothing that a token could be bound to; routes that ask for a binding refuse such calls.",
+    mend="Set tls.mode: MUTUAL for the server, or httpsRedirect: true where it speaks plain HTTP.",
+)
+GATEWAY_OLD_TLS: Final = Rule(
+    name="istio-gateway-tls-version",
+    severity=Severity.WARNING,
+    title="The protected gateway speaks old versions of TLS.",
+    why="Below 1.2 handshakes can be downgraded, and what travels be read and changed.",
+    mend="Set tls.minProtocolVersion: TLSV1_2, or leave it out.",
+)
 RULES: Final = (
     NOT_STRICT,
     PROXY_LEFT_OUT,
@@ -70,4 +84,6 @@ RULES: Final = (
     CHECK_LIMITED,
     CHECK_EJECTED,
     PORT_PROTOCOL,
+    GATEWAY_NO_CERTIFICATE,
+    GATEWAY_OLD_TLS,
 )

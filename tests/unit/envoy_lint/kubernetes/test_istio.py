@@ -451,3 +451,33 @@ def test_a_listener_that_asks_too_and_one_for_what_leaves_are_no_side_doors() ->
     value["filters"][0]["typed_config"]["http_filters"] = []
     one["match"] = {"context": "SIDECAR_OUTBOUND"}
     assert told(edited(good("istio"), (name, path, made)), XFCC) == []
+
+
+EDGE = {"istio": "ingressgateway"}
+
+
+@pytest.mark.parametrize(
+    ("server", "rules"),
+    [
+        ({"port": {"protocol": "HTTPS"}, "tls": {"mode": "MUTUAL"}}, []),
+        ({"port": {"protocol": "HTTPS"}, "tls": {"mode": "ISTIO_MUTUAL", "minProtocolVersion": "TLSV1_2"}}, []),
+        ({"port": {"protocol": "HTTP"}, "tls": {"httpsRedirect": True}}, []),
+        ({"port": {"protocol": "TLS"}, "tls": {"mode": "PASSTHROUGH"}}, []),
+        ({"port": {"protocol": "HTTPS"}, "tls": {"mode": "SIMPLE"}}, ["istio-gateway-certificate-not-required"]),
+        ({"port": {"protocol": "HTTPS"}, "tls": {"mode": "OPTIONAL_MUTUAL"}},
+         ["istio-gateway-certificate-not-required"]),
+        ({"port": {"protocol": "HTTP"}}, ["istio-gateway-certificate-not-required"]),
+        ({"port": {"protocol": "HTTPS"}, "tls": {"mode": "MUTUAL", "minProtocolVersion": "TLSV1_0"}},
+         ["istio-gateway-tls-version"]),
+    ],
+    ids=["mutual", "istio's", "redirect", "passed on", "simple", "optional", "plain", "old"],
+)  # fmt: skip
+def test_callers_of_a_protected_gateway_show_a_certificate(server: dict[str, Any], rules: list[str]) -> None:
+    edits: list[Edit] = [(one, "spec.selector", {"matchLabels": EDGE}) for one in (POLICY, ALLOW)]
+    edits.append((FILTER, "spec.workloadSelector.labels", EDGE))
+    spec = {"selector": EDGE, "servers": [server]}
+    gateway: dict[str, Any] = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "spec": spec}
+    edits.append(("Gateway/edge", "", gateway | {"metadata": {"name": "edge", "namespace": "istio-system"}}))
+    assert [rule for rule, _ in told(edited(good("istio"), *edits), XFCC)] == rules
+    behind = [edits[-1]]  # where the policy stands at the workload, the gateway is somebody else's
+    assert told(edited(good("istio"), *behind), XFCC) == []
