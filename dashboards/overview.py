@@ -17,15 +17,26 @@ _BUDGET: Final = "(1 - $slo / 100)"
 
 
 def _unavailable(over: str) -> str:
-    """Return the share of Checks that were refused for a fault of ours."""
-    lost = rate(CHECKS, where=of_routes(OURS), over=over)
-    return share(lost, rate(CHECKS, where=of_routes(), over=over))
+    """Return the share of Checks that were refused for a fault of ours, among those and the allowed: as the alerts do.
+
+    Callers that left are no fault of ours, and what callers did wrong is left out: a flood of it would hide the rest.
+    """
+    allowed = rate(CHECKS, where=of_routes('code="OK"'), over=over)
+    refused = rate(CHECKS, where=of_routes(OURS), over=over)
+    left = rate("ott_denials_total", where=of_routes('reason="check_cancelled"'), over=over)
+    lost = f"(({refused} or vector(0)) - ({left} or vector(0)))"
+    return share(lost, f"(({allowed} or vector(0)) + {lost})")
 
 
 def _slower_than(bound: str) -> str:
-    """Return the share of Checks that took longer than a bucket's bound."""
-    quick = rate(f"{SECONDS}_bucket", where=of_routes(f'le="{bound}"'))
-    return f"1 - ({quick} / ({rate(f'{SECONDS}_count', where=of_routes())} > 0))"
+    """Return the share of Checks that took longer than a bucket's bound, among those and the allowed: as the alerts."""
+    slow = f"({rate(f'{SECONDS}_count', where=of_routes())} - {_within(bound)})"
+    quick = _within(bound, 'outcome="allow"')
+    return share(slow, f"({slow} + ({quick} or vector(0)))")
+
+
+def _within(bound: str, *more: str) -> str:
+    return rate(f"{SECONDS}_bucket", where=of_routes(",".join((f'le="{bound}"', *more))))
 
 
 _LEVEL: Final = Row(
@@ -39,9 +50,9 @@ _LEVEL: Final = Row(
         ),
         Panel(
             title="Availability",
-            description="Share of Checks that were decided. Refused with code UNAVAILABLE (store, deadline, audit, a "
-            "fault of ours) counts against it; a caller's own fault does not. What never reached us is in Envoy's "
-            "ext_authz.error.",
+            description="Share of Checks that were let through, among those and the lost ones: refused with code "
+            "UNAVAILABLE (store, deadline, audit, a fault of ours), the caller still there. What a caller did wrong is "
+            "in neither. What never reached us is in Envoy's ext_authz.error.",
             queries=(Query(f"1 - {_unavailable('$__range')}", "availability", instant=True),),
             kind="stat", unit="percentunit", width=4, height=5, decimals=3, high=1,
             thresholds=((None, RED), (0.99, YELLOW), (0.999, GREEN)),
@@ -192,8 +203,9 @@ _SATURATION: Final = Row(
         ),
         Panel(
             title="Slow Checks",
-            description="Share that took longer than 100 ms, and than the 250 ms that Envoy waits as shipped.",
-            queries=(Query(_slower_than("0.1"), "over 100 ms"), Query(_slower_than("0.25"), "over 250 ms")),
+            description="Share that took longer than the budget of 50 ms, and than the 250 ms that Envoy waits as "
+            "shipped; quick refusals left out.",
+            queries=(Query(_slower_than("0.05"), "over 50 ms"), Query(_slower_than("0.25"), "over 250 ms")),
             unit="percentunit", thresholds=((None, GREEN), (0.01, RED)),
         ),
         Panel(

@@ -85,7 +85,6 @@ _SERVERS: Final = Row(
             "replaced or failed over: tokens from before are refused.",
             queries=(
                 Query(f"time() - max(ott_store_fence_timestamp_seconds{{{OF_SERVICE}}} > 0)", "whole for"),
-                Query(grown("ott_store_fence_moves_total", over=EVERY), "fence moved"),
             ),
             unit="s", width=6,
         ),
@@ -138,19 +137,25 @@ _FAULTS: Final = Row(
             description="Spends that were not sent since the store failed five times in a row; it is looked at five "
             "times a second, and the first good look closes the circuit.",
             queries=(Query(rate(ERRORS, where=of_service('kind="circuit_open"')), "not sent"),),
-            unit="ops", no_value="never",
+            unit="ops", width=6, no_value="never",
         ),
         Panel(
             title="Waiting too many",
             description="Spends that were not sent since 4096 waited: the store is too slow for the load.",
             queries=(Query(rate(ERRORS, where=of_service('kind="overloaded"')), "not sent"),),
-            unit="ops", no_value="never",
+            unit="ops", width=6, no_value="never",
         ),
         Panel(
             title="Clock",
             description="Refused since the store's clock and ours differ by more than clock.max_skew.",
             queries=(Query(rate(DENIALS, where=of_service('reason="store_clock"')), "refused"),),
-            unit="reqps", no_value="never",
+            unit="reqps", width=6, no_value="never",
+        ),
+        Panel(
+            title="Fence moved",
+            description="How often, by instance: a server of the used-list forgot, was replaced or failed over.",
+            queries=(Query(grown("ott_store_fence_moves_total", "instance", over=EVERY), "{{instance}}"),),
+            unit="none", width=6, no_value="never",
         ),
     ),
 )  # fmt: skip

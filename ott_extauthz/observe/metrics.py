@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from ott_extauthz import __version__
 from ott_extauthz.model.decision import Allow, Attached, AttachedToken, Decision, Deny
 from ott_extauthz.model.facts import Facts
-from ott_extauthz.model.reason import Reason
+from ott_extauthz.model.reason import Code, Reason
 from ott_extauthz.observe.departures import Labelled, Series, forget_series
 from ott_extauthz.observe.exemplars import Exemplars
 from ott_extauthz.observe.left_out import LeftOut, LinesLeftOut
@@ -23,8 +23,8 @@ NO_CLIENT: Final = "none"
 OTHER_CLIENT: Final = "other"
 NO_REGION: Final = "none"
 ALLOWED: Final = "OK"
-SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-_LEFT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
+SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+LEFT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
 
 
 class Metrics:
@@ -51,7 +51,7 @@ class Metrics:
         )
         self._left = Histogram(
             "ott_check_seconds_left", "What Envoy's deadline, 1 s at most, left when the Check began.",
-            buckets=_LEFT_SECONDS, registry=registry,
+            buckets=LEFT_SECONDS, registry=registry,
         )  # fmt: skip
         client_checks = Counter(
             "ott_client_checks", "Checks by the client that was proven: none, other (not in our files), or its name.",
@@ -123,9 +123,11 @@ class Metrics:
         self.store = StoreGauges(registry, max_skew_ms=max_skew_ms)
 
     def expect(self, policy: Policy) -> None:
-        """Begin at 0 what an alarm is raised by: the first replay of a route would be seen by no ``increase`` else."""
+        """Begin at 0 what an alarm is raised by: the first of a route would be seen by no ``increase`` else."""
         for route in policy.table.routes:
             self._replays.labels(route.name)
+            self._checks_of(route.name, "allow", ALLOWED)
+            self._checks_of(route.name, "deny", Code.UNAVAILABLE)
 
     def forget(self, gone: Collection[Series]) -> None:
         """Let go of series that are shown no more, in the thread that counts; where one counts again it begins at 0.

@@ -12,7 +12,8 @@ SECONDS = 12
 EVERY = 0.25
 WITHIN = 60.0
 OF_A_BUSY_MACHINE = {
-    "OttP99OverBudget", "OttP99NearFilterTimeout", "OttDeadlineTooNear", "OttLittleTimeLeft", "OttSpendSlow",
+    "OttP99OverBudget", "OttP99NearFilterTimeout", "OttLatencyBurnsFast", "OttLatencyBurnsSlowly", "OttDeadlineTooNear",
+    "OttLittleTimeLeft", "OttSpendSlow",
 }  # fmt: skip
 """What may fire without a cause of ours, where other work takes the processor."""
 
@@ -56,12 +57,12 @@ def _now() -> float:
 
 
 @asynccontextmanager
-async def watched(folder: Path, *, ott: list[str], envoy: str) -> AsyncIterator[Watch]:
+async def watched(folder: Path, *, envoy: str, **jobs: list[str]) -> AsyncIterator[Watch]:
     """Scrape these admin addresses, with the shipped rules, until the block ends; yields once all of them answered."""
     rules = folder / "alerts.yaml"
     rules.write_text(shortened(ALERTS.read_text(), SECONDS))
-    jobs, every = {"ott": ott, "envoy": [envoy]}, f"{EVERY * 1000:.0f}ms"
-    async with running(folder, jobs, [rules], every=every, paths={"envoy": "/stats/prometheus"}) as prometheus:
-        while not all([await prometheus.is_scraped(job) for job in jobs]):  # noqa: ASYNC110 - nobody tells us
+    targets, every = {**jobs, "envoy": [envoy]}, f"{EVERY * 1000:.0f}ms"
+    async with running(folder, targets, [rules], every=every, paths={"envoy": "/stats/prometheus"}) as prometheus:
+        while not all([await prometheus.is_scraped(job) for job in targets]):  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(EVERY / 2)
         yield Watch(prometheus)

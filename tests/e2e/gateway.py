@@ -19,6 +19,9 @@ FILTER: Final = "envoy.filters.http.ext_authz"
 PER_ROUTE: Final = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
 UPSTREAM_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
+CROWDED: Final = "ott-crowded"
+"""A cluster whose circuit breaker lets no Check through, in front of the main Check server."""
+
 Tree = dict[str, Any]
 
 
@@ -60,6 +63,7 @@ def configuration(places: Places, listeners: tuple[Listener, ...]) -> Tree:
     resources = shipped["static_resources"]
     base, (check_cluster, service) = resources["listeners"][0], resources["clusters"]
     shipped["admin"]["address"]["socket_address"]["port_value"] = 0
+    shipped["layered_runtime"] = {"layers": [{"name": "admin", "admin_layer": {}}]}  # tests turn switches
     resources["listeners"] = [_listener(copy.deepcopy(base), listener, places) for listener in listeners]
     resources["clusters"] = [
         *_check_clusters(check_cluster, places),
@@ -178,6 +182,9 @@ def _check_clusters(base: Tree, places: Places) -> Iterator[Tree]:
         if name == "victim":  # stopped and started by tests, which should not wait for health checks
             del cluster["health_checks"]
         yield cluster
+        if name == "ott":
+            breakers = {"thresholds": [{"max_requests": 0}]}
+            yield _cluster(base, CROWDED, *addresses) | {"circuit_breakers": breakers}
 
 
 def _hop_clusters(base: Tree, places: Places) -> Iterator[Tree]:

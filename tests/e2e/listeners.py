@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.e2e.gateway import FILTER, Listener, Tree, authz_of, hcm_of, jwt_authn, named_route, route, traced
+from tests.e2e.gateway import CROWDED, FILTER, Listener, Tree, authz_of, hcm_of, jwt_authn, named_route, route, traced
 
 _UNNORMALISED: Final[Tree] = {
     "normalize_path": False,
@@ -17,6 +17,7 @@ _UNNORMALISED: Final[Tree] = {
 """An Envoy that repairs nothing: what the server must refuse on its own."""
 
 XFCC_MODES: Final = ("SANITIZE", "SANITIZE_SET", "APPEND_FORWARD", "FORWARD_ONLY", "ALWAYS_FORWARD_ONLY")
+SWITCH: Final = "ott.enabled"
 NO_PEER: Final[Tree] = {"include_peer_certificate": False}
 
 
@@ -123,6 +124,11 @@ LISTENERS: Final = (
             "failure_mode_allow_header_add": True,
         },
     ),
+    # What Envoy alone can tell of: more Checks than it may send, a switch, an answer that it refuses, too little time.
+    Listener("crowded", cluster=CROWDED),
+    Listener("switched", authz={"filter_enabled": {"default_value": {"numerator": 100}, "runtime_key": SWITCH}}),
+    Listener("unlisted", authz={"decoder_header_mutation_rules": {"disallow_all": True, "disallow_is_error": True}}),
+    Listener("hasty", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.02s"}}),
 )
 
 

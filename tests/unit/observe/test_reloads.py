@@ -128,3 +128,6 @@ def test_a_route_that_comes_with_a_reload_begins_without_replays(tmp_path: Path)
     rig = Rig(tmp_path)
     rig.become(POLICY.replace("wallet-debit", "wallet-new"))
     assert rig.metrics.registry.get_sample_value("ott_replays_total", {"route": "wallet-new"}) == 0
+    for outcome, code in (("allow", "OK"), ("deny", "UNAVAILABLE")):
+        labels = {"route": "wallet-new", "outcome": outcome, "code": code}
+        assert rig.metrics.registry.get_sample_value("ott_checks_total", labels) == 0
