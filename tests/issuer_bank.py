@@ -12,17 +12,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp import web
 
 from ott_extauthz.bootstrap.issuer import IssuerApp, assemble
 from ott_extauthz.bootstrap.issuer_desks import endpoints
-from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs, issuer_inputs
+from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, issuer_inputs
 from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer
 from ott_extauthz.bootstrap.rings import NobodyListens
 from ott_extauthz.bootstrap.used_lists import new_used_list
 from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
-from ott_extauthz.ports import Entropy
+from ott_extauthz.ports import Clock, Entropy
 from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
 from ott_extauthz.settings import Settings, load
 from ott_extauthz.stores.keyring import init_keys
@@ -76,6 +77,15 @@ class Reloaded:
     def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
         assert before is not None
         self.results.append((source.name, result))
+
+
+def build_issuer(
+    settings: Settings, *, clock: Clock, entropy: Entropy, observer: IssuerObserver, source: str = CONFIGURATION
+) -> web.Application:
+    """Put an issuer together without audit; nothing listens yet, and nothing is followed but its keys."""
+    return assemble(
+        settings, clock=clock, entropy=entropy, observer=observer, trail=NoTrail(), listener=Reloaded(), source=source
+    ).app
 
 
 @dataclass

@@ -10,7 +10,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ott_extauthz.bootstrap.attaching import WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.audit_files import audit_path, rotation_of
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.credentials import credentials_from
@@ -22,6 +21,7 @@ from ott_extauthz.bootstrap.reloading import Sources, sources_of
 from ott_extauthz.bootstrap.signals import on_hangup
 from ott_extauthz.bootstrap.tracing import CheckTracer, new_check_tracer
 from ott_extauthz.bootstrap.used_lists import new_used_list
+from ott_extauthz.bootstrap.workload_tokens import WorkloadTokens, new_tokens
 from ott_extauthz.check.attaching import Attaching
 from ott_extauthz.check.checker import Checker
 from ott_extauthz.check.introspecting import IntrospectionObserver

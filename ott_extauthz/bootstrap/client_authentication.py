@@ -3,7 +3,7 @@
 from ott_extauthz.bootstrap.issuer_inputs import IssuerInputs
 from ott_extauthz.issuer.attempt import Mechanism
 from ott_extauthz.issuer.authentication import ClientAuthentication, Proof
-from ott_extauthz.issuer.client import Method
+from ott_extauthz.issuer.client import Client, Method
 from ott_extauthz.issuer.failures import FailureLimits
 from ott_extauthz.issuer.mutual_tls import MutualTls
 from ott_extauthz.issuer.observer import IssuerObserver
@@ -78,6 +78,15 @@ def warnings_of(inputs: IssuerInputs, settings: Settings) -> list[str]:
         for client in inputs.clients.values()
         if client.unbound
     ]
+    if settings.trust_domains is not None and any(_is_named(client) for client in inputs.clients.values()):
+        warnings.append(
+            "trust_domains is the Check server's alone: every authority that vouches for clients here may sign for "
+            "each that is known by a name; leave partners' out of the list, or name their clients by sha256"
+        )
     if settings.issuer and settings.issuer.client_secret_basic:
         warnings.append("client_secret_basic is on: a secret is sent with every request, and good for whoever sees it")
     return warnings
+
+
+def _is_named(client: Client) -> bool:
+    return client.certificate is not None and client.certificate.sha256 is None

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -33,7 +32,7 @@ from ott_extauthz.issuer.observer import IssuerObserver
 from ott_extauthz.issuer.private_key_jwt import ALGORITHMS
 from ott_extauthz.issuer.token_endpoint import TokenEndpoint
 from ott_extauthz.issuer.tracing import NoTracing, RequestTracing
-from ott_extauthz.issuer.trail import IssuerTrail, NoTrail
+from ott_extauthz.issuer.trail import IssuerTrail
 from ott_extauthz.observe.certificate_ends import CertificateEnds
 from ott_extauthz.observe.departures import Departures
 from ott_extauthz.observe.exposition import exposition
@@ -47,7 +46,7 @@ from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_audit, tell_store
 from ott_extauthz.observe.standard_error import StandardError, unhindered
 from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
-from ott_extauthz.reload.source import InForce, ReloadListener, Result, Shown
+from ott_extauthz.reload.source import ReloadListener
 from ott_extauthz.settings import Settings
 from ott_extauthz.wire.admin_http import Admin, admin_app
 from ott_extauthz.wire.http_server import serve_http
@@ -80,19 +79,6 @@ class IssuerApp:
         """
         store = await self.used_list.health()
         return True, [*report_of(self.sources.all()).lines, f"store: {store.detail}"]
-
-
-def build_issuer(
-    settings: Settings, *, clock: Clock, entropy: Entropy, observer: IssuerObserver, source: str = CONFIGURATION
-) -> web.Application:
-    """Put the issuer together without audit; nothing listens yet, and nothing is followed but its keys.
-
-    Raises:
-        DocumentError: everything that keeps the issuer from starting.
-    """
-    return assemble(
-        settings, clock=clock, entropy=entropy, observer=observer, trail=NoTrail(), listener=_Deaf(), source=source
-    ).app
 
 
 def assemble(  # noqa: PLR0913 - what an issuer is made of, and who is told
@@ -268,13 +254,6 @@ def _app(  # noqa: PLR0913 - what it answers with, and who is told
     app.cleanup_ctx.append(lambda _: running_rings(inputs.rings.values(), on_fault=observer.faulted))
     app.cleanup_ctx.append(partial(_open_store, used_list))
     return app
-
-
-class _Deaf:
-    """Hears of no reload: for an issuer that is put together and not followed."""
-
-    def reloaded(self, source: Shown, result: Result, before: InForce[Any]) -> None:
-        """Do nothing."""
 
 
 def _abilities(endpoint: TokenEndpoint) -> Abilities:

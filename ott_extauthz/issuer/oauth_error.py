@@ -9,7 +9,6 @@ class OAuthErrorCode(StrEnum):
 
     INVALID_REQUEST = "invalid_request"  # RFC 6749 §5.2
     INVALID_CLIENT = "invalid_client"
-    INVALID_GRANT = "invalid_grant"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     INVALID_SCOPE = "invalid_scope"

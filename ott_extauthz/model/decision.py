@@ -111,11 +111,6 @@ class Deny:
         return REASONS[self.reason]
 
     @property
-    def challenge(self) -> Challenge | None:
-        """The first of the challenges."""
-        return self.challenges[0] if self.challenges else None
-
-    @property
     def status(self) -> int:
         """The HTTP status that the client sees."""
         return self.own_status or self.meaning.status

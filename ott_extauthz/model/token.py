@@ -26,8 +26,6 @@ class TokenKind(StrEnum):
     CERTIFICATE = "certificate"
 
 
-TOKEN_TYPE: Final = TokenKind.ONE_TIME
-
 TokenFormat = Literal["jwt", "paseto"]
 """How a token is written: as compact JWS, or as PASETO v4.public."""
 

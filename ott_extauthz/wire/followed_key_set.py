@@ -76,11 +76,6 @@ class FollowedKeySet:
         self._ended, self._is_fetching, self._waiting = asyncio.Event(), False, 0
 
     @property
-    def has_loaded(self) -> bool:
-        """Whether there was ever a set to put in force."""
-        return self.confirmed_ms is not None
-
-    @property
     def is_believed(self) -> bool:
         """Whether the keys in force still count."""
         return self._is_believed()

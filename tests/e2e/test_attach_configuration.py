@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ott_extauthz.demo.pki import Authority
-from tests.e2e.attach_rig import ATTACH, RETRIES, WORKLOAD_SDS
+from tests.e2e.attach_envoys import ATTACH, RETRIES, WORKLOAD_SDS
 from tests.e2e.gateway import SHIPPED, Tree, authz_of, hcm_of
 
 pytestmark = pytest.mark.e2e

@@ -12,12 +12,11 @@ import jwt
 import pytest
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.demo.ports import free_ports
 from ott_extauthz.wire.http_server import serve_http
 from tests.e2e.servers import Server
 from tests.fakes.certificates import Authority, Leaf
-from tests.issuer_bank import FORM, RGS, Bank
+from tests.issuer_bank import FORM, RGS, Bank, build_issuer
 
 TYPES = "type.googleapis.com/envoy.extensions"
 OTHER = "spiffe://bank.example/batch"

@@ -123,9 +123,9 @@ async def running(desk: Following) -> AsyncIterator[None]:
 async def test_before_the_first_answer_every_token_is_refused_as_our_own_lack(tmp_path: Path) -> None:
     async with key_set_server(tmp_path, key_set(OLD)) as server:
         desk = following(server, tmp_path)
-        assert (desk.judged(OLD), desk.followed.has_loaded) == (Reason.KEY_SET_UNAVAILABLE, False)
+        assert (desk.judged(OLD), desk.followed.confirmed_ms) == (Reason.KEY_SET_UNAVAILABLE, None)
         await desk.followed.refresh()
-        assert (desk.judged(OLD), desk.followed.has_loaded) == (None, True)
+        assert (desk.judged(OLD), desk.followed.confirmed_ms) == (None, desk.clock.now_ms())
         assert desk.judged(NEW) is Reason.TOKEN_KEY_UNKNOWN
         assert desk.results == [Result.LOADED]
         (sent,) = server.requests
@@ -207,7 +207,7 @@ async def test_an_outage_of_ten_minutes_refuses_no_known_key_and_one_of_a_day_ev
         assert (desk.judged(OLD), desk.followed.is_believed) == (None, True)
         desk.clock.advance(1)
         assert (desk.judged(OLD), desk.followed.is_believed) == (Reason.KEY_SET_UNAVAILABLE, False)
-        assert desk.followed.has_loaded, "an outage takes no server out of rotation"
+        assert desk.followed.confirmed_ms is not None, "an outage takes no server out of rotation"
         server.answer = None
         await desk.followed.refresh()
         assert (desk.judged(OLD), desk.problems()) == (None, "")
@@ -471,7 +471,7 @@ async def test_unchanged_is_no_answer_to_whoever_has_nothing(tmp_path: Path) -> 
         desk = following(server, tmp_path)
         await desk.followed.refresh()
         assert "answered 304" in desk.problems()
-        assert not desk.followed.has_loaded
+        assert desk.followed.confirmed_ms is None
 
 
 def _of(make: Callable[[Authority], Leaf]) -> Callable[[Authority], Leaf]:
@@ -515,7 +515,7 @@ async def test_authorities_may_be_rotated_and_only_they_count(tmp_path: Path) ->
             place="", clock=desk.clock, listener=Silent(), on_fault=pytest.fail,
         )  # fmt: skip
         await unknown.refresh()
-        assert not unknown.has_loaded
+        assert unknown.confirmed_ms is None
 
 
 class Silent:

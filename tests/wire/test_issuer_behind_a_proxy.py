@@ -12,12 +12,11 @@ import jwt
 import pytest
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.settings import load
 from ott_extauthz.wire.http_server import serve_http
 from tests.fakes.certificates import Authority, Leaf, self_signed
-from tests.issuer_bank import CLIENTS, FORM, RGS, Bank
+from tests.issuer_bank import CLIENTS, FORM, RGS, Bank, build_issuer
 
 PROXY = "spiffe://bank.example/proxy"
 GATEWAY = "spiffe://bank.example/gateway"

@@ -7,14 +7,13 @@ import pytest
 from ott_extauthz.authn.sealed import plain_from
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.inputs import check_inputs
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.bootstrap.reloading import sources_of
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.model.rejection import Rejection
 from ott_extauthz.settings import load
 from ott_extauthz.stores.encryption_files import init_encryption, load_decryption
 from tests.fakes.issuing import SetClock
-from tests.issuer_bank import RGS, Bank
+from tests.issuer_bank import RGS, Bank, build_issuer
 
 POLICY = """revision: "r1"
 routes:

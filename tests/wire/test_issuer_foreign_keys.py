@@ -77,7 +77,7 @@ async def test_keys_at_a_url_are_fetched_and_followed(fetching: Casino, login: K
     assert "not fetched yet" in "\n".join((await fetching.issuer.readiness())[1])
     (followed,) = fetching.issuer.sources.followed
     async with following(fetching.issuer.sources.followed):
-        await until(lambda: followed.has_loaded)
+        await until(lambda: followed.confirmed_ms is not None)
         assert await status(fetching, fetching.user()) == 200
         login.document = RENEWED.jwks()
         fetching.clock.at_ms += 120_000  # past the floor between two fetches

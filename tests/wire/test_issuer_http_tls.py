@@ -8,13 +8,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.settings import load
 from ott_extauthz.wire.issuer_tls import RotatingContext, TlsFilesError
 from tests.fakes.certificates import Authority, Leaf
 from tests.fakes.issuing import Remembering, SetClock
-from tests.issuer_bank import Bank
+from tests.issuer_bank import Bank, build_issuer
 
 
 async def served_certificate(bank: Bank, leaf: Leaf | None = None) -> bytes | None:

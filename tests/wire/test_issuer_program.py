@@ -19,7 +19,8 @@ import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
 from ott_extauthz.authn.base64url import encoded
-from ott_extauthz.bootstrap.issuer import build_issuer, run_issuer
+from ott_extauthz.bootstrap.client_authentication import warnings_of
+from ott_extauthz.bootstrap.issuer import run_issuer
 from ott_extauthz.bootstrap.minting import mint_token
 from ott_extauthz.client.identity import IdentityFiles
 from ott_extauthz.client.opening import open_pool
@@ -32,7 +33,7 @@ from ott_extauthz.wire.issuer_tls import RotatingContext
 from ott_extauthz.wire.listening import ListenError
 from tests.collector import Collector, attributes, collecting
 from tests.fakes.certificates import Authority, Leaf
-from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, raw
+from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, build_issuer, raw
 from tests.issuer_door import with_grpc
 
 
@@ -162,6 +163,21 @@ async def test_readiness_tells_of_the_store_and_the_start_of_what_is_weak(
     ready, clients, store = said.splitlines()
     assert (ready, store) == ("ready", "store: memory of this process alone, 0 uses remembered")
     assert clients.startswith(f"clients of {tmp_path}/clients.yaml: in force since ")
+
+
+def test_trust_domains_that_hold_no_client_of_the_issuer_are_told(tmp_path: Path, authority: Authority) -> None:
+    """Who reads that SPIFFE IDs count only where their own domain signed them must not think so of the issuer."""
+    bank = Bank(tmp_path, authority).prepare()
+    assert warnings_of(bank.inputs(), bank.settings) == []
+    with (tmp_path / "ott.yaml").open("a") as settings:
+        settings.write("trust_domains: {bank.example: {bundle: bank.pem}}\n")
+    [warning] = warnings_of(bank.inputs(), bank.settings)
+    assert "trust_domains is the Check server's alone" in warning
+    (tmp_path / "clients.yaml").write_text(
+        "clients: [{client_id: rgs, authentication: tls_client_auth,"
+        f" certificate: {{sha256: '{'ab' * 32}'}}, audiences: {{w: {{scopes: [s]}}}}}}]\n"
+    )
+    assert warnings_of(bank.inputs(), bank.settings) == []
 
 
 async def test_the_program_behind_a_proxy_serves_plain_http_on_a_socket(tmp_path: Path, authority: Authority) -> None:

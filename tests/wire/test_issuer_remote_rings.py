@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from ott_extauthz.authn.jwks import keys_from
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.documents.problems import DocumentError
 from tests.fakes.issuing import SetClock
-from tests.issuer_bank import RGS, Bank
+from tests.issuer_bank import RGS, Bank, build_issuer
 from tests.open_bao import OpenBao, running_bao
 
 

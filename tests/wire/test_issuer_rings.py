@@ -7,16 +7,15 @@ import pytest
 
 from ott_extauthz.authn.jwks import issuer_from, keys_from
 from ott_extauthz.authn.paseto_token import PasetoOneTimeVerifier
-from ott_extauthz.bootstrap.issuer import build_issuer
 from ott_extauthz.bootstrap.minting import mint_token
 from ott_extauthz.documents.problems import DocumentError
 from ott_extauthz.issuer.order import MintOrder
 from ott_extauthz.model.token import VerifiedToken
-from ott_extauthz.stores.keyring import Place, init_keys, load_keys, rotate
+from ott_extauthz.stores.keyring import Place, init_keys, load_ring, rotate
 from ott_extauthz.stores.keyring.schedule import Rotation
 from tests.fakes.certificates import Authority, Leaf
 from tests.fakes.issuing import Remembering, SetClock
-from tests.issuer_bank import CLIENTS, RGS, Bank
+from tests.issuer_bank import CLIENTS, RGS, Bank, build_issuer
 
 
 def prepared(folder: Path, authority: Authority, settings: str = "") -> Bank:
@@ -37,7 +36,7 @@ async def test_each_audience_has_its_ring_and_each_ring_its_set(
 ) -> None:
     batch = authority.leaf("batch", dns=("batch.bank.example",))
     async with prepared(tmp_path, authority).open() as bank:
-        default, eu = (load_keys(tmp_path / name).signer.kid for name in ("keys", "eu"))
+        default, eu = (load_ring(Place(directory=tmp_path / name)).signer.kid for name in ("keys", "eu"))
         sets = {
             path: await bank.request("GET", path, None) for path in ("/jwks", "/jwks/eu-a", "/jwks/default", "/jwks/us")
         }
@@ -100,7 +99,7 @@ async def test_minting_by_hand_with_a_ring(tmp_path: Path, authority: Authority)
     bank = prepared(tmp_path, authority)
     order = {"audience": "wallet.api", "client_id": "rgs", "scope": frozenset({"a"})}
     token = await mint_token(bank.settings, ring="eu-a", clock=bank.clock, **order)  # type: ignore[arg-type]
-    assert jwt.get_unverified_header(token)["kid"] == load_keys(tmp_path / "eu").signer.kid
+    assert jwt.get_unverified_header(token)["kid"] == load_ring(Place(directory=tmp_path / "eu")).signer.kid
     with pytest.raises(DocumentError, match="no ring us"):
         await mint_token(bank.settings, ring="us", clock=bank.clock, **order)  # type: ignore[arg-type]
 

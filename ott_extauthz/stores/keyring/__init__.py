@@ -18,20 +18,10 @@ from ott_extauthz.stores.signing import SigningAlgorithm
 
 __all__ = [
     "JWKS_FILE", "RING_FILE", "FileRing", "KeyFileError", "Keys", "LoadedRing", "Place", "RingKey", "Rotation",
-    "advance", "init_keys", "init_ring", "keys_in", "list_keys", "load_keys", "load_ring", "retire", "rotate",
+    "advance", "init_keys", "init_ring", "keys_in", "load_ring", "retire", "rotate",
 ]  # fmt: skip
 
 
 def init_keys(directory: Path, *, algorithm: SigningAlgorithm = "EdDSA", now_ms: int) -> RingKey:
     """Make an unencrypted ring; see :func:`init_ring`."""
     return init_ring(Place(directory=directory), algorithm=algorithm, now_ms=now_ms)
-
-
-def load_keys(directory: Path) -> LoadedRing:
-    """Load an unencrypted ring; see :func:`load_ring`."""
-    return load_ring(Place(directory=directory))
-
-
-def list_keys(directory: Path) -> Keys:
-    """Return the keys of a ring; see :func:`keys_in`."""
-    return keys_in(Place(directory=directory))

@@ -14,8 +14,6 @@ time) of the database file, which in WAL mode only a checkpoint of ours changes.
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -100,15 +98,6 @@ class Witness:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
-
-    @asynccontextmanager
-    async def locked(self) -> AsyncIterator[OpenWitness]:
-        """Have it alone for the length of a block."""
-        witness = await self.taken()
-        try:
-            yield witness
-        finally:
-            witness.close()
 
 
 def _is_ours(descriptor: int) -> bool:

@@ -1,53 +1,18 @@
-"""What does not start, and what is done with a certificate that rotates."""
+"""What attaching starts from, and what does not start."""
 
-import asyncio
-import secrets
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ott_extauthz.bootstrap.attaching import SettledFiles, WorkloadTokens, new_tokens
 from ott_extauthz.bootstrap.inputs import check_inputs
-from ott_extauthz.client.identity import IdentityError
-from ott_extauthz.demo.pki import Authority, Identity
 from ott_extauthz.documents.problems import DocumentError
-from ott_extauthz.ports import MintedToken, TokenWanted
 from ott_extauthz.settings import Settings, load
-from ott_extauthz.stores.encryption_files import init_encryption
-from ott_extauthz.stores.keyring import init_keys
-from ott_extauthz.wire.own_certificate import SETTLE_SECONDS, OwnCertificate
-from tests.fakes.clock import START_MS, FakeClock, SkewedClock
-
-APP_A = "spiffe://bank.example/app-a"
-AUTHORITY = Authority("attach")
-POLICY = """
-routes:
-  - name: out
-    match: {path: /a}
-    attach: one_time_token
-    audience: a
-"""
-CLIENTS = f"""
-clients:
-  - client_id: app-a
-    authentication: tls_client_auth
-    certificate: {{spiffe_id: "{APP_A}"}}
-    audiences: {{a: {{scopes: [s]}}}}
-"""
-ISSUER = "issuer: {url: 'https://i.example', keys: keys, clients: clients.yaml}\n"
-GRPC = "attach: {issuer: {address: '127.0.0.1:1', ca: ca.pem, certificate: w.pem, key: w-key.pem}}\n"
+from tests.fakes.attaching import CLIENTS, GRPC, ISSUER, attaching_folder
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    (tmp_path / "clients.yaml").write_text(CLIENTS)
-    init_keys(tmp_path / "keys", now_ms=START_MS)
-    AUTHORITY.write(tmp_path)
-    AUTHORITY.issue("a", uri=APP_A).write(tmp_path, "w")
-    AUTHORITY.issue("a", dns=("a.bank.example",)).write(tmp_path, "n")
-    return tmp_path
+    return attaching_folder(tmp_path)
 
 
 def problems(folder: Path, text: str) -> str:
@@ -103,99 +68,11 @@ def test_a_key_that_others_can_read_does_not_start(folder: Path) -> None:
     assert "a secret readable by all" in problems(folder, GRPC)
 
 
-class Counting:
-    """Mints tokens that name how many were minted before."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    async def mint(self, wanted: TokenWanted, count: int) -> Sequence[MintedToken]:
-        self.count += count
-        return [MintedToken(f"{self.count}-{index}", START_MS, START_MS + 30_000) for index in range(count)]
-
-
-async def test_tokens_of_a_replaced_certificate_are_forgotten_also_by_an_idle_workload(folder: Path) -> None:
-    clock, source = SkewedClock(), Counting()
-    certificate = OwnCertificate(folder / "w.pem", clock)
-    tokens = WorkloadTokens(source, certificate, clock)
-    tokens.start(on_fault=lambda _: None)
-    for _ in range(20):
-        await tokens.take(TokenWanted(audience="a"))
-    kept = tokens._pool.ready(TokenWanted(audience="a"))
-    assert kept > 0
-    _replace(folder, AUTHORITY.issue("a", uri=APP_A))
-    async with asyncio.timeout(20):
-        while tokens._pool.ready(TokenWanted(audience="a")):  # noqa: ASYNC110 - nobody tells when a file was looked at
-            await asyncio.sleep(0.02)
-    await tokens.aclose()
-
-
-def _replace(folder: Path, identity: Identity, *, key: bool = True) -> None:
-    fresh = folder / "fresh"
-    fresh.mkdir(exist_ok=True)
-    certificate, private = identity.write(fresh, "w")
-    if key:
-        private.replace(folder / "w-key.pem")
-    else:
-        private.unlink()
-    certificate.replace(folder / "w.pem")
-
-
-def test_files_count_as_they_were_until_they_have_settled(folder: Path) -> None:
-    clock = FakeClock()
-    files = SettledFiles(certificate=folder / "w.pem", key=folder / "w-key.pem", ca=folder / "ca.pem", clock=clock)
-    first = files.read()
-    _replace(folder, AUTHORITY.issue("a", uri=APP_A), key=False)
-    clock.advance(60_000)
-    assert files.read() == first
-    _replace(folder, AUTHORITY.issue("a", uri=APP_A))
-    assert files.read() == first
-    clock.advance(int(SETTLE_SECONDS * 1000))
-    assert files.read() != first
-
-
-def test_files_that_never_fitted_are_an_error(folder: Path) -> None:
-    files = SettledFiles(certificate=folder / "w.pem", key=folder / "ca.pem", ca=folder / "ca.pem", clock=FakeClock())
-    with pytest.raises(IdentityError):
-        files.read()
-
-
-async def test_a_sealed_audience_gets_no_token_that_everything_on_the_way_can_read(folder: Path) -> None:
-    _, public = init_encryption(folder / "a-keys", "X25519")
-    issuer = ISSUER.replace("keys: keys", f"keys: keys, encryption: {{a: {public}}}")
-    (folder / "ott.yaml").write_text(f"policy: policy.yaml\n{issuer}attach: {{client_id: app-a, certificate: w.pem}}\n")
-    settings = load(folder / "ott.yaml", {})
-    inputs = check_inputs(settings, "ott.yaml").attach
-    assert inputs is not None
-    tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
-    assert tokens is not None
-    token = await tokens.take(TokenWanted(audience="a"))
-    await tokens.aclose()
-    assert token.text.count(".") == 4
-
-
 def test_a_key_set_to_seal_with_that_is_none_does_not_start(folder: Path) -> None:
     issuer = ISSUER.replace("keys: keys", "keys: keys, encryption: {a: clients.yaml}")
     assert "clients.yaml: not a JSON object" in problems(
         folder, issuer + "attach: {client_id: app-a, certificate: w.pem}\n"
     )
-
-
-async def test_a_ring_that_fails_beside_the_workload_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "ott.yaml").write_text(f"policy: policy.yaml\n{ISSUER}attach: {{client_id: app-a, certificate: w.pem}}\n")
-    settings = load(folder / "ott.yaml", {})
-    inputs = check_inputs(settings, "ott.yaml").attach
-    assert inputs is not None
-    tokens = new_tokens(inputs, settings.issuer, clock=FakeClock(), entropy=secrets.token_bytes)
-    assert tokens is not None
-    (folder / "keys" / "ring.json").write_text("{")
-    tokens.start(on_fault=lambda _: None)
-    told = ""
-    async with asyncio.timeout(20):
-        while "key ring failed" not in told:
-            await asyncio.sleep(0.02)
-            told += capsys.readouterr().err
-    await tokens.aclose()
 
 
 ELSEWHERE = "{vault: {address: 'http://127.0.0.1:1', key: issuer, login: {token_file: t}MORE}}"

@@ -173,8 +173,7 @@ async def test_a_token_that_was_taken_back_is_refused_once_the_answer_is_old(cas
     decision = await casino.ask("opaque")
     assert isinstance(decision, Deny)
     assert (decision.reason, decision.status) == (Reason.TOKEN_INACTIVE, 401)
-    assert decision.challenge is not None
-    assert decision.challenge.error == "invalid_token"
+    assert decision.challenges[0].error == "invalid_token"
 
 
 @pytest.mark.parametrize("fails", [

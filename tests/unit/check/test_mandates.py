@@ -97,15 +97,14 @@ async def test_a_mandate_that_does_not_fit_is_refused(
     assert isinstance(decision, Deny)
     assert decision.reason is reason
     assert decision.token_state in {None, TokenState.UNSPENT}
-    assert decision.challenge is not None
-    assert str(decision.challenge).startswith('Bearer realm="wallet.api", error="')
+    assert str(decision.challenges[0]).startswith('Bearer realm="wallet.api", error="')
 
 
 async def test_a_missing_mandate_is_asked_for_without_an_error_code() -> None:
     desk = desk_of()
     decision = await desk.ask(desk.facts(path="/pay"))
     assert isinstance(decision, Deny)
-    assert str(decision.challenge) == 'Bearer realm="wallet.api"'
+    assert str(decision.challenges[0]) == 'Bearer realm="wallet.api"'
 
 
 async def test_a_one_time_token_is_no_mandate_and_is_not_burned_by_the_try() -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
 from ott_extauthz.authn.base64url import decoded
 from ott_extauthz.authn.jwks import keys_from
-from ott_extauthz.stores.keyring import KeyFileError, RingKey, init_keys, list_keys, load_keys
+from ott_extauthz.stores.keyring import KeyFileError, Place, RingKey, init_keys, keys_in, load_ring
 from ott_extauthz.stores.signing import PrivateKey, SigningAlgorithm, kid_of, new_key, signer_from
 
 NOW_MS = 1_795_000_000_123
@@ -34,7 +34,7 @@ def private_file(directory: Path) -> Path:
 
 def refused(directory: Path, said: str) -> KeyFileError:
     with pytest.raises(KeyFileError, match=said) as caught:
-        load_keys(directory)
+        load_ring(Place(directory=directory))
     assert str(caught.value.path) in str(caught.value)
     assert caught.value.mend in str(caught.value)
     assert "PRIVATE" not in str(caught.value)
@@ -46,8 +46,8 @@ def test_what_is_made_can_be_loaded_and_verified_by_the_published_set(
     tmp_path: Path, algorithm: SigningAlgorithm
 ) -> None:
     key = init_keys(tmp_path / "deep" / "keys", algorithm=algorithm, now_ms=NOW_MS)
-    ring = load_keys(tmp_path / "deep" / "keys")
-    assert ring.keys == (key,) == list_keys(tmp_path / "deep" / "keys")
+    ring = load_ring(Place(directory=tmp_path / "deep" / "keys"))
+    assert ring.keys == (key,) == keys_in(Place(directory=tmp_path / "deep" / "keys"))
     assert (ring.signer.kid, ring.signer.algorithm) == (key.kid, algorithm)
     published = keys_from((tmp_path / "deep" / "keys" / "jwks.json").read_bytes())
     assert keys_from(ring.jwks).keys() == published.keys() == {key.kid}
@@ -118,7 +118,7 @@ def test_a_crash_leaves_no_half_ring_and_init_can_be_done_again(tmp_path: Path, 
     assert whole == left
     assert "keys init" in refused(tmp_path / "keys", "is missing").mend
     key = init_keys(tmp_path / "keys", now_ms=NOW_MS)
-    assert load_keys(tmp_path / "keys").signer.kid == key.kid
+    assert load_ring(Place(directory=tmp_path / "keys")).signer.kid == key.kid
 
 
 def test_two_inits_at_once_make_one_ring(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_two_inits_at_once_make_one_ring(tmp_path: Path) -> None:
     ends = [process.communicate()[1] for process in started]
     assert sorted(process.returncode for process in started) == [0, 1, 1]
     assert sum(b"exists already" in errors for errors in ends) == 2
-    assert load_keys(tmp_path / "keys").keys
+    assert load_ring(Place(directory=tmp_path / "keys")).keys
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666, 0o611])
@@ -228,7 +228,7 @@ def test_a_device_in_place_of_the_key_is_refused(made: tuple[Path, RingKey]) -> 
 
 
 def test_repr_shows_no_secret(made: tuple[Path, RingKey]) -> None:
-    ring = load_keys(made[0])
+    ring = load_ring(Place(directory=made[0]))
     assert "signer" not in repr(ring)
     assert "secret" not in repr(ring.signer)
     assert repr(ring.signer) == f"Ed25519Signer(kid='{made[1].kid}', algorithm='EdDSA')"

@@ -208,7 +208,7 @@ async def test_a_commit_that_takes_too_long_is_no_fence_and_its_use_counts(
 
 async def test_who_waits_in_vain_for_the_lock_keeps_the_connection(own_store: SqlStore) -> None:
     async with a_session(own_store) as session:
-        async with Witness(path_of(own_store)).locked():
+        with closing(await Witness(path_of(own_store)).taken()):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await session.spend([a_use()])

@@ -202,9 +202,8 @@ async def test_an_answer_is_given_only_once_the_witness_knows(own_store: SqlStor
     async with sql_listed(settings_for(own_store.url, timeout="200ms")) as used_list:
         before = own_store.use_after_fence()
         assert await used_list.mark_used(before, timeout=TIMEOUT) is FIRST
-        async with witness.Witness(path_of(own_store)).locked():
-            with pytest.raises(UsedListError) as caught:
-                await used_list.mark_used(own_store.use_after_fence(), timeout=0.3)
+        with closing(await witness.Witness(path_of(own_store)).taken()), pytest.raises(UsedListError) as caught:
+            await used_list.mark_used(own_store.use_after_fence(), timeout=0.3)
         assert caught.value.fault is UsedListFault.TIMEOUT
         assert await used_list.mark_used(replay_of(before), timeout=TIMEOUT) is USED
 
