@@ -20,7 +20,7 @@ FORGED: Final = (
 )
 SMUGGLED: Final = (
     "request_malformed|header_malformed|header_lookalike|header_duplicated|host_malformed|path_malformed|path_ambiguous"
-    "|credential_duplicated|cross_site_request"
+    "|credential_duplicated|cross_site_request|repeats_requested"
 )
 UNKNOWN: Final = "route_unknown|route_condition_unmet|route_name_unknown|route_name_mismatch"
 EXPIRED: Final = "token_expired|signature_time_refused|api_key_expired|certificate_expired"

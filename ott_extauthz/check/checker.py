@@ -171,7 +171,8 @@ class Checker:
         charges = self._charges(route, facts, attempt, proven)
         if isinstance(charges, Rejection):
             return attempt.deny(charges)
-        return Ready(facts=facts, route=route, proven=proven, charges=charges)
+        ready = Ready(facts=facts, route=route, proven=proven, charges=charges)
+        return attempt.deny(Rejection(Reason.REPEATS_REQUESTED)) if ready.would_be_repeated else ready
 
     def _charges(
         self, route: Route, facts: Facts, attempt: Attempt, proven: Proven

@@ -30,6 +30,11 @@ from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import Charge, Entropy
 
 NONCE_BYTES: Final = 16
+_REPEATING: Final = ("x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout")
+"""What Envoy's router takes from a caller that it counts as internal, and takes off for every other one before us.
+
+With ``retriable-status-codes`` or ``retriable-headers`` it sends again what had been done.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,12 @@ class Ready:
     def once(self) -> list[Once]:
         """Everything that may not come again but the tokens."""
         return [once for verified in self.proven for once in verified.once]
+
+    @property
+    def would_be_repeated(self) -> bool:
+        """Whether the caller has Envoy deliver several times what is spent, or charged, here once."""
+        is_counted = bool(self.once) or any(self.charges) or any(one.token.is_for_one_use for one in self.proven)
+        return is_counted and any(name in self.facts.headers for name in _REPEATING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

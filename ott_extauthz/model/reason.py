@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CREDENTIAL_DUPLICATED = "credential_duplicated"
     CREDENTIAL_SCHEME_REFUSED = "credential_scheme_refused"
     CREDENTIALS_DISAGREE = "credentials_disagree"
+    REPEATS_REQUESTED = "repeats_requested"
     CROSS_SITE_REQUEST = "cross_site_request"
     # verify
     TOKEN_TOO_LARGE = "token_too_large"
@@ -203,6 +204,11 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             401,
             "The credential came under another authentication scheme than the route takes, or a token that is bound to "
             "a DPoP key under another one than DPoP.",
+        ),
+        Reason.REPEATS_REQUESTED: Meaning(
+            _C.MALFORMED_REQUEST,
+            400,
+            "The caller asks Envoy to send a call that is good once several times (`x-envoy-retry-on`), and it would.",
         ),
         Reason.CROSS_SITE_REQUEST: Meaning(
             _C.CONSTRAINT_DENIED,

@@ -29,6 +29,11 @@ def _without(*names: str) -> Callable[[Tree], None]:
     return change
 
 
+def _internal(tree: Tree) -> None:
+    """Callers' network counts as the operator's own, and may tell Envoy to retry."""
+    hcm_of(tree)["internal_address_config"] = {"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}
+
+
 def _second_filter(tree: Tree) -> None:
     filters = hcm_of(tree)["http_filters"]
     filters.insert(1, {"name": "second", "typed_config": authz_of(tree)})
@@ -68,6 +73,7 @@ LISTENERS: Final = (
     Listener("unvalidated", change=_without("validate_mutations", "decoder_header_mutation_rules")),
     Listener("no-peer", authz=NO_PEER),
     Listener("two-filters", change=_second_filter),
+    Listener("internal", change=_internal),
     Listener("websocket", change=_websocket),
     Listener("jwt-authn", change=_verify),
     Listener("jwt-authn-anywhere", change=_verify_anywhere),

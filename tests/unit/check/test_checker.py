@@ -290,3 +290,15 @@ async def test_a_named_route_is_still_held_to_its_match() -> None:
     assert isinstance(good, Allow)
     elsewhere = await denied(desk, ("x-ott", desk.token()), extensions=extensions, path="/v1/wallets/7")
     assert elsewhere.reason is Reason.ROUTE_NAME_MISMATCH
+
+
+@pytest.mark.parametrize("name", ["x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout"])
+async def test_a_caller_who_has_envoy_send_a_call_several_times_keeps_its_token(name: str) -> None:
+    """Envoy leaves these to callers that it counts as internal, and its router obeys: one spend, several deliveries."""
+    desk = Desk()
+    token = desk.token()
+    refused = await denied(desk, ("x-ott", token), (name, "5xx"))
+    assert (refused.reason, refused.token_state) == (Reason.REPEATS_REQUESTED, TokenState.UNSPENT)
+    assert isinstance(await desk.ask(desk.facts(("x-ott", token))), Allow)
+    public = await desk.ask(desk.facts((name, "5xx"), method="GET", path="/healthz"))
+    assert isinstance(public, Allow)

@@ -228,3 +228,14 @@ async def test_the_actor_is_read_by_conditions_and_told() -> None:
     assert outcome(await ask(desk, mandate(desk), "/acted")) is Reason.CONDITION_FAILED
     inner = {"sub": "lobby", "act": {"sub": "jackpot"}}
     assert outcome(await ask(desk, mandate(desk, act=inner), "/acted")) is Reason.CONDITION_NOT_MET
+
+
+async def test_what_a_mandate_is_charged_for_once_is_not_delivered_several_times() -> None:
+    """A retry that the caller asks Envoy for costs its budget nothing."""
+    desk = desk_of()
+    retried = desk.facts(("authorization", f"Bearer {mandate(desk)}"), ("x-envoy-retry-on", "5xx"), path="/pay")
+    assert outcome(await desk.ask(retried)) is None
+    charged = mandate(desk, authorization_details=counting(rate_limit={"count": 3, "per": "1h"}))
+    retried = desk.facts(("authorization", f"Bearer {charged}"), ("x-envoy-retry-on", "5xx"), path="/pay")
+    assert outcome(await desk.ask(retried)) is Reason.REPEATS_REQUESTED
+    assert outcome(await ask(desk, charged)) is None
