@@ -63,12 +63,14 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, *, file: _FileOption = None, as
     """List the keys: whose they are, what they may do, and until when."""
     place, _ = _place(config, file)
     now_ms = SystemClock().now_ms()
-    if not place.path.exists():
-        fail(f"{place.path}: is not there; `ott-extauthz api-keys create` makes it")
     try:
+        if not place.path.exists():
+            fail(f"{place.path}: is not there; `ott-extauthz api-keys create` makes it")
         rows = [row_of(entry, now_ms) for entry in place.entries()]
     except DocumentError as error:
         fail(error)
+    except OSError as error:  # a name that no file can have
+        fail(f"{place.path}: {error.strerror}")
     if as_json:
         typer.echo(json.dumps(rows))
         return

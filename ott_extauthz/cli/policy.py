@@ -213,12 +213,14 @@ def diff(
     recorded: Annotated[Path, typer.Option(help="An audit: a file or a folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show which recorded decisions would change; exit 1 when one would or may."""
+    """Show which recorded decisions would change; exit 1 when one would or may, or none is there."""
     try:
         comparison = compared(read_policy([old]), read_policy([new]), audit_lines(recorded))
     except DocumentError as error:
         fail(error)
     typer.echo(json.dumps(dataclasses.asdict(comparison)) if as_json else _comparison(comparison))
+    if not comparison.same and not comparison.changes:  # a file of something else is no proof that nothing changes
+        fail(f"{recorded}: no decision in it to compare")
     raise typer.Exit(BAD if comparison.changes else 0)
 
 

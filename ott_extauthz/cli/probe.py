@@ -55,6 +55,8 @@ def _answer(asking: Coroutine[Any, Any, Seen]) -> Seen:
         raise typer.BadParameter(f"the files cannot be used together: {error.reason or error}") from None
     except OSError as error:
         raise typer.BadParameter(f"{error.filename}: {error.strerror}") from None
+    except UnicodeError:  # a label that no name has, or bytes of the command line that are no text
+        raise typer.BadParameter("a host or a service that nobody can be called") from None
 
 
 def _tls(ca: Path | None, certificate: Path | None, key: Path | None, server_name: str | None) -> Tls | None:
@@ -89,7 +91,10 @@ def _target(address: str) -> str:
 
 
 def _url(address: str, tls: Tls | None) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise typer.BadParameter("http(s)://host:port/path", param_hint="ADDRESS") from None
     if not _HOST_AND_PORT.fullmatch(parts.netloc if ":" in parts.netloc else f"{parts.netloc}:80"):
         raise typer.BadParameter("a URL without credentials: http(s)://host:port/readyz", param_hint="ADDRESS")
     if tls is not None and parts.scheme != "https":

@@ -99,7 +99,8 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a token's header and claims and what is wrong with them; never its signature, which is not verified."""
-    text = sys.stdin.read().strip() if token == "-" else token
+    # Latin-1 takes every byte: what is no ASCII is no token, and is said to be none.
+    text = sys.stdin.buffer.read().decode("latin-1").strip() if token == "-" else token
     found = inspect_token(text, SystemClock().now_ms())
     if as_json:
         typer.echo(json.dumps({"header": found.header, "claims": found.claims, "problems": found.problems}))

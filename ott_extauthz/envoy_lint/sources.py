@@ -56,6 +56,8 @@ def read_sources(names: Sequence[str]) -> Read:
                 documents += _known(_text(name), "stdin" if name == STDIN else name)
         except DocumentError as error:
             problems += error.problems
+        except (OSError, ValueError) as error:  # a name that no file, or no host, can have
+            problems.append(Problem(name, 0, 0, "", unreadable(Path(), error).message))
     if problems:
         raise DocumentError(problems)
     return Read(documents=tuple(documents), version=next(filter(None, versions), ""), skipped=tuple(skipped))

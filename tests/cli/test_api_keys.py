@@ -144,3 +144,9 @@ def test_the_file_and_the_prefix_are_those_of_the_configuration(folder: Folder) 
     assert digest in (folder.path / "keys" / "api-keys.yaml").read_text()
     assert digest not in made.stdout + made.stderr
     assert "api-keys.yaml" not in folder.run("config", "check").stderr
+
+
+def test_a_name_that_no_file_can_have_is_no_traceback(tmp_path: Path) -> None:
+    done = run(tmp_path / ("x" * 300), "list")
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert "File name too long" in done.stderr

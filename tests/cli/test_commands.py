@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
+from ott_extauthz.cli import app
 from ott_extauthz.wire.listening import ListenError
 from tests.cli.conftest import Folder
 
@@ -103,6 +105,13 @@ def test_mistakes_have_their_exit_code_and_no_traceback(folder: Folder, argument
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stderr or result.stdout
+
+
+@pytest.mark.parametrize("piped", [b"\xff\xfe", b"\xed\xa0\x80", b"\0", b""], ids=repr)
+def test_bytes_that_are_no_text_are_no_token_and_no_traceback(piped: bytes) -> None:
+    for more in ([], ["--json"]):
+        done = CliRunner().invoke(app, ["inspect", *more], input=piped)
+        assert (done.exit_code, type(done.exception)) == (1, SystemExit)
 
 
 def test_a_process_ends_with_that_code_and_prints_to_standard_error(folder: Folder) -> None:

@@ -95,7 +95,7 @@ def test_a_template_is_called_one(envoy: Path) -> None:
     assert done.stderr.endswith("; is this a template? render it first\n")
 
 
-@pytest.mark.parametrize("source", ["absent.yaml", "policy.yaml", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("source", ["absent.yaml", "policy.yaml", "http://127.0.0.1:1", "https://[", "x" * 300])
 def test_what_cannot_be_read_is_2_and_never_fine(envoy: Path, source: str) -> None:
     (envoy.parent / "policy.yaml").write_text(POLICY)
     done = _lint("envoy.yaml", source)

@@ -130,6 +130,17 @@ def test_diff_says_what_a_new_policy_would_change(offline: Folder) -> None:
     assert (same.returncode, same.stdout) == (0, "1 stay, 0 change, 0 may change, 0 lines unreadable\n")
 
 
+@pytest.mark.parametrize("content", ["", "not an audit\n", '{"decision_id": "abc", "shadow_outcome": "allow"}\n'])
+def test_an_audit_without_decisions_does_not_pass_for_one_in_which_nothing_changes(
+    offline: Folder, content: str
+) -> None:
+    """In a pipeline the wrong file would let every policy through."""
+    (offline.path / "audit.jsonl").write_text(content)
+    for more in ([], ["--json"]):
+        done = offline.run("policy", "diff", "policy.yaml", "policy.yaml", "--recorded", "audit.jsonl", *more)
+        assert (done.returncode, done.stderr) == (1, "audit.jsonl: no decision in it to compare\n")
+
+
 def test_usage_mistakes_exit_with_2(offline: Folder) -> None:
     assert offline.run("policy", "explain").returncode == 2
     assert offline.run("policy", "explain", "--decision", "abc").returncode == 2

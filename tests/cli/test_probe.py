@@ -27,6 +27,10 @@ def run(*words: str) -> tuple[int, str]:
         ["user@host:1"],
         ["http://user:secret@host:1/readyz"],
         ["http:///readyz"],
+        ["http://[/readyz"],
+        ["http://../readyz"],
+        [f"http://{'x' * 64}/readyz"],
+        ["host:1", "--service", "\udcff"],
         ["ftp://host:1/"],
         ["host:1", "--timeout", "1"],
         ["host:1", "--timeout", "2m"],
@@ -37,7 +41,7 @@ def run(*words: str) -> tuple[int, str]:
         ["http://host:1/", "--service", "x"],
         [],
     ],
-    ids=" ".join,
+    ids=ascii,
 )
 def test_a_question_that_makes_no_sense_is_2(words: list[str]) -> None:
     assert run(*words)[0] == 2

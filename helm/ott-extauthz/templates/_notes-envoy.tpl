@@ -40,7 +40,7 @@ connect_timeout: {{ include "ott.envoy.timeout" . }}
 typed_extension_protocol_options:
   envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
     "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-    explicit_http_config: {http2_protocol_options: {}}
+    explicit_http_config: {http2_protocol_options: {max_concurrent_streams: 20}}
 circuit_breakers: {thresholds: [{max_requests: {{ int .Values.envoy.maxRequests }}, max_pending_requests: {{ int .Values.envoy.maxRequests }}}]}
 health_checks:
   - {timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 2, healthy_threshold: 1, grpc_health_check: {}}
