@@ -13,6 +13,9 @@ ARGS ?=
 BASE ?=
 IMAGE ?= ott-extauthz:latest
 
+# The tests start hundreds of processes: without byte code each of them would compile the whole package first.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-fast examples chart lint fix bench rotation chaos mutants proto lock clean help sbom image image-dry-run drill alerts rolling dashboards dashboards-pictures
 
 help:
@@ -80,7 +83,7 @@ drill: .venv/ready .tools/envoy/ready
 	@OTT_ENVOY="$(ENVOY_BINARY)" $(BIN)/ott-extauthz drill $(ARGS)
 
 test: .venv/ready .tools/envoy/ready .tools/prometheus/ready tests/interop/node_modules/ready
-	@OTT_ENVOY="$(ENVOY_BINARY)" PROMETHEUS_BIN="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@OTT_ENVOY="$(ENVOY_BINARY)" PROMETHEUS_BIN="$(PROMETHEUS)" $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 examples: .venv/ready
 	@$(BIN)/ott-extauthz policy test examples/*/cases.yaml $(ARGS)

@@ -91,7 +91,7 @@ def race_of_processes(url: str, processes: int, spends: int, since_ms: int, limi
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        told = [process.communicate(timeout=30)[0] for process in started]
+        told = [process.communicate(timeout=60)[0] for process in started]
     finally:
         for process in started:
             process.kill()

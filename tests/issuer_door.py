@@ -33,8 +33,9 @@ def with_grpc(bank: Bank) -> Bank:
 class Door:
     """A bank whose issuer also speaks gRPC."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: Bank, *, grace: float = 5) -> None:
         self.bank = bank
+        self._grace = grace
         self.inputs = with_grpc(bank).inputs()
         self.endpoint = bank.endpoint(self.inputs)
         self.server: IssuerServer = self.new_server()
@@ -47,7 +48,7 @@ class Door:
         bank = self.bank
         desks = desks_of(self.inputs, self.endpoint, iat_lead_ms=500)
         server = batch_server(
-            self.inputs, lambda: desks, clock=bank.clock, observer=bank.observer, trail=NoTrail(), grace=5
+            self.inputs, lambda: desks, clock=bank.clock, observer=bank.observer, trail=NoTrail(), grace=self._grace
         )
         assert server is not None
         return server
@@ -79,8 +80,8 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def opened(bank: Bank) -> AsyncIterator[Door]:
-    found = Door(bank)
+async def opened(bank: Bank, *, grace: float = 5) -> AsyncIterator[Door]:
+    found = Door(bank, grace=grace)
     await found.server.start()
     yield found
     await found.server.leave()

@@ -2,9 +2,10 @@
 
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from ott_extauthz.ports import Clock, SpendOutcome, StoreHealth, Use, UsedList
 from ott_extauthz.sections.serving import ClockBounds
@@ -24,6 +25,21 @@ MARGIN_MS = fence_margin_ms(BOUNDS)
 
 def settings_for(url: str, *, timeout: str = PATIENT, **more: Path | str | int) -> Store:
     return Store.model_validate({"url": url, "timeout": timeout, **more})
+
+
+Made = TypeVar("Made")
+SHORT_LIVES_MS = (150, 600, 2400, 9600)
+"""How long it may live what must be used before its end: a busy machine needs one of the longer ones."""
+
+
+async def used_in_time(attempt: Callable[[int], Awaitable[tuple[Made, SpendOutcome]]]) -> Made:
+    """Have something short-lived used before its end; where its life was too short for this machine, another one."""
+    for life_ms in SHORT_LIVES_MS:
+        made, outcome = await attempt(life_ms)
+        if outcome is not SpendOutcome.EXPIRED:
+            assert outcome is SpendOutcome.FIRST_USE
+            return made
+    raise AssertionError(f"one spend takes longer than {SHORT_LIVES_MS[-1]} ms")
 
 
 class Outcomes:

@@ -15,7 +15,7 @@ from typing import Final
 from ott_extauthz.settings import PREFIX
 
 _POLL: Final = 0.03
-_START_WITHIN: Final = 15.0
+_START_WITHIN: Final = 60.0
 _STOP_WITHIN: Final = 5.0
 _TAIL_LINES: Final = 15
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
@@ -68,14 +69,19 @@ def validated(located: Located, model: type[M]) -> M:
     try:
         return model.model_validate(located.data)
     except ValidationError as error:
-        schema = model.model_json_schema()
-        raise DocumentError(_problem(located, detail, schema) for detail in error.errors()) from None
+        raise DocumentError(_problem(located, detail, model) for detail in error.errors()) from None
 
 
-def _problem(located: Located, detail: Any, schema: dict[str, Any]) -> Problem:  # noqa: ANN401 - pydantic's own dict
+@cache  # it takes 0.2 s for a policy's, and as much again for each bad reload
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _problem(located: Located, detail: Any, model: type[BaseModel]) -> Problem:  # noqa: ANN401 - pydantic's own dict
     path = _real_path(located, detail["loc"], is_absent=detail["type"] == "missing")
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
+        schema = _schema(model)
         near = difflib.get_close_matches(str(path[-1]), sorted(set(_keys_at(schema, schema, path[:-1]))), n=1)
         message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
     elif detail["type"] == "missing":

@@ -12,7 +12,7 @@ from tests.chaos.single import OnePrimary
 from tests.chaos.topology import Topology
 from tests.processes import VALKEY
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 CALM = 1.0
 
 

@@ -319,7 +319,7 @@ def test_a_store_that_cannot_serve_is_told_refused_and_may_recover(
                 assert refused.dynamic_metadata["reason"].startswith("store_")
             if mend is not None:
                 mend()
-                until(lambda: site.check().HasField("ok_response"), "it does not recover", seconds=15)
+                until(lambda: site.check().HasField("ok_response"), "it does not recover")
                 assert "not ready" not in site.readyz()
                 assert len(_lines(printed, "store ready")) == 1
         assert SECRET not in printed.read_text()
@@ -335,7 +335,7 @@ def test_an_address_may_be_ipv6_or_a_name(site: Site, host: str) -> None:
     with running(VALKEY, site.path / "data", bind="127.0.0.1 ::1") as store:
         site.store(f"'redis://{host}:{store.port}'")
         with serving(site) as printed:
-            until(lambda: site.check().HasField("ok_response"), "it does not allow", seconds=15)
+            until(lambda: site.check().HasField("ok_response"), "it does not allow")
             assert f"store: {host}:{store.port}: Valkey" in site.readyz()
             [ready] = _lines(printed, "store ready")
             assert "persistence: none" in ready["detail"]

@@ -120,12 +120,13 @@ LISTENERS: Final = (
     # Envoy traces, and says so to the Check server; the second has several workers where the store is shared.
     Listener("traced", change=traced),
     Listener("traced-xfcc", change=traced, cluster="xfcc"),
-    # The Check server that tests take down.
-    Listener("victim", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"}}),
+    # The Check server that tests take down; one listener waits for it no longer than an operator's would.
+    Listener("victim", cluster="victim"),
+    Listener("hasty", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"}}),
     Listener(
         "fail-open",
+        cluster="victim",
         authz={
-            "grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.25s"},
             "failure_mode_allow": True,
             "failure_mode_allow_header_add": True,
         },

@@ -234,7 +234,7 @@ def test_workers_show_one_sum_and_their_exemplars(rig: Rig) -> None:
         assert rig.call(listener="xfcc-SANITIZE_SET", token=rig.good(), headers=sampled).status == 200
     assert _count(rig, route) - before == 6
     server = rig.checks["xfcc"]
-    wait_until(lambda: f'trace_id="{trace}"' in server.metrics(openmetrics=True), lambda: "no exemplar", 10)
+    wait_until(lambda: f'trace_id="{trace}"' in server.metrics(openmetrics=True), lambda: "no exemplar")
     text = server.metrics(openmetrics=True)
     assert text.endswith("# EOF\n")
     assert list(text_string_to_metric_families(text)), "OpenMetrics to the letter"  # type: ignore[no-untyped-call]

@@ -183,7 +183,7 @@ async def test_an_issuer_that_was_restarted_is_asked_over_a_new_stream(door: Doo
     door.server = door.new_server()
     await door.server.start()
     pool = TokenPool(source, SystemClock())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in itertools.count():
             try:
                 assert (await pool.take(WALLET)).text

@@ -34,6 +34,12 @@ OLD, NEW = FakeIssuer(), FakeIssuer(kid="k2", seed=b"\2" * 32)
 SECRET = "do-not-quote-me"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test is about how long a request may wait; in the others a fetch may take this machine longer than that."""
+    monkeypatch.setattr("ott_extauthz.wire.followed_key_set.LONGEST_WAIT_SECONDS", 30.0)
+
+
 def key_set(*issuers: FakeIssuer, **more: Any) -> bytes:
     keys = [key for issuer in issuers for key in json.loads(issuer.jwks())["keys"]]
     return json.dumps({"keys": keys, **more}).encode()

@@ -22,12 +22,12 @@ def running(file: File, *, every: float | None, faults: list[str]) -> Iterator[R
         yield reloader
     finally:
         reloader.stop()
-        reloader._thread.join(5)
+        reloader._thread.join(60)
         assert not reloader._thread.is_alive()
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -147,7 +147,7 @@ async def test_a_store_that_hangs_at_the_first_look_does_not_keep_the_program_fr
     inner = Switchable()
     inner.hangs = True
     outer = GuardedUsedList(inner, on_change=lambda _: None)
-    async with asyncio.timeout(guarded.FIRST_LOOK_SECONDS + 1):
+    async with asyncio.timeout(guarded.FIRST_LOOK_SECONDS + 30):
         await outer.start()
     await outer.close()
 

@@ -53,16 +53,16 @@ async def test_two_dead_servers_of_three_refuse(quorum: Independent) -> None:
 
 
 async def test_a_paused_server_costs_no_time(quorum: Independent) -> None:
-    async with listed(settings_for(quorum.url, timeout="500ms")) as used_list:
+    """Whoever waited for it would wait for a minute, and for longer than the test may take."""
+    async with listed(settings_for(quorum.url, timeout="60s")) as used_list:
         quorum.servers[1].pause()
-        for _ in range(30):
-            use, started = a_use(), time.monotonic()
-            assert await outcome_of(used_list, use) is FIRST
-            assert await outcome_of(used_list, replay_of(use)) is USED
-            assert time.monotonic() - started < 0.3
         started = time.monotonic()
+        for _ in range(30):
+            use = a_use()
+            assert await used_list.mark_used(use, timeout=60) is FIRST
+            assert await used_list.mark_used(replay_of(use), timeout=60) is USED
         assert (await used_list.health()).ready
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 30
         quorum.servers[1].resume()
         assert await outcome_of(used_list, a_use()) is FIRST
 

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_bytes
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from tests.fakes.clock import SkewedClock
 from tests.postgres import USER, WHY_NOT, postgres
 from tests.proxies import DropProxy
 from tests.sql_lists import SQL_KINDS, SqlStore, of_server, sql_listed, sql_store
-from tests.used_lists import EXPIRED, FENCED, FIRST, USED, Outcomes, replay_of, settings_for
+from tests.used_lists import EXPIRED, FENCED, FIRST, USED, Outcomes, replay_of, settings_for, used_in_time
 
 EXHAUSTED, UNSAFE = SpendOutcome.BUDGET_EXHAUSTED, SpendOutcome.UNSAFE
 needs_postgres = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "it is there")
@@ -102,11 +103,20 @@ async def test_counters_that_are_over_are_swept_and_a_swept_budget_is_not_begun_
 ) -> None:
     monkeypatch.setattr(lane.Lane.__init__, "__kwdefaults__", {"sweep_every": 0.0})
     async with sql_listed(store) as used_list:
-        until = SkewedClock().now_ms() + 1000
-        ended = budget(fresh_ms(store), 1, until_ms=until)
-        assert await spent(used_list, a_use_of(store, ended, rate(5, 500))) is FIRST
-        assert await rows(store, "ott_counters") == 2
-        await asyncio.sleep((until - SkewedClock().now_ms()) / 1000 + 0.05)
+
+        async def attempt(life_ms: int) -> tuple[Charge, SpendOutcome]:
+            await asyncio.to_thread(store.sql, "DELETE FROM ott_counters")  # of an attempt that lived too shortly
+            until = SkewedClock().now_ms() + life_ms
+            ended = budget(fresh_ms(store), 1, key=token_bytes(32), until_ms=until)
+            outcome = await spent(used_list, a_use_of(store, ended, rate(5, life_ms)))
+            found = await rows(store, "ott_counters")
+            if SkewedClock().now_ms() >= until:
+                return ended, EXPIRED
+            assert found == 2
+            return ended, outcome
+
+        ended = await used_in_time(attempt)
+        await asyncio.sleep((ended.keep_until_ms - SkewedClock().now_ms()) / 1000 + 0.05)
         for _ in range(20):
             await spent(used_list, a_use_of(store))
             if await rows(store, "ott_counters") == 0:

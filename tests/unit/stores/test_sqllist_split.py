@@ -188,9 +188,10 @@ async def test_a_spend_that_was_given_up_before_its_commit_is_never_committed(
 async def test_a_commit_that_takes_too_long_is_no_fence_and_its_use_counts(
     own_store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    committed = SqliteSession._committed
+    committed, is_committing = SqliteSession._committed, asyncio.Event()
 
     async def slow(self: SqliteSession, seen: Seen, *, has_written: bool) -> None:
+        is_committing.set()
         await asyncio.sleep(1.5)
         await committed(self, seen, has_written=has_written)
 
@@ -199,7 +200,8 @@ async def test_a_commit_that_takes_too_long_is_no_fence_and_its_use_counts(
         identity, use = identity_of(own_store), a_use()
         monkeypatch.setattr(SqliteSession, "_committed", slow)
         with pytest.raises(UsedListError) as caught:
-            await used_list.mark_used(use, timeout=0.3)
+            await used_list.mark_used(use, timeout=TIMEOUT)
+        assert is_committing.is_set()
         assert caught.value.token_state is TokenState.UNKNOWN
         monkeypatch.undo()
         assert await used_list.mark_used(replay_of(use), timeout=TIMEOUT) is USED
@@ -215,7 +217,7 @@ async def test_who_waits_in_vain_for_the_lock_keeps_the_connection(own_store: Sq
             assert session.is_idle
             assert not session.may_have_written
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await session.spend([a_use()])
 
 
