@@ -326,8 +326,14 @@ def test_a_store_that_cannot_serve_is_told_refused_and_may_recover(
 
 
 def _lines(printed: Path, event: str) -> list[dict[str, str]]:
-    lines = [json.loads(line) for line in printed.read_text().splitlines()]
-    return [line for line in lines if line["event"] == event]
+    """The lines that tell of an event, once there is one: the log is written by a thread of its own."""
+
+    def found() -> list[dict[str, str]]:
+        lines = [json.loads(line) for line in printed.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in lines if line["event"] == event]
+
+    until(lambda: bool(found()), f"no line says {event}")
+    return found()
 
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])

@@ -63,7 +63,7 @@ def configuration(places: Places, listeners: tuple[Listener, ...]) -> Tree:
     resources = shipped["static_resources"]
     base, (check_cluster, service) = resources["listeners"][0], resources["clusters"]
     shipped["admin"]["address"]["socket_address"]["port_value"] = 0
-    shipped["layered_runtime"] = {"layers": [{"name": "admin", "admin_layer": {}}]}  # tests turn switches
+    shipped["layered_runtime"]["layers"].append({"name": "admin", "admin_layer": {}})  # tests turn switches
     resources["listeners"] = [_listener(copy.deepcopy(base), listener, places) for listener in listeners]
     resources["clusters"] = [
         *_check_clusters(check_cluster, places),

@@ -135,7 +135,7 @@ LISTENERS: Final = (
     Listener("crowded", cluster=CROWDED),
     Listener("switched", authz={"filter_enabled": {"default_value": {"numerator": 100}, "runtime_key": SWITCH}}),
     Listener("unlisted", authz={"decoder_header_mutation_rules": {"disallow_all": True, "disallow_is_error": True}}),
-    Listener("hasty", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.02s"}}),
+    Listener("rushed", authz={"grpc_service": {"envoy_grpc": {"cluster_name": "victim"}, "timeout": "0.02s"}}),
 )
 
 

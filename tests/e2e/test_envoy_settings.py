@@ -73,10 +73,11 @@ def test_x_request_id_is_made_anew_at_the_edge_and_decides_nothing(rig: Rig) -> 
 
 def test_the_mutation_rule_covers_everything_that_the_server_removes(rig: Rig) -> None:
     """A name outside the rule would be 500: what the client sends must not be able to provoke it."""
+    before = rig.stats("gateway.ext_authz.ott.invalid")
     names = ["x-ott-", "x-ott-a.b", "x-ott-" + "z" * 200, "x-ott-!#$%&'*+.^`|~"]
     answer = rig.call(token=rig.good(), headers=[(name, "1") for name in names])
     assert answer.status in (200, 400)
-    assert rig.stats("gateway.ext_authz.ott.invalid") in ({}, {"http.gateway.ext_authz.ott.invalid": 0})
+    assert rig.stats("gateway.ext_authz.ott.invalid") == before
 
 
 @pytest.mark.parametrize("name", ["x-ottoman", "x-ott2", "x-ottfoo-subject"])

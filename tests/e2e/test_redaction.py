@@ -145,7 +145,7 @@ def test_nothing_that_a_caller_sends_is_written_down(rig: Rig) -> None:
 
 def everything_written(rig: Rig) -> str:
     """All that any program wrote, said, or sent to the collector as ours; Envoy's own spans are Envoy's."""
-    files = [path for path in rig.folder.rglob("*") if path.suffix in {".log", ".jsonl"}]
+    files = [path for path in rig.folder.rglob("*") if path.suffix in {".log", ".jsonl"} and path.is_file()]
     said = [text for one in rig.checks.values() if one.is_ready() for text in (one.metrics(), one.readiness())]
     ours = [
         str(span) for span in rig.collector.spans if not any(pair.key == "upstream_cluster" for pair in span.attributes)

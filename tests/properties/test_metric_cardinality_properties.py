@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ott_extauthz.model.facts import Facts, Malformed
 from ott_extauthz.model.reason import Code, Reason
+from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.listeners import Listeners
 from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.ports import UsedListFault
@@ -22,6 +23,7 @@ MAY_BE = {
     "client": {"rgs", "other", "none"},
     "region": {"EU"},
     "kind": set(UsedListFault),
+    "what": set(LeftOut),
     "version": None, "python": None, "transport": {"native"}, "le": None,
 }  # fmt: skip
 WORDS = st.text(string.ascii_lowercase + string.digits + '"\\{}=\n', min_size=1, max_size=8)
