@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -139,8 +139,12 @@ async def lines_of(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield line
 
 
-async def supervise(settings: Settings, config: Path, logger: Logger, until: asyncio.Event) -> int:
+async def supervise(
+    settings: Settings, config: Path, logger: Logger, until: asyncio.Event, *, lost: Callable[[], int] = lambda: 0
+) -> int:
     """Run a worker per address until ``until`` is set; returns the exit code.
+
+    ``lost`` tells how many lines of our own log nobody read.
 
     Raises:
         ListenError: the admin address cannot be listened on.
@@ -154,7 +158,7 @@ async def supervise(settings: Settings, config: Path, logger: Logger, until: asy
             for address in settings.listen.check
         ]
         runner = await serve_http(
-            admin_app(_admin(workers, settings.listen.tls)),
+            admin_app(_admin(workers, settings.listen.tls, lost)),
             settings.listen.admin,
             setting="listen.admin",
             on_fault=lambda error_type: logger.error("internal error", type=error_type),
@@ -185,7 +189,7 @@ async def _drain(workers: Sequence[Worker], kept: Sequence["asyncio.Task[int]"],
         await asyncio.wait(late)
 
 
-def _admin(workers: Sequence[Worker], tls: Tls | None) -> Admin:
+def _admin(workers: Sequence[Worker], tls: Tls | None, lost: Callable[[], int] = lambda: 0) -> Admin:
     async def readiness() -> tuple[bool, list[str]]:
         lines = [f"worker {worker.address}: {line}" for worker in workers for line in _state(worker)]
         return all(worker.is_serving and worker.report.is_ready for worker in workers), lines
@@ -195,7 +199,7 @@ def _admin(workers: Sequence[Worker], tls: Tls | None) -> Admin:
     )
 
     def metrics(accept: str) -> tuple[bytes, str]:
-        registry = workers_registry()
+        registry = workers_registry(lost)
         show_policies(registry, lambda: [worker.report for worker in workers])
         show_api_keys(registry, lambda: [worker.report for worker in workers], SystemClock().now_ms)
         registry.register(CertificateEnds.of("check", tls))

@@ -60,7 +60,7 @@ async def _run(
     for warning in inputs.policy.warnings:
         logger.warning("policy", warning=str(warning))
     if len(settings.listen.check) > 1:
-        return await supervise(settings, config, logger, until)
+        return await supervise(settings, config, logger, until, lost=lambda: log.lost if log else 0)
     address = settings.listen.check[0]
     app = build(settings, inputs, address=address, logger=logger)
     _count_lost(log, app.metrics)

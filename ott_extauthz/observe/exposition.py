@@ -1,7 +1,7 @@
 """How do the metrics leave?  As Prometheus text; as OpenMetrics, which alone has exemplars, to whoever asks for it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from ott_extauthz.observe.departures import Departures, Present
 from ott_extauthz.observe.exemplars import Exemplar, WithExemplars
+from ott_extauthz.observe.left_out import WithParents
 
 WORKERS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Set by the parent of several workers: each keeps its values in this folder and the parent shows their sum."""
@@ -43,8 +44,7 @@ def _only(collector: Collector) -> CollectorRegistry:
     return registry
 
 
-def workers_registry() -> CollectorRegistry:
-    """Return a registry that sums the values of all workers of this folder."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=os.environ[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
-    return registry
+def workers_registry(lost: Callable[[], int] = lambda: 0) -> CollectorRegistry:
+    """Return a registry that sums the values of all workers of this folder; ``lost`` are the parent's own log lines."""
+    sums = MultiProcessCollector(None, path=os.environ[WORKERS_FOLDER])  # type: ignore[no-untyped-call]
+    return _only(WithParents(sums, lost))

@@ -1,8 +1,13 @@
 """Which lines are not in the log, and why not?  Counted, by a closed list of reasons."""
 
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client.registry import Collector
+
+LINES: Final = "ott_log_lines_left_out"
 
 
 class LeftOut(StrEnum):
@@ -20,7 +25,7 @@ class LinesLeftOut:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         lines = Counter(
-            "ott_log_lines_left_out",
+            LINES,
             "Lines that are not in the log: too many in a second, or (unwritten) standard error did not take them.",
             ["what"], registry=registry,
         )  # fmt: skip
@@ -29,3 +34,23 @@ class LinesLeftOut:
     def left_out(self, what: LeftOut) -> None:
         """Count a line."""
         self._of[what].inc()
+
+
+class WithParents(Collector):
+    """The sums of several workers, with the lines that their parent could not write: it has no file to sum."""
+
+    def __init__(self, sums: Collector, lost: Callable[[], int]) -> None:
+        self._sums = sums
+        self._lost = lost
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        for metric in self._sums.collect():
+            if metric.name == LINES:
+                metric.samples = [
+                    sample._replace(value=sample.value + self._lost())
+                    if sample.labels["what"] == LeftOut.UNWRITTEN
+                    else sample
+                    for sample in metric.samples
+                ]
+            yield metric

@@ -22,6 +22,9 @@ from ott_extauthz.observe.log import AS_JSON
 MOST_WAITING: Final = 4096
 """Lines; a change of a policy that is refused may tell a thousand problems at once."""
 
+MOST_CHARACTERS: Final = 4 * 1024 * 1024
+"""Of all that waits: a line quotes the path of a request, and that may be as long as Envoy takes headers."""
+
 FLUSH_SECONDS: Final = 1.0
 """What the last lines may take of leaving: a log that nobody reads must not hold up a rollout."""
 
@@ -31,24 +34,32 @@ _TOLD: Final = structlog.wrap_logger(structlog.ReturnLogger(), processors=AS_JSO
 class StandardError(io.TextIOBase):
     """Takes text at once, from any thread, and writes it to ``descriptor`` when there is room.
 
-    ``on_lost`` hears of each piece that is left out.
+    ``on_lost`` hears of each piece that is left out; ``lost`` is how many they are.
     """
 
-    def __init__(self, descriptor: int, *, most: int = MOST_WAITING) -> None:
+    def __init__(self, descriptor: int, *, most: int = MOST_WAITING, most_characters: int = MOST_CHARACTERS) -> None:
         self.on_lost: Callable[[], None] = lambda: None
+        self.lost = 0
         self._descriptor = descriptor
-        self._most = most
+        self._most, self._most_characters = most, most_characters
         self._waiting: SimpleQueue[str | None] = SimpleQueue()
-        self._counting = threading.Lock()
-        self._lost = self._told = 0
+        # A finalizer that warns may run while this very thread counts: it must not wait for itself.
+        self._counting = threading.RLock()
+        self._characters = self._told = 0
         self._is_torn = False
         # A daemon that writes to the descriptor itself: one that hangs keeps no lock that the interpreter's end needs.
         self._thread = threading.Thread(target=self._run, name="standard-error", daemon=True)
         self._thread.start()
 
     def write(self, text: str) -> int:
-        """Have a piece written; never waits."""
-        if self._waiting.qsize() < self._most:
+        """Have a piece written; never waits.
+
+        Raises:
+            TypeError: it is no text; some find out by that what a stream takes.
+        """
+        if not isinstance(text, str):
+            raise TypeError(type(text).__name__)
+        if self._has_room(len(text)):
             self._waiting.put(text)
         else:
             self._lose()
@@ -61,10 +72,19 @@ class StandardError(io.TextIOBase):
         if not self._thread.is_alive():
             os.close(self._descriptor)
 
+    def _has_room(self, characters: int) -> bool:
+        with self._counting:
+            has_room = self._waiting.qsize() < self._most and self._characters < self._most_characters
+            if has_room:
+                self._characters += characters
+            return has_room
+
     def _run(self) -> None:
         while (text := self._waiting.get()) is not None:
-            if self._written(text) and self._lost > self._told:
-                self._tell(self._lost)
+            if self._written(text) and self.lost > self._told:
+                self._tell(self.lost)
+            with self._counting:
+                self._characters -= len(text)
 
     def _tell(self, lost: int) -> None:
         line: str = _TOLD.warning("log lines left out", count=lost - self._told)
@@ -95,7 +115,7 @@ class StandardError(io.TextIOBase):
 
     def _lose(self) -> None:
         with self._counting:
-            self._lost += 1
+            self.lost += 1
         self.on_lost()
 
 

@@ -39,6 +39,20 @@ def test_what_a_worker_says_besides_ends_nothing_and_changes_nothing(tmp_path: P
     assert worker.is_serving
 
 
+def test_lines_that_the_parent_lost_are_in_the_sum_of_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WORKERS_FOLDER, str(tmp_path))
+    values = MmapedDict(str(tmp_path / "counter_1.db"))  # type: ignore[no-untyped-call]
+    for what in ("refusals", "unwritten"):
+        key = mmap_key("ott_log_lines_left_out", "ott_log_lines_left_out_total", ["what"], [what], "")
+        values.write_value(key, 5.0, 0)  # type: ignore[no-untyped-call]
+    values.close()  # type: ignore[no-untyped-call]
+    text = supervisor._admin([], None, lost=lambda: 2).metrics("")[0].decode()
+    found = re.findall(r'ott_log_lines_left_out_total\{what="(\w+)"\} (\S+)', text)
+    assert found == [("refusals", "5.0"), ("unwritten", "7.0")]
+
+
 def _counted(folder: Path, pid: int, **of_route: float) -> None:
     """Write what a worker has counted, as the client library does."""
     values = MmapedDict(str(folder / f"counter_{pid}.db"))  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from fcntl import F_SETPIPE_SZ, fcntl
 
 import pytest
+import typer
 
 from ott_extauthz.observe.log import new_logger
 from ott_extauthz.observe.standard_error import StandardError, unhindered
@@ -102,6 +103,50 @@ def test_all_of_pythons_standard_error_goes_that_way_for_as_long_as_it_lasts(mon
         assert sys.stderr is stream
         line = json.loads(reader.readline())
         assert (line["event"], line["by"], line["level"]) == ("said", "us", "warning")
+
+
+def test_who_tries_bytes_to_learn_what_a_stream_takes_silences_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``typer.echo`` tries; a writer that choked on them was a server that never logged again."""
+    with pipe() as (reader, writing), os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with unhindered():
+            typer.echo("not among listen.check", err=True)
+        assert reader.readline() == b"not among listen.check\n"
+
+
+def test_a_collector_that_stops_reading_is_kept_no_more_than_so_much_text_for() -> None:
+    with pipe() as (_, writing):
+        ours = StandardError(writing, most_characters=10 * SMALLEST)
+        for _ in range(200):
+            ours.write(LINE)
+        waiting = 10 * SMALLEST // len(LINE) + SMALLEST // len(LINE)
+        assert 200 - ours.lost in range(waiting - 5, waiting + 2)
+
+
+def test_room_comes_back_with_what_is_written() -> None:
+    with pipe() as (reader, writing):
+        ours = StandardError(writing)
+        collector = threading.Thread(target=reader.read)
+        collector.start()
+        for _ in range(50):
+            ours.write(LINE)
+        ours.leave(PATIENCE)
+        collector.join(PATIENCE)
+        assert (ours.lost, ours._characters) == (0, 0)
+
+
+def test_a_finalizer_that_warns_while_a_lost_line_is_counted_waits_for_nobody() -> None:
+    with pipe() as (_, writing):
+        ours = StandardError(writing, most=0)
+
+        def lose_while_one_is_counted() -> None:
+            with ours._counting:
+                ours.write(LINE)  # what a collection of garbage would run here, in this very thread
+
+        losing = threading.Thread(target=lose_while_one_is_counted, daemon=True)
+        losing.start()
+        losing.join(PATIENCE)
+        assert (losing.is_alive(), ours.lost) == (False, 1)
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["closed", "no file"])
