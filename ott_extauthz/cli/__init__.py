@@ -23,6 +23,7 @@ from ott_extauthz.cli import (
     show,
     tokens,
 )  # fmt: skip
+from ott_extauthz.cli.output import told_when_full
 
 app = typer.Typer(
     name="ott-extauthz",
@@ -56,4 +57,5 @@ def _root(*, version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(app())
+    with told_when_full():
+        sys.exit(app())

@@ -20,6 +20,7 @@ from ott_extauthz.issuer.order import DEFAULT_RING, OrderError
 from ott_extauthz.model.body import Body
 from ott_extauthz.model.json_body import json_body
 from ott_extauthz.ports import SigningError
+from ott_extauthz.reload.bounded import bounded, bounded_stream
 from ott_extauthz.stores.keyring import KeyFileError
 from ott_extauthz.stores.remotekeys.keys import RingError
 
@@ -53,7 +54,7 @@ def mint(
             audience=audience,
             client_id=client_id,
             scope=frozenset(scope.split()),
-            certificate_pem=None if certificate is None else certificate.read_bytes(),
+            certificate_pem=None if certificate is None else bounded(certificate),
             subject=subject,
             lifetime_ms=None if lifetime is None else _milliseconds(lifetime),
             narrowing=_narrowing(htm, htp, digest_file, authorization_details),
@@ -72,7 +73,7 @@ def _narrowing(htm: str | None, htp: str | None, body: Path | None, details: Pat
     claims = {
         "htm": htm,
         "htp": htp,
-        "digest": None if body is None else encoded(hashlib.sha256(body.read_bytes()).digest()),
+        "digest": None if body is None else encoded(hashlib.sha256(bounded(body)).digest()),
         "authorization_details": None if details is None else _json(details),
     }
     return {name: value for name, value in claims.items() if value is not None}
@@ -80,7 +81,7 @@ def _narrowing(htm: str | None, htp: str | None, body: Path | None, details: Pat
 
 def _json(path: Path) -> object:
     # The Check server's own strict reader: what it would read differently must not be signed.
-    value = json_body(Body(path.read_bytes(), is_complete=True))
+    value = json_body(Body(bounded(path), is_complete=True))
     if not isinstance(value, list):
         raise typer.BadParameter("a JSON array of objects, each with a type", param_hint="--authorization-details")
     return value
@@ -93,15 +94,21 @@ def _milliseconds(text: str) -> int:
         raise typer.BadParameter("a number with a unit: 30s, 500ms", param_hint="--lifetime") from None
 
 
+def _piped() -> str:
+    try:
+        raw = bounded_stream(sys.stdin.buffer, "standard input")
+    except OSError as error:
+        fail(f"standard input: {error.strerror}")
+    return raw.decode("latin-1").strip()  # takes every byte: what is no ASCII is no token, and is said to be none
+
+
 def inspect(
     token: Annotated[str, typer.Argument(help="The token, or - to read it from standard input.")] = "-",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a token's header and claims and what is wrong with them; never its signature, which is not verified."""
-    # Latin-1 takes every byte: what is no ASCII is no token, and is said to be none.
-    text = sys.stdin.buffer.read().decode("latin-1").strip() if token == "-" else token
-    found = inspect_token(text, SystemClock().now_ms())
+    found = inspect_token(_piped() if token == "-" else token, SystemClock().now_ms())
     if as_json:
         typer.echo(json.dumps({"header": found.header, "claims": found.claims, "problems": found.problems}))
     else:

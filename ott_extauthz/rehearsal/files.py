@@ -1,9 +1,12 @@
 """What lies in the files?  Policies, cases, audits, key sets, as a rehearsal wants them; nothing else is touched."""
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.bootstrap.secret_files import unreadable
@@ -56,10 +59,18 @@ def audit_lines(path: Path) -> Iterator[dict[str, Any] | None]:
             raise DocumentError([Problem(str(path), 0, 0, "", "no audit here: no *.jsonl")])
         for file in files:
             with file.open("rb") as lines:
+                _refuse_a_device(lines)
                 while line := lines.readline(LONGEST_LINE):
                     yield _object(line)
     except OSError as error:
         raise DocumentError([unreadable(path, error)]) from None
+
+
+def _refuse_a_device(file: BinaryIO) -> None:
+    """Raise OSError for what may have no end: an audit has no other bound than its file's."""
+    mode = os.fstat(file.fileno()).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
 
 def _is_audit(file: Path) -> bool:
