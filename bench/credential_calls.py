@@ -93,7 +93,7 @@ class Calls:
         now_ms = self.now_ms()
         claims = json.dumps(self._claims(iat=rfc3339(now_ms), exp=rfc3339(now_ms + 60_000))).encode()
         footer = json.dumps({"kid": KID, "typ": "ott+paseto"}).encode()
-        signature = self.held.maker("EdDSA").sign(signing_input(claims, footer))
+        signature = self.held.paseto_maker.sign(signing_input(claims, footer))
         return f"{HEADER}{encoded(claims + signature)}.{encoded(footer)}"
 
     def _told(self) -> bytes:

@@ -69,9 +69,15 @@ class Held:
     """The keys of one run."""
 
     own: SigningKey = field(default_factory=SigningKey.generate)
+    paseto: SigningKey = field(default_factory=SigningKey.generate)
     p256: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     partners: dict[str, SigningKey] = field(default_factory=lambda: {name: SigningKey.generate() for name in FORMS})
     api_key: NewKey = field(default_factory=lambda: new_key("ottkey", secrets.token_bytes))
+
+    @property
+    def paseto_maker(self) -> Maker:
+        """What signs PASETOs: a key is for one format."""
+        return _ed25519(self.paseto)
 
     def maker(self, algorithm: str) -> Maker:
         """What signs tokens and proofs."""
@@ -98,6 +104,10 @@ class Held:
         return encoded(hashlib.sha256(text.encode()).digest())
 
 
+def _public(key: SigningKey) -> dict[str, str]:
+    return {"kty": "OKP", "crv": "Ed25519", "x": encoded(bytes(key.verify_key))}
+
+
 _WHSEC = SignatureForm.STANDARD_WEBHOOKS
 
 
@@ -107,8 +117,7 @@ def _text(key: SigningKey) -> bytes:
 
 def write(folder: Path, held: Held, now_ms: int, *, with_domains: bool) -> Path:
     """Write every file that production has for this; returns the configuration."""
-    ed25519 = {"kty": "OKP", "crv": "Ed25519", "x": encoded(bytes(held.own.verify_key))}
-    for name, jwk in (("ed.json", ed25519), ("paseto.json", ed25519), ("es.json", held.jwk)):
+    for name, jwk in (("ed.json", _public(held.own)), ("paseto.json", _public(held.paseto)), ("es.json", held.jwk)):
         (folder / name).write_text(json.dumps({"keys": [jwk | {"kid": KID, "use": "sig"}]}))
     write_private(folder / "login-secret", b"of-the-bench")
     key = held.api_key

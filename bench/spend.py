@@ -92,7 +92,7 @@ def _through_redis_py(client: "redis.asyncio.Redis", digest: str) -> Spend:
         key = script.USED_PREFIX + use.key.hex()
         reply = await client.evalsha(
             digest, 2, script.FENCE_KEY, key, BOUNDS.max_skew, margin, "", OWN_WRITE_MS,
-            use.now_ms, use.nonce.hex(), use.issued_at_ms, use.keep_until_ms, use.witness,
+            use.now_ms, use.nonce.hex(), use.issued_at_ms, use.keep_until_ms, use.witness, len(use.charges),
         )  # fmt: skip
         return bool(reply[0].startswith(b"first"))
 
