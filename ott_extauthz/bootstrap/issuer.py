@@ -22,6 +22,7 @@ from ott_extauthz.bootstrap.issuer_inputs import CONFIGURATION, IssuerInputs, is
 from ott_extauthz.bootstrap.issuer_reloading import IssuerSources, issuer_sources
 from ott_extauthz.bootstrap.issuer_tracing import IssuerTracer, new_issuer_tracer
 from ott_extauthz.bootstrap.known_clients import known_to_issuer
+from ott_extauthz.bootstrap.lost_lines import count_lost
 from ott_extauthz.bootstrap.rings import jwks_max_age_seconds, running_rings
 from ott_extauthz.bootstrap.signals import on_hangup, stop_on_signals
 from ott_extauthz.bootstrap.used_lists import new_used_list
@@ -44,7 +45,7 @@ from ott_extauthz.observe.issuer_reloads import IssuerReloads
 from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.listeners import IssuerListeners
 from ott_extauthz.observe.log import new_logger, tell_audit, tell_store
-from ott_extauthz.observe.standard_error import StandardError, unhindered
+from ott_extauthz.observe.standard_error import StandardError
 from ott_extauthz.ports import Clock, Entropy, StoreHealth, UsedList
 from ott_extauthz.reload.source import ReloadListener
 from ott_extauthz.settings import Settings
@@ -129,23 +130,19 @@ def run_issuer(
     clock: Clock | None = None,
     entropy: Entropy = secrets.token_bytes,
     source: str = CONFIGURATION,
+    log: StandardError | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let running requests finish; returns the exit code.
+
+    ``log`` is what loses lines that are to be counted.
 
     Raises:
         DocumentError: everything that keeps the issuer from starting.
         ListenError: an address cannot be listened on.
         OSError: the audit cannot be opened.
     """
-    with unhindered() as log:
-        return _run_issuer(settings, clock or SystemClock(), entropy, source, log)
-
-
-def _run_issuer(settings: Settings, clock: Clock, entropy: Entropy, source: str, log: StandardError | None) -> int:
-    logger = new_logger(settings.log.level)
+    clock, logger = clock or SystemClock(), new_logger(settings.log.level)
     metrics = IssuerMetrics(clock.now_ms, max_skew_ms=settings.clock.max_skew)
-    if log is not None:
-        log.on_lost = partial(metrics.log_left_out, LeftOut.UNWRITTEN)
     audit = issuer_audit(settings, counts=metrics, clock=clock, source=source, tell=partial(tell_audit, logger))
     observer = IssuerListeners(metrics, IssuerLog(logger), AuditedEvents(audit), on_broken=metrics.faulted)
     new_tracer = partial(
@@ -176,8 +173,9 @@ def _run_issuer(settings: Settings, clock: Clock, entropy: Entropy, source: str,
     )  # fmt: skip
     following = issuer.sources.looked_after(every=settings.reload.every / 1000 or None, on_fault=metrics.faulted)
     serving = _serve(
-        issuer, following, audit.reopen, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted
-    )
+        issuer, following, audit.reopen, grace=grace, admin=admin, grpc_server=grpc_server, on_fault=metrics.faulted,
+        on_loop=partial(count_lost, log, partial(metrics.log_left_out, LeftOut.UNWRITTEN)),
+    )  # fmt: skip
     try:
         uvloop.run(serving)
     finally:
@@ -194,7 +192,9 @@ async def _serve(  # noqa: PLR0913 - what is served, where, and who is told
     admin: Admin,
     grpc_server: Callable[[], IssuerServer | None],
     on_fault: Callable[[str], None],
+    on_loop: Callable[[], None],
 ) -> None:
+    on_loop()
     settings, context = issuer.inputs.settings, issuer.context
     until = stop_on_signals()
     async with AsyncExitStack() as stack:

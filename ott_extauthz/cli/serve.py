@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +16,7 @@ import uvloop
 from ott_extauthz.bootstrap.check_server import build
 from ott_extauthz.bootstrap.check_server import serve as serve_app
 from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
+from ott_extauthz.bootstrap.lost_lines import count_lost
 from ott_extauthz.bootstrap.signals import stop_on_signals
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
@@ -24,7 +24,6 @@ from ott_extauthz.observe.exemplars import Exemplars
 from ott_extauthz.observe.in_force import Report
 from ott_extauthz.observe.left_out import LeftOut
 from ott_extauthz.observe.log import Logger, new_logger
-from ott_extauthz.observe.metrics import Metrics
 from ott_extauthz.observe.standard_error import StandardError, unhindered
 from ott_extauthz.settings import Settings
 from ott_extauthz.supervisor import EXEMPLARS, REPORT, SERVING, supervise
@@ -38,15 +37,15 @@ def serve(
     worker: Annotated[str | None, typer.Option(hidden=True, help="Serve only this address, for a parent.")] = None,
 ) -> None:
     """Serve Envoy's ext_authz Check API, and /metrics, /healthz, /readyz."""
-    settings = settings_or_exit(config)
-    try:
-        with unhindered() as log:
+    with unhindered() as log:  # what keeps it from starting, too: nobody may read that either
+        settings = settings_or_exit(config)
+        try:
             inputs = check_inputs(settings, str(config))
             code = uvloop.run(_run(settings, inputs, config, worker, log))
-    except (DocumentError, ListenError) as error:
-        fail(error)
-    except OSError as error:
-        fail(f"{error.filename or 'serve'}: {error.strerror or error}")
+        except (DocumentError, ListenError) as error:
+            fail(error)
+        except OSError as error:
+            fail(f"{error.filename or 'serve'}: {error.strerror or error}")
     raise typer.Exit(code)
 
 
@@ -63,7 +62,7 @@ async def _run(
         return await supervise(settings, config, logger, until, lost=lambda: log.lost if log else 0)
     address = settings.listen.check[0]
     app = build(settings, inputs, address=address, logger=logger)
-    _count_lost(log, app.metrics)
+    count_lost(log, partial(app.metrics.log_left_out, LeftOut.UNWRITTEN))
     await serve_app(
         app,
         admin=settings.listen.admin,
@@ -72,18 +71,6 @@ async def _run(
     )
     logger.info("left")
     return 0
-
-
-def _count_lost(log: StandardError | None, metrics: Metrics) -> None:
-    """Have lost lines counted, by the event loop: who loses one may hold the counter's lock (a finalizer's warning)."""
-    loop, count = asyncio.get_running_loop(), partial(metrics.log_left_out, LeftOut.UNWRITTEN)
-
-    def count_later() -> None:
-        with suppress(RuntimeError):  # the loop has ended, and nobody scrapes any more
-            loop.call_soon_threadsafe(count)
-
-    if log is not None:
-        log.on_lost = count_later
 
 
 async def _serve_as_worker(
@@ -98,7 +85,7 @@ async def _serve_as_worker(
     if address not in settings.listen.check:
         fail(f"--worker {address}: not among listen.check")
     app = build(settings, inputs, address=address, logger=logger)
-    _count_lost(log, app.metrics)
+    count_lost(log, partial(app.metrics.log_left_out, LeftOut.UNWRITTEN))
     _leave_with_the_parent(until)
 
     def say_serving() -> None:

@@ -1,13 +1,20 @@
 """Files without an end, and an output without room: one line and an exit code, neither a traceback nor all memory."""
 
 import io
+import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from ott_extauthz.cli import app, main
+from ott_extauthz.cli.issuer import issue
+from ott_extauthz.cli.serve import serve
+from ott_extauthz.observe.standard_error import StandardError
 from ott_extauthz.reload import bounded
 from tests.cli.conftest import Folder
 
@@ -91,3 +98,22 @@ def test_an_error_of_something_else_is_not_taken_for_it(monkeypatch: pytest.Monk
     monkeypatch.setattr("ott_extauthz.cli.app", broken)
     with pytest.raises(ConnectionResetError):
         main()
+
+
+@pytest.mark.parametrize("command", [serve, issue])
+def test_what_does_not_start_ends_though_nobody_reads_why(
+    command: Callable[[Path], None], folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for a reader is never restarted."""
+    monkeypatch.setattr(StandardError.leave, "__defaults__", (0.01,))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while os.write(writing, bytes(65536)):
+            pass
+    os.set_blocking(writing, True)
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "w") as unread:
+        monkeypatch.setattr(sys, "stderr", unread)
+        with pytest.raises(typer.Exit) as ended:
+            command(folder.path / "none.yaml")
+    assert ended.value.exit_code == 1

@@ -1,6 +1,5 @@
 """serve as processes: one address, several addresses, signals, a killed worker, a killed parent."""
 
-import asyncio
 import os
 import signal
 import threading
@@ -9,8 +8,6 @@ from contextlib import contextmanager
 from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 from subprocess import Popen
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import grpc.aio
 import pytest
@@ -18,12 +15,8 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
 from ott_extauthz.cli import serve as module
 from ott_extauthz.observe.in_force import Report
-from ott_extauthz.observe.metrics import Metrics
 from tests.cli.conftest import Folder, eventually, fetch
 from tests.fakes.requests import check_request
-
-if TYPE_CHECKING:
-    from ott_extauthz.observe.standard_error import StandardError
 
 
 @contextmanager
@@ -156,25 +149,3 @@ def test_what_was_in_force_before_a_change_is_not_told_to_the_parent_after_it(
         thread.join(30)
     told = capsys.readouterr().out.splitlines()
     assert ["after" in line for line in told] == [False, True]
-
-
-async def test_a_lost_line_is_counted_by_the_event_loop_and_not_where_it_was_lost() -> None:
-    """A finalizer that warns while a counter's lock is held would wait for that lock for ever."""
-    metrics = Metrics(transport="native")
-    log = cast("StandardError", SimpleNamespace())
-    module._count_lost(log, metrics)
-    log.on_lost()
-    labels = {"what": "unwritten"}
-    assert metrics.registry.get_sample_value("ott_log_lines_left_out_total", labels) == 0
-    await asyncio.sleep(0)
-    assert metrics.registry.get_sample_value("ott_log_lines_left_out_total", labels) == 1
-
-
-def test_a_line_that_is_lost_after_the_loop_has_ended_breaks_nothing() -> None:
-    log = cast("StandardError", SimpleNamespace())
-
-    async def begin() -> None:
-        module._count_lost(log, Metrics(transport="native"))
-
-    asyncio.run(begin())
-    log.on_lost()

@@ -11,7 +11,8 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -36,6 +37,9 @@ from tests.collector import Collector, attributes, collecting
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import CLIENTS, FORM, HEAD, RGS, Bank, build_issuer, raw
 from tests.issuer_door import with_grpc
+
+if TYPE_CHECKING:
+    from ott_extauthz.observe.standard_error import StandardError
 
 
 async def test_minting_at_the_keys(bank: Bank, rgs: Leaf) -> None:
@@ -286,6 +290,16 @@ def test_tls_files_that_cannot_be_used_keep_the_program_from_starting(tmp_path: 
     bank.tls.key.write_bytes(b"nonsense")
     with pytest.raises(DocumentError, match=r"ott\.yaml: issuer\.tls: TLS files"):
         run_issuer(bank.settings, source="ott.yaml")
+
+
+def test_no_lost_line_is_counted_outside_of_the_event_loop(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer that warns while the counter's lock is held would wait for that lock for ever."""
+    log = SimpleNamespace(lost=0)
+    monkeypatch.setattr("ott_extauthz.bootstrap.issuer.uvloop.run", lambda serving: serving.close())
+    run_issuer(Bank(tmp_path, authority).prepare().settings, log=cast("StandardError", log))
+    assert not hasattr(log, "on_lost")
 
 
 def test_without_an_issuer_there_is_none_to_run(tmp_path: Path) -> None:
