@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import ott_extauthz.cli.before_grpc  # noqa: F401 - first of all
 from ott_extauthz import __version__
 from ott_extauthz.cli import (
     api_keys,

@@ -1,6 +1,9 @@
 """keys, mint, inspect, config: what they print, where, and their exit codes."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -237,3 +240,27 @@ def test_an_audience_makes_a_key_for_encrypted_tokens(folder: Folder) -> None:
     assert folder.run("keys", "init-encryption", "--curve", "P-521").returncode == 2
     folder.configure("{}")
     assert "decryption: required" in folder.run("keys", "init-encryption").stderr
+
+
+_WORD_TO_GRPC = """
+import os, sys
+
+class Watching:
+    def find_spec(self, name, *_):
+        if name == "grpc":
+            sys.exit(os.environ.get("GRPC_VERBOSITY"))
+
+sys.meta_path.insert(0, Watching())
+import ott_extauthz.cli
+"""
+
+
+@pytest.mark.parametrize(("said", "heard"), [(None, "ERROR"), ("info", "info")], ids=["by default", "asked for"])
+def test_nobodys_failed_handshake_is_a_line_of_grpcs_own(said: str | None, heard: str) -> None:
+    """Its C library reads the word when it is loaded; a line of its own waits where nobody reads standard error."""
+    others = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    environ = others if said is None else others | {"GRPC_VERBOSITY": said}
+    done = subprocess.run(
+        [sys.executable, "-c", _WORD_TO_GRPC], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, f"{heard}\n")
