@@ -93,9 +93,10 @@ async def _serve_as_worker(
         _report_to_parent(app.report)
         logger.info("serving", check=address)
 
+    reporter = Reporter(app.report, on_fault=app.metrics.faulted)
     telling = asyncio.create_task(_keep_telling(app.metrics.exemplars))
     try:
-        await serve_app(app, admin=None, until=until, on_serving=say_serving, on_report=_report_to_parent)
+        await serve_app(app, admin=None, until=until, on_serving=say_serving, on_report=lambda _: reporter.want())
     finally:
         telling.cancel()
     return 0
@@ -108,6 +109,32 @@ async def _keep_telling(exemplars: Exemplars) -> None:
         if (told := exemplars.told()) is not None:
             # In a thread: a parent that is slow to read must not hold up the Checks.
             await asyncio.to_thread(_tell_parent, EXEMPLARS + msgspec.json.encode(told).decode())
+
+
+class Reporter:
+    """Tells the parent what is in force, whenever somebody wants that: a thread's own business.
+
+    A key set changes in the event loop, and a report may be larger than a pipe: a parent that is slow to read, for it
+    answers a scrape, would hold up the Checks.
+    """
+
+    def __init__(self, report: Callable[[], Report], *, on_fault: Callable[[str], None]) -> None:
+        self._report = report
+        self._on_fault = on_fault
+        self._wanted = threading.Event()
+        threading.Thread(target=self._run, name="report", daemon=True).start()
+
+    def want(self) -> None:
+        """Have a report told that is no older than this; from any thread, never waits."""
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                _report_to_parent(self._report)
+            except Exception as error:  # noqa: BLE001 - the next report must come, whatever broke this one
+                self._on_fault(type(error).__name__)
 
 
 def _report_to_parent(report: Callable[[], Report]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
+from queue import SimpleQueue
 from subprocess import Popen
 
 import grpc.aio
@@ -149,3 +150,35 @@ def test_what_was_in_force_before_a_change_is_not_told_to_the_parent_after_it(
         thread.join(30)
     told = capsys.readouterr().out.splitlines()
     assert ["after" in line for line in told] == [False, True]
+
+
+def test_a_parent_that_reads_nothing_holds_up_no_check_that_follows_a_key_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers a scrape of ten thousand routes, say; a report of as many names is larger than a pipe."""
+    is_told, is_read = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def slow(line: str) -> None:
+        told.append(line)
+        is_told.set()
+        assert is_read.wait(30)
+
+    monkeypatch.setattr(module, "_tell_parent", slow)
+    now = iter(("old", "new"))
+    reporter = module.Reporter(lambda: Report(lines=(next(now),)), on_fault=told.append)
+    reporter.want()
+    assert is_told.wait(30)
+    for _ in range(3):
+        reporter.want()  # one that waited for the reader would never come back
+    is_told.clear()
+    is_read.set()
+    assert is_told.wait(30)
+    assert ['"new"' in line for line in told] == [False, True], "three changes are one report, and it is the latest"
+
+
+def test_a_report_that_breaks_is_counted_and_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: SimpleQueue[str] = SimpleQueue()
+    monkeypatch.setattr(module, "_tell_parent", lambda _: (_ for _ in ()).throw(BrokenPipeError))
+    reporter = module.Reporter(Report, on_fault=faults.put)
+    for _ in range(2):
+        reporter.want()
+        assert faults.get(timeout=30) == "BrokenPipeError"
