@@ -15,3 +15,8 @@ def audit_path(audit: Audit, name: str) -> Path | Literal["-"]:
 def rotation_of(audit: Audit) -> Rotation | None:
     """Return when files are turned; None where never."""
     return None if audit.rotate is None else Rotation(size=audit.rotate.size, keep=audit.rotate.keep)
+
+
+def not_opened(path: Path | Literal["-"], error: OSError) -> str:
+    """Return why nothing can be written there."""
+    return f"{path} cannot be opened: {error.strerror or type(error).__name__}"

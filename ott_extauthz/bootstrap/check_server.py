@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ott_extauthz.bootstrap.audit_files import audit_path, rotation_of
+from ott_extauthz.bootstrap.audit_files import audit_path, not_opened, rotation_of
 from ott_extauthz.bootstrap.clock import SystemClock
 from ott_extauthz.bootstrap.credentials import credentials_from
 from ott_extauthz.bootstrap.inputs import CheckInputs
@@ -28,6 +28,7 @@ from ott_extauthz.check.introspecting import IntrospectionObserver
 from ott_extauthz.check.shadow import SecondPolicy
 from ott_extauthz.check.signing_out import Signing
 from ott_extauthz.check.single_use import SingleUse
+from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.observe.alarms import Alarms
 from ott_extauthz.observe.allowance import Allowance
 from ott_extauthz.observe.api_keys import show_api_keys
@@ -111,7 +112,8 @@ def build(
 
     Raises:
         ListenError: the address cannot be listened on.
-        OSError: the audit file cannot be opened, or a file of ``introspection`` not be used any more.
+        DocumentError: the audit file cannot be opened.
+        OSError: a file of ``introspection`` cannot be used any more.
         ValueError: such a file holds something else by now.
     """
     clock, bounds = clock or SystemClock(), settings.clock
@@ -275,10 +277,8 @@ def _audit(settings: Settings, address: str, metrics: Metrics, logger: Logger) -
     audit = settings.audit
     if audit is None:
         return NoAudit()
-    return AuditFile(
-        audit_path(audit, f"decisions-{file_name(address)}.jsonl"),
-        required=audit.required,
-        metrics=metrics,
-        rotation=rotation_of(audit),
-        tell=partial(tell_audit, logger),
-    )
+    path, tell = audit_path(audit, f"decisions-{file_name(address)}.jsonl"), partial(tell_audit, logger)
+    try:
+        return AuditFile(path, required=audit.required, metrics=metrics, rotation=rotation_of(audit), tell=tell)
+    except OSError as error:
+        raise DocumentError([Problem("audit.path", 0, 0, "", not_opened(path, error))]) from None

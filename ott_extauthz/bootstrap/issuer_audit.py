@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ott_extauthz.bootstrap.audit_files import audit_path, rotation_of
+from ott_extauthz.bootstrap.audit_files import audit_path, not_opened, rotation_of
 from ott_extauthz.bootstrap.issuer_inputs import issuer_settings
 from ott_extauthz.documents.problems import DocumentError, Problem
 from ott_extauthz.observe.issuer_audit import IssuerAuditFile, NoIssuerAudit
@@ -34,5 +34,4 @@ def issuer_audit(
             path, required=audit.required, counts=counts, clock=clock, rotation=rotation_of(audit), tell=tell
         )
     except OSError as error:
-        why = f"{path} cannot be opened: {error.strerror or type(error).__name__}"
-        raise DocumentError([Problem(source, 0, 0, "audit.path", why)]) from None
+        raise DocumentError([Problem(source, 0, 0, "audit.path", not_opened(path, error))]) from None

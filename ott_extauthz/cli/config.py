@@ -11,6 +11,7 @@ from ott_extauthz.bootstrap.inputs import CheckInputs, check_inputs
 from ott_extauthz.bootstrap.rings import rings_elsewhere
 from ott_extauthz.cli.options import DEFAULT_CONFIG, ConfigOption, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError, Problem
+from ott_extauthz.model.counting import counted
 from ott_extauthz.observe.reloads import in_shadow
 from ott_extauthz.policy.document import PolicyDocument
 from ott_extauthz.settings import Settings, schema
@@ -68,8 +69,8 @@ def _tell(inputs: CheckInputs, config: Path) -> None:
     for warning in inputs.policy.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(
-        f"{config}: fine; policy revision {inputs.policy.revision} with {len(inputs.policy.table.routes)} routes, "
-        f"{len(inputs.trust)} trusted issuers"
+        f"{config}: fine; policy revision {inputs.policy.revision} with "
+        f"{counted(len(inputs.policy.table.routes), 'route')}, {counted(len(inputs.trust), 'trusted issuer')}"
     )
     for policy in filter(None, (inputs.policy, inputs.shadow_policy)):
         for name in in_shadow(policy):

@@ -15,6 +15,7 @@ from ott_extauthz.bootstrap.policy_files import read_policy
 from ott_extauthz.bootstrap.secret_files import unreadable
 from ott_extauthz.cli.options import BAD, fail, settings_or_exit
 from ott_extauthz.documents.problems import DocumentError
+from ott_extauthz.model.counting import counted
 from ott_extauthz.observe.reloads import in_shadow
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.rehearsal.cases import Case, Suite
@@ -62,7 +63,7 @@ def _checked(path: Path) -> dict[str, Any]:
     except DocumentError as error:
         problems = list(map(str, error.problems))
         return {"file": str(path), "problems": problems, "warnings": [], "summary": None}
-    summary = f"revision {policy.revision} with {len(policy.table.routes)} routes"
+    summary = f"revision {policy.revision} with {counted(len(policy.table.routes), 'route')}"
     warnings = [f"warning: {each}" for each in policy.warnings]
     warnings += [f"warning: {path}: route {name} is in shadow and enforces nothing" for name in in_shadow(policy)]
     return {"file": str(path), "problems": [], "warnings": warnings, "summary": summary}

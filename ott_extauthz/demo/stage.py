@@ -178,6 +178,14 @@ async def listeners(admin: str) -> dict[str, int]:
     }
 
 
+async def store_told(admin: int) -> str:
+    """Return what the Check server says of its store."""
+    url = f"http://127.0.0.1:{admin}/readyz?verbose"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        lines = (await response.text()).splitlines()
+    return next((line for line in lines if line.startswith("store: ")), "")
+
+
 async def _admin_answers(address: Path) -> bool:
     """Whether Envoy serves: /ready says 200 only when every cluster has been looked at and the listeners are open."""
     written = _text(address)

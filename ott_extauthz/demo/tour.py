@@ -12,12 +12,14 @@ from rich.table import Table
 
 from ott_extauthz.demo.calling import Reply
 from ott_extauthz.demo.programs import EnvoyMissingError, ProgramError
-from ott_extauthz.demo.stage import CLIENT_ID, Stage, stage
+from ott_extauthz.demo.stage import CLIENT_ID, Stage, stage, store_told
 from ott_extauthz.demo.steps import STEPS, Step, Tour
 
+_OF_THE_STORE: Final = "store_"
 _FENCE: Final = "store_epoch"
 _FENCE_PAUSE: Final = 0.1
 _FENCE_TRIES: Final = 80
+_STORE_TRIES: Final = 10
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _AS_EXPECTED, _DIFFERS, _USAGE = 0, 1, 2
 
@@ -67,12 +69,19 @@ async def _until_ended(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _wait_for_fence(console: Console, tour: Tour) -> None:
-    """Mint until the used-list vouches for what we mint; it refuses tokens older than its own first moments."""
+    """Mint until the used-list vouches for what we mint; it refuses tokens older than its own first moments.
+
+    Raises:
+        ProgramError: there is no store that could.
+    """
     loop = asyncio.get_running_loop()
     began = loop.time()
-    for _ in range(_FENCE_TRIES):
-        if (await tour.with_fresh_token()).reason != _FENCE:
+    for tried in range(_FENCE_TRIES):
+        reason = (await tour.with_fresh_token()).reason or ""
+        if not reason.startswith(_OF_THE_STORE):
             break
+        if reason != _FENCE and tried >= _STORE_TRIES:
+            raise ProgramError(f"The demo needs its store ({reason}). {await store_told(tour.stage.ports.admin)}")
         await asyncio.sleep(_FENCE_PAUSE)
     waited = loop.time() - began
     if waited > _FENCE_PAUSE:

@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from ott_extauthz.envoy_lint.finding import Finding, Place, Rule, Severity
+from ott_extauthz.model.counting import counted
 
 Ignored = Mapping[str, str]
 """The rules that the user does not want to hear of, each with the reason (empty where none was given)."""
@@ -22,13 +23,9 @@ def text_of(findings: Sequence[Finding], ignored: Ignored, documents: int) -> st
     lines = [line for group in alike.values() for line in (*_paragraph(group), "")]
     for name, reason in ignored.items():
         number = sum(each.rule.name == name for each in findings)
-        lines.append(_plain(f"ignored: {name}, {_counted(number, 'time')}" + (f": {reason}" if reason else "")))
-    counts = [_counted(sum(each.rule.severity is one for each in told), one.value) for one in Severity]
-    return "\n".join([*lines, f"{_counted(documents, 'document')}: {', '.join(counts)}"])
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        lines.append(_plain(f"ignored: {name}, {counted(number, 'time')}" + (f": {reason}" if reason else "")))
+    counts = [counted(sum(each.rule.severity is one for each in told), one.value) for one in Severity]
+    return "\n".join([*lines, f"{counted(documents, 'document')}: {', '.join(counts)}"])
 
 
 def _paragraph(group: Sequence[Finding]) -> list[str]:

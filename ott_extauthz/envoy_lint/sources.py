@@ -23,6 +23,7 @@ STDIN: Final = "-"
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _TEMPLATE: Final = re.compile(r"\$\{[A-Za-z_]|\{\{")
 _SECONDS: Final = 10.0
+_ADDRESS: Final = re.compile(r"[^/\\]+:[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,13 @@ def _text(name: str) -> str:
     except UnicodeDecodeError:
         raise DocumentError([Problem(name, 0, 0, "", "cannot be read: not UTF-8")]) from None
     except (OSError, ValueError) as error:
-        raise DocumentError([unreadable(path, error)]) from None
+        raise DocumentError([_with_hint(unreadable(path, error))]) from None
+
+
+def _with_hint(problem: Problem) -> Problem:
+    if _ADDRESS.fullmatch(problem.source) is None:
+        return problem
+    return replace(problem, message=f"{problem.message}; a running Envoy is http://{problem.source}")
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -8,6 +8,7 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from ott_extauthz.model.counting import counted
 from ott_extauthz.policy.document import Policy
 from ott_extauthz.reload.source import InForce, Kind, Shown
 
@@ -105,7 +106,7 @@ def _confirmation(name: str, source: Remote) -> str:
 
 def _lines(name: str, now: InForce[Any], digest: str) -> Iterator[str]:
     if isinstance(now.value, Policy):
-        yield f"{name}: revision {now.value.revision}, {len(now.value.table.routes)} routes"
+        yield f"{name}: revision {now.value.revision}, {counted(len(now.value.table.routes), 'route')}"
     if now.value is not None:
         yield f"{name}: in force since {_instant(now.since_ms)}{digest}"
     if now.failure is not None:

@@ -144,6 +144,16 @@ def test_every_problem_of_every_file_is_shown_at_once(folder: Folder) -> None:
     assert "c2VjcmV0" not in shown.stderr
 
 
+def test_an_audit_that_cannot_be_opened_is_told_by_its_setting(folder: Folder, free_port: int) -> None:
+    folder.run("keys", "init")
+    text = (folder.path / "ott.yaml").read_text()
+    folder.configure(f"{text}listen: {{check: 127.0.0.1:{free_port}}}\naudit: {{path: policy.yaml}}\n")
+    shown = folder.run("serve")
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("audit.path: policy.yaml/decisions-")
+    assert "cannot be opened: " in shown.stderr
+
+
 def test_a_server_without_trust_or_policy_does_not_start(folder: Folder) -> None:
     folder.configure("")
     shown = folder.run("serve")

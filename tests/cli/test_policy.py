@@ -67,7 +67,7 @@ def test_check_tells_every_problem_of_every_file(offline: Folder) -> None:
     (offline.path / "bad.yaml").write_text("revision: r\nroutes: [{nme: a}]\n")
     done = offline.run("policy", "check", "policy.yaml", "bad.yaml", "missing.yaml")
     assert done.returncode == 1
-    assert "policy.yaml: fine; revision r1 with 1 routes" in done.stdout
+    assert "policy.yaml: fine; revision r1 with 1 route" in done.stdout
     assert "did you mean 'name'?" in done.stdout
     assert "missing.yaml: cannot be read" in done.stdout
 

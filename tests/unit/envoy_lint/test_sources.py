@@ -77,6 +77,12 @@ def test_every_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert "with\\x00nul: cannot be read" in str(caught.value)
 
 
+def test_an_address_is_told_how_a_running_envoy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DocumentError, match=r"No such file or directory; a running Envoy is http://127\.0\.0\.1:9901$"):
+        read_sources(["127.0.0.1:9901"])
+
+
 class _Stdin:
     def __init__(self, raw: bytes) -> None:
         self.buffer = io.BytesIO(raw)
