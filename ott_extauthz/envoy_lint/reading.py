@@ -37,7 +37,7 @@ _IGNORED: Final = "!ignore"
 
 
 def documents_in(text: str, name: str) -> list[Document]:
-    """Return the documents of a text; empty ones are left out.
+    """Return the documents of a text; empty ones are left out, and what is no mapping is an empty one.
 
     Raises:
         DocumentError: neither YAML nor JSON, or a construct outside the plain subset; with its place.
@@ -77,10 +77,8 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _document(name: str, data: Any, lines: Mapping[Path, int]) -> Document:  # noqa: ANN401 - any plain data
-    if not isinstance(data, dict):
-        line = lines.get((), 0)
-        raise DocumentError([Problem(name, line, int(line > 0), "", "must be a mapping")])
-    return Document(name=name, tree=data, lines=lines)
+    # A playbook's list or a patch's is somebody else's document, as a mapping of other keys is.
+    return Document(name=name, tree=data if isinstance(data, dict) else {}, lines=lines)
 
 
 @dataclass(slots=True)

@@ -164,7 +164,10 @@ def _got(url: str) -> str:
 
 
 def _version(text: str, name: str) -> str:
-    return next(_versions(documents_in(text, name)), "")
+    documents = documents_in(text, name)
+    if not any(document.tree for document in documents):
+        raise DocumentError([Problem(name, 0, 0, "", "no answer of an Envoy: its /server_info is no mapping")])
+    return next(_versions(documents), "")
 
 
 def _versions(documents: Sequence[Document]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ott_extauthz.policy.target import CanonicalTarget
 from ott_extauthz.rehearsal.shown import plain
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_DEFAULT: Final = "What no route means is denied."
+_DEFAULT: Final = "What no route matches is denied."
 _MOST: Final = 5
 
 

@@ -322,3 +322,10 @@ def test_an_authority_that_signs_more_than_envoys_is_told() -> None:
 def test_what_weakens_is_told_in_the_notes() -> None:
     assert "forgets what was spent" in notes(SETS["memory-values"])
     assert "Know what you have installed" not in notes(HARDENED)
+
+
+def test_a_rule_for_certificates_that_stands_against_the_printed_one_is_told() -> None:
+    for own, is_told in (({"source": "peer"}, False), ({"source": "xfcc", "exact_hops": True}, True)):
+        told = notes(over(SHARED, {"config": {"client_certificate": own}}))
+        assert ("counts instead: compare the two" in told) is is_told
+    assert "counts instead" not in notes(SHARED)

@@ -44,6 +44,16 @@ def test_a_folders_template_is_named_and_left_and_alone_is_told(folder: Path, te
         read_sources([str(folder / "template.yaml")])
 
 
+def test_lists_of_other_tools_in_a_folder_are_named_and_left(folder: Path) -> None:
+    """A playbook, a kustomize patch: the first one must not keep everything else from being judged."""
+    (folder / "playbook.yaml").write_text("- hosts: all\n")
+    (folder / "patch.json").write_text('[{"op": "remove", "path": "/spec"}]')
+    (folder / "words.yaml").write_text(f"just words\n---\n{BOOTSTRAP}")
+    read = read_sources([str(folder)])
+    assert [Path(name).name for name in read.skipped] == ["patch.json", "playbook.yaml", "words.yaml"]
+    assert len(read.documents) == 3
+
+
 def test_a_folders_torn_file_is_never_left_for_a_template(folder: Path) -> None:
     (folder / "torn.yaml").write_text("a: [")
     with pytest.raises(DocumentError, match="not YAML"):
@@ -55,11 +65,13 @@ def test_a_folders_torn_file_is_never_left_for_a_template(folder: Path) -> None:
     [
         ("replicas: 2\n", "x.yaml:1:1: no bootstrap, config dump or resources of Envoy"),
         ("", "x.yaml: no bootstrap"),
+        ("- a\n- b\n", "x.yaml:1:1: no bootstrap"),
+        ("[1, 2]", "x.yaml: no bootstrap"),
         (f"{BOOTSTRAP}---\nreplicas: 2\n", "x.yaml:3:1: no bootstrap"),
         ("a: [", "x.yaml:2:1: not YAML"),
         ("\xff", "cannot be read: not UTF-8"),
     ],
-    ids=["another thing", "empty", "another thing too", "torn", "bytes"],
+    ids=["another thing", "empty", "a list", "a list in JSON", "another thing too", "torn", "bytes"],
 )
 def test_a_file_that_is_named_has_to_be_a_configuration(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "x.yaml").write_bytes(text.encode("latin-1"))

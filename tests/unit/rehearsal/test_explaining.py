@@ -144,13 +144,13 @@ def test_a_path_without_this_method_tells_which_methods_it_has() -> None:
 
 UNROUTED = [
     ("request: {method: DELETE}",
-     "No route is for DELETE /v1/wallets/7/debit, though this path has POST: debit. What no route means is denied."),
+     "No route is for DELETE /v1/wallets/7/debit, though this path has POST: debit. What no route matches is denied."),
     ("request: {host: other.api}",
      ("No route names the host other.api, only wallet.api, and those for any host have not this path. "
-      "What no route means is denied.")),
+      "What no route matches is denied.")),
     ("request: {path: /v1/wallets/7/credit}",
      ("No route is for POST /v1/wallets/7/credit at wallet.api, which has POST /v1/wallets/{wallet}/debit (debit), "
-      "GET /v1/wallets/{wallet} (read), GET /healthz (health). What no route means is denied.")),
+      "GET /v1/wallets/{wallet} (read), GET /healthz (health). What no route matches is denied.")),
     ("request: {extensions: {ott.route: read}}",
      "The route that Envoy names does not match this method, host and path."),
 ]  # fmt: skip
