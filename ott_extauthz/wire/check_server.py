@@ -14,8 +14,8 @@ from grpc_reflection.v1alpha import reflection
 from ott_extauthz.sections.server import Listen
 from ott_extauthz.sections.serving import Drain
 from ott_extauthz.wire.authorization import SERVICE, Authorization
-from ott_extauthz.wire.listening import ListenError
-from ott_extauthz.wire.transports import listen, new_server, restrict
+from ott_extauthz.wire.listening import ListenError, restrict
+from ott_extauthz.wire.transports import listen, new_server
 
 LIVENESS: Final = "liveness"
 """Health service name for liveness probes: SERVING as long as the process runs, also while it drains."""

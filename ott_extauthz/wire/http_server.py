@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ott_extauthz.sections.words import host_and_port
-from ott_extauthz.wire.listening import ListenError
+from ott_extauthz.wire.listening import ListenError, restrict
 
 _KEEPALIVE_SECONDS: Final = 75.0
 _ANY_IPV6: Final = "::"
@@ -35,6 +35,14 @@ class _FaultsByType(logging.Handler):
             self._on_fault("HTTPServerError" if kind is None else kind.__name__)
 
 
+class _Nameless(web.Response):
+    """An answer to what never became a request, on which no application's signals are sent."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        _take_name_off(self)
+
+
 class _Wordless(web.RequestHandler):
     """Answers malformed HTTP by its status alone: aiohttp's text quotes what could not be read, credentials and all."""
 
@@ -45,7 +53,9 @@ class _Wordless(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer without ``message``."""
         del message
-        return super().handle_error(request, status, exc)
+        answer = super().handle_error(request, status, exc)
+        answer.__class__ = _Nameless
+        return answer
 
 
 class _Server(web.Server):
@@ -94,13 +104,23 @@ async def serve_http(  # noqa: PLR0913 - where it listens and how, and who is to
         auto_decompress=False,  # nobody compresses a form of a hundred bytes, except for a bomb
         shutdown_timeout=grace,
     )
+    app.on_response_prepare.append(_without_name)
     await runner.setup()
     try:
         await _site(runner, address, context).start()
+        restrict(address)
     except OSError as error:
         await runner.cleanup()
         raise ListenError(f"{setting}: cannot listen on {address}: {_why(error)}") from None
     return runner
+
+
+async def _without_name(_: web.Request, response: web.StreamResponse) -> None:
+    _take_name_off(response)
+
+
+def _take_name_off(response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)  # which versions run here is nobody's business
 
 
 def _why(error: OSError) -> str:

@@ -12,7 +12,8 @@ from grpc_reflection.v1alpha import reflection
 
 from ott_extauthz.sections.server import Tls
 from ott_extauthz.wire.issuer_grpc import SERVICE, IssuerService
-from ott_extauthz.wire.transports import listen, restrict
+from ott_extauthz.wire.listening import restrict
+from ott_extauthz.wire.transports import listen
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _MAX_CALLS: Final = 1024

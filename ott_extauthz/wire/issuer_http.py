@@ -147,7 +147,6 @@ def issuer_app(issuer: Issuer) -> web.Application:
             web.get("/healthz", issuer.health),
         ]
     )
-    app.on_response_prepare.append(_without_server_header)
     return app
 
 
@@ -201,7 +200,3 @@ def _json(content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str
     return web.Response(
         body=msgspec.json.encode(content), status=status, content_type="application/json", headers=headers
     )
-
-
-async def _without_server_header(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.popall("Server", None)  # which versions run here is nobody's business

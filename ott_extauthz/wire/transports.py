@@ -63,12 +63,6 @@ def listen(
     return port
 
 
-def restrict(address: str) -> None:
-    """Make a Unix socket usable by its owner and group only: whoever can call Check can burn tokens."""
-    if address.startswith("unix://"):
-        Path(address.removeprefix("unix://")).chmod(0o660)
-
-
 def _clear_socket(path: Path, setting: str) -> None:
     """Remove a socket that a killed process left behind; anything else under that name is not ours to remove."""
     if path.is_socket():

@@ -261,6 +261,21 @@ async def test_no_answer_tells_what_runs_here(bank: Bank) -> None:
         assert "Server" not in (await bank.request("GET", path, None)).headers
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(b"GET /jwks HTTP/1.1\r\n\r\n", id="without-a-host"),
+        pytest.param(b"NOT HTTP AT ALL\r\n\r\n", id="not-http"),
+        pytest.param(HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", id="two-lengths"),
+    ],
+)
+async def test_not_even_the_answer_to_malformed_http_tells_what_runs_here(bank: Bank, rgs: Leaf, broken: bytes) -> None:
+    answer = await raw(bank, rgs, broken)
+    assert b" 400 " in answer
+    assert b"aiohttp" not in answer
+    assert b"python" not in answer.lower()
+
+
 async def test_health(bank: Bank) -> None:
     answer = await bank.request("GET", "/healthz", None)
     assert (answer.status, answer.body) == (200, b"ok\n")
