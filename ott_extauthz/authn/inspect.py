@@ -178,24 +178,29 @@ def _claim_faults(claims: Mapping[str, Any], *, is_access: bool) -> Iterator[str
 
 
 def _time_faults(claims: Mapping[str, Any], now_ms: int) -> Iterator[str]:
-    times = {name: _milliseconds(claims.get(name)) for name in (*_TIMES, "nbf")}
+    times = {name: _milliseconds(claims.get(name)) for name in (*_TIMES, "nbf", "auth_time")}
     for name in (*_TIMES, *(name for name in ("nbf", "auth_time") if name in claims)):
         if name not in claims:
             yield f"{name} is missing"
         elif _milliseconds(claims[name]) is None:
             yield f"{name} is not a number of seconds since 1970"
-    issued, expires, not_before = times["iat"], times["exp"], times["nbf"]
+    issued, expires = times["iat"], times["exp"]
     if expires is not None and expires <= now_ms:
         yield f"expired {_seconds(now_ms - expires)} ago"
-    if issued is not None and issued > now_ms:
-        yield f"iat is {_seconds(issued - now_ms)} in the future"
-    if not_before is not None and not_before > now_ms:
-        yield f"not valid for another {_seconds(not_before - now_ms)} (nbf)"
+    yield from _future_faults(times, now_ms)
     if issued is not None and expires is not None:
         if expires <= issued:
             yield "exp is not after iat"
         if expires - issued > MAX_LIFETIME_MS:
             yield f"lives {_seconds(expires - issued)}, at most {_seconds(MAX_LIFETIME_MS)} are accepted"
+
+
+def _future_faults(times: Mapping[str, int | None], now_ms: int) -> Iterator[str]:
+    for name in ("iat", "auth_time"):
+        if (instant := times[name]) is not None and instant > now_ms:
+            yield f"{name} is {_seconds(instant - now_ms)} in the future"
+    if (not_before := times["nbf"]) is not None and not_before > now_ms:
+        yield f"not valid for another {_seconds(not_before - now_ms)} (nbf)"
 
 
 def _binding_faults(claims: Mapping[str, Any]) -> Iterator[str]:

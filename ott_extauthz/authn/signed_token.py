@@ -65,7 +65,8 @@ class SignedTokenVerifier:
         # A careless issuer could post-date iat past the used-list's fence, or outlive what the list remembers.
         if not 0 < token.expires_at_ms - token.issued_at_ms <= MAX_LIFETIME_MS:
             return Reason.TOKEN_LIFETIME_TOO_LONG
-        if max(token.issued_at_ms, token.not_before_ms or 0) > now_ms + self.iat_lead_ms:
+        # A post-dated auth_time would make an old login look fresh.
+        if max(token.issued_at_ms, token.not_before_ms or 0, token.auth_time_ms or 0) > now_ms + self.iat_lead_ms:
             return Reason.TOKEN_NOT_YET_VALID
         if token.expires_at_ms + self.exp_leeway_ms <= now_ms:
             return Reason.TOKEN_EXPIRED

@@ -244,7 +244,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.TOKEN_AUDIENCE_MISMATCH: Meaning(_C.AUTH_FAILED, 401, "The token was minted for another audience."),
         Reason.TOKEN_NOT_YET_VALID: Meaning(
-            _C.AUTH_FAILED, 401, "`iat` or `nbf` lies further ahead of our clock than `clock.iat_lead`."
+            _C.AUTH_FAILED, 401, "`iat`, `nbf` or `auth_time` lies further ahead of our clock than `clock.iat_lead`."
         ),
         Reason.TOKEN_EXPIRED: Meaning(_C.TOKEN_EXPIRED, 401, "`exp` and the leeway have passed; mint anew."),
         Reason.TOKEN_LIFETIME_TOO_LONG: Meaning(

@@ -1,5 +1,6 @@
 """How does a line get into a file and stay whole?  One ``write`` to a file opened for appending, without a buffer."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from ott_extauthz.ports import AuditError
 GROUP_MAY_READ: Final = 0o640
 OURS_ALONE: Final = 0o600
 
+_DELETE: Final = 0x7F
 _encode = msgspec.json.Encoder().encode
 
 
@@ -96,7 +98,7 @@ class LineFile:
         """
         try:
             with self._one_at_a_time:
-                self._append(_encode(line) + b"\n")
+                self._append(_encoded(line) + b"\n")
         except OSError as error:
             self._counts.audit_failed()
             if required:
@@ -122,3 +124,11 @@ class LineFile:
         while rest:
             rest = rest[target.write(rest) :]
             target.is_torn = bool(rest)
+
+
+def _encoded(line: Mapping[str, Any]) -> bytes:
+    """Return a line in which nothing acts on a terminal: JSON escapes C0 alone, not C1, bidi or line separators."""
+    raw = _encode(line)
+    if raw.isascii() and _DELETE not in raw:
+        return raw
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in raw.decode()).encode()

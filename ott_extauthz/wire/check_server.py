@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from ott_extauthz.sections.server import Listen
 from ott_extauthz.sections.serving import Drain
 from ott_extauthz.wire.authorization import SERVICE, Authorization
+from ott_extauthz.wire.health import Health
 from ott_extauthz.wire.listening import ListenError, restrict
 from ott_extauthz.wire.transports import listen, new_server
 
@@ -29,7 +30,7 @@ class CheckServer:
     def __init__(self, *, authorization: Authorization, settings: Listen, address: str, drain: Drain) -> None:
         self._address = address
         self._drain = drain
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         self._server = new_server(settings.chosen_transport)
         _register(self._server, authorization, self._health)
         listen(self._server, address, settings.tls)
@@ -58,7 +59,7 @@ class CheckServer:
             await self._health.set(service, status)
 
 
-def _register(server: grpc.aio.Server, authorization: Authorization, servicer: health.aio.HealthServicer) -> None:
+def _register(server: grpc.aio.Server, authorization: Authorization, servicer: Health) -> None:
     handlers = authorization.handlers()
     # Both calls, as grpcio's generated code makes them: the first serves grpc.aio, the second the native transport.
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))

@@ -169,7 +169,7 @@ def _asked(request: MintRequest, context: _Context, trace_id: str | None, now_ms
         htp=request.htp,
         digest=request.digest,
         binding=_BINDINGS.get(request.binding),  # proto3 hands over any number
-        certificate=_peer(context),
+        certificate=certificate_of(context),
         trace_id=trace_id,
         now_ms=now_ms,
     )
@@ -180,7 +180,8 @@ def _trace_context(context: _Context) -> TraceContext | None:
     return parsed(said[0]) if len(said) == 1 and isinstance(said[0], str) else None
 
 
-def _peer(context: _Context) -> PresentedCertificate | None:
+def certificate_of(context: grpc.aio.ServicerContext[Any, Any]) -> PresentedCertificate | None:
+    """Return the certificate that TLS verified on a call's connection."""
     pems = tuple(context.auth_context().get(_PEER_CERTIFICATE, ()))
     return _presented(pems[0]) if len(pems) == 1 else None
 

@@ -11,12 +11,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ott_extauthz.sections.server import Tls
+from ott_extauthz.wire.health import Health
 from ott_extauthz.wire.issuer_grpc import SERVICE, IssuerService
 from ott_extauthz.wire.listening import restrict
+from ott_extauthz.wire.stream_places import StreamPlaces
 from ott_extauthz.wire.transports import listen
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _MAX_CALLS: Final = 1024
+_MOST_STREAMS: Final = 256  # of one workload; whoever gets none mints by calls
 _CONNECTION_MS: Final = 3_600_000
 _CONNECTION_GRACE_MS: Final = 30_000
 _OPTIONS: Final[list[tuple[str, Any]]] = [
@@ -42,8 +45,10 @@ class IssuerServer:
         """
         self._service = service
         self._grace = grace
-        self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS)
+        self._health = Health()
+        self._server = grpc.aio.server(
+            options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS, interceptors=[StreamPlaces(_MOST_STREAMS)]
+        )
         handlers = service.handlers()
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -18,7 +18,7 @@ from ott_extauthz._proto.ott.issuer.v1.issuer_pb2 import MintRequest, MintStream
 from ott_extauthz.authn.base64url import encoded
 from ott_extauthz.issuer.oauth_error import OAuthErrorCode
 from ott_extauthz.ports import SigningError
-from ott_extauthz.wire import issuer_grpc
+from ott_extauthz.wire import issuer_grpc, issuer_grpc_server
 from ott_extauthz.wire.listening import ListenError
 from tests.fakes.certificates import Authority, Leaf
 from tests.issuer_bank import RGS, Bank
@@ -31,6 +31,17 @@ def stream(channel: grpc.aio.Channel) -> Any:
     return channel.stream_stream(
         STREAM, request_serializer=MintRequest.SerializeToString, response_deserializer=MintStreamResponse.FromString
     )
+
+
+def idle(service: str, channel: grpc.aio.Channel) -> Any:
+    """Open a stream on which nothing is ever said."""
+    if service == "health":
+        return health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    return stream(channel)() if service == "minting" else _reflection(channel).ServerReflectionInfo()
+
+
+def _reflection(channel: grpc.aio.Channel) -> Any:
+    return reflection_pb2_grpc.ServerReflectionStub(channel)
 
 
 async def refused(asking: Any) -> tuple[grpc.StatusCode, str]:
@@ -233,6 +244,24 @@ async def test_a_stream_of_nobody_known_is_ended(door: Door) -> None:
         call = stream(channel)()
         await call.write(MintRequest(**GOOD))
         assert await refused(call.read()) == (grpc.StatusCode.UNAUTHENTICATED, "invalid_client")
+
+
+@pytest.mark.parametrize("service", ["minting", "health", "reflection"])
+async def test_no_workload_holds_every_place_by_streams_that_say_nothing(
+    tmp_path: Path, authority: Authority, rgs: Leaf, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """Whoever had a certificate of the authority, client or not, could keep all others from minting."""
+    monkeypatch.setattr(issuer_grpc_server, "_MAX_CALLS", 8)
+    monkeypatch.setattr(issuer_grpc_server, "_MOST_STREAMS", 4)
+    evil = [authority.leaf("evil"), authority.leaf("evil")]
+    bank = Bank(tmp_path, authority).prepare()
+    async with opened(bank) as door, door.channel(evil[0]) as one, door.channel(evil[1]) as two:
+        held = [idle(service, channel) for channel in (one, two) for _ in range(4)]
+        for ended in asyncio.as_completed([call.code() for call in held], timeout=60):
+            assert await ended is grpc.StatusCode.RESOURCE_EXHAUSTED
+            if sum(call.done() for call in held) == 4:
+                break
+        assert (await door.mint(rgs)).tokens
 
 
 async def test_leaving_ends_idle_streams_at_once(tmp_path: Path, authority: Authority, rgs: Leaf) -> None:

@@ -176,6 +176,7 @@ def test_missing_claims(name: str) -> None:
         ({"exp": NOW_MS / 1000 - 90.5, "iat": NOW_MS / 1000 - 100}, "expired 90 s ago"),
         ({"iat": NOW_MS / 1000 + 2.5}, "iat is 2.5 s in the future"),
         ({"nbf": NOW_MS / 1000 + 60}, "not valid for another 60 s (nbf)"),
+        ({"auth_time": NOW_MS / 1000 + 60}, "auth_time is 60 s in the future"),
         ({"nbf": True}, "nbf is not a number"),
         ({"exp": NOW_MS / 1000 + 301}, "lives 301 s, at most 300 s"),
         ({"exp": NOW_MS / 1000 + 10, "iat": NOW_MS / 1000 + 20}, "exp is not after iat"),

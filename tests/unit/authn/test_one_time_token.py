@@ -119,6 +119,7 @@ def test_a_key_brought_along_is_never_used(member: str) -> None:
         ({"exp": NOW_MS / 1000}, Reason.TOKEN_LIFETIME_TOO_LONG),
         ({"exp": NOW_MS / 1000 - 1}, Reason.TOKEN_LIFETIME_TOO_LONG),
         ({"nbf": NOW_MS / 1000 + 5}, Reason.TOKEN_NOT_YET_VALID),
+        ({"auth_time": NOW_MS / 1000 + 5}, Reason.TOKEN_NOT_YET_VALID),
         ({"nbf": "soon"}, Reason.TOKEN_CLAIMS_INVALID),
         ({"cnf": {}}, Reason.TOKEN_CLAIMS_INVALID),
         ({"cnf": "x5t"}, Reason.TOKEN_CLAIMS_INVALID),

@@ -287,6 +287,7 @@ def test_no_text_raises(text: str) -> None:
         ({"jti": "short"}, Reason.TOKEN_CLAIMS_INVALID),
         ({"iat": rfc3339(NOW_MS + 501)}, Reason.TOKEN_NOT_YET_VALID),
         ({"nbf": rfc3339(NOW_MS + 501)}, Reason.TOKEN_NOT_YET_VALID),
+        ({"auth_time": (NOW_MS + 501) / 1000}, Reason.TOKEN_NOT_YET_VALID),
         ({"iat": rfc3339(NOW_MS - 40_000), "exp": rfc3339(NOW_MS - 2000)}, Reason.TOKEN_EXPIRED),
         ({"exp": rfc3339(NOW_MS + 300_001)}, Reason.TOKEN_LIFETIME_TOO_LONG),
         ({"exp": rfc3339(NOW_MS)}, Reason.TOKEN_LIFETIME_TOO_LONG),

@@ -49,6 +49,19 @@ async def test_every_line_has_every_field_in_order(tmp_path: Path) -> None:
     assert count(metrics, "ott_audit_records_total") == 4
 
 
+async def test_no_text_of_a_caller_acts_on_a_terminal_or_ends_a_line(tmp_path: Path) -> None:
+    """JSON lets pass what a terminal takes for an escape (C1), or shows backwards (bidi), or some readers split at."""
+    audit, _, desk = await written(tmp_path)
+    evil = "casino:\u202eann\u2066\u2028\U000e0041"
+    await desk.ask(desk.facts(("x-ott", desk.token(sub=evil)), principal="spiffe://a/\x9b2J\x7f\x85é"))
+    for record in desk.audit.records:
+        audit.write(record)
+    [line] = (tmp_path / "audit" / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["peer_principal"] == "spiffe://a/\x9b2J\x7f\x85é"
+    assert "é" in line, "what people read stays what it is"
+
+
 async def test_a_full_disk_is_an_error_where_the_audit_is_required(tmp_path: Path) -> None:
     for required in (True, False):
         audit, metrics, desk = await written(tmp_path / str(required), required=required)
