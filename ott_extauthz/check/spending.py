@@ -30,10 +30,14 @@ from ott_extauthz.policy.routes import Route
 from ott_extauthz.ports import Charge, Entropy
 
 NONCE_BYTES: Final = 16
-_REPEATING: Final = ("x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout")
+_REPEATING: Final = (
+    "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-max-retries", "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names",
+)  # fmt: skip
 """What Envoy's router takes from a caller that it counts as internal, and takes off for every other one before us.
 
-With ``retriable-status-codes`` or ``retriable-headers`` it sends again what had been done.
+With ``retriable-status-codes`` or ``retriable-headers`` it sends again what had been done.  The last three need no
+other beside them where the route has retries of its own: they make few many, and of failures whatever the caller likes.
 """
 
 

@@ -37,10 +37,12 @@ class Expectations:
     payload_key: str = "ott_payload"
     header_key: str = "ott_header"
     routes: tuple[ExpectedRoute, ...] = ()
+    counts_addresses: bool = False
+    """Whether callers without a certificate share something by their addresses: places at an asked issuer."""
     is_told: bool = False
     """Whether these come from a configuration, and not from our defaults."""
 
     @property
     def may_judge_addresses(self) -> bool:
         """Whether an address may decide something; without a policy it may."""
-        return not self.routes or any(route.judges_address for route in self.routes)
+        return not self.routes or self.counts_addresses or any(route.judges_address for route in self.routes)

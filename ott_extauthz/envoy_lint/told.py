@@ -47,6 +47,7 @@ def expectations_at(config: Path) -> Expectations:
         payload_key=settings.envoy_payload.payload,
         header_key=settings.envoy_payload.header,
         routes=() if table is None else tuple(expected(match, route, forms) for match, route in table.entries),
+        counts_addresses=bool(settings.introspection),
         is_told=True,
     )
 

@@ -9,6 +9,8 @@ Network = IPv4Network | IPv6Network
 
 _NETWORK: Final = re.compile(r"[0-9a-fA-F.:]{2,45}(?:/[0-9]{1,3})?", re.ASCII)
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: behind a translator, all of IPv4 is in one /64
+_SUBSCRIBER: Final = 64
 
 
 def address_from(text: str) -> Address | None:
@@ -20,6 +22,21 @@ def address_from(text: str) -> Address | None:
     if isinstance(address, IPv6Address):
         return None if address.scope_id is not None else address.ipv4_mapped or address
     return address
+
+
+def neighbourhood(text: str) -> str:
+    """Name all addresses that whoever has one of them has for nothing: an IPv4 address alone, in IPv6 its /64.
+
+    What is no address, a pipe's or none at all, is its own name.
+    """
+    address = address_from(text.partition("%")[0])
+    if address is None:
+        return text
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address in _NAT64:
+        return str(IPv4Address(int(address) & 0xFFFFFFFF))
+    return str(IPv6Network((address, _SUBSCRIBER), strict=False))
 
 
 def network_from(value: object) -> Network:

@@ -10,9 +10,9 @@ Beyond what all replays share, a flood takes room from itself alone:
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from ipaddress import IPv6Address, ip_address
 from typing import Final, Generic, TypeVar
 
+from ott_extauthz.model.addresses import neighbourhood
 from ott_extauthz.model.decision import Deny
 from ott_extauthz.model.facts import Facts, Peer
 from ott_extauthz.model.reason import Reason
@@ -24,8 +24,6 @@ MOST: Final = 4096
 
 OF_A_CALLER: Final = 10
 """Alarms in a second beyond what all replays share."""
-
-_HOST_BITS: Final = 64
 
 T = TypeVar("T")
 
@@ -88,19 +86,9 @@ def _place(record: CheckRecord) -> tuple[Hashable, str]:
     if not isinstance(record.facts, Facts):
         return None, ""
     peer = record.facts.peer
-    return _caller(peer), _network(peer.address)
+    return _caller(peer), neighbourhood(peer.address)
 
 
 def _caller(peer: Peer) -> Hashable:
     certificate = None if isinstance(peer.certificate, Reason) else peer.certificate
     return peer.principal, certificate
-
-
-def _network(address: str) -> str:
-    try:
-        found = ip_address(address)
-    except ValueError:  # a pipe, or nothing
-        return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-        return f"{IPv6Address(int(found) >> _HOST_BITS << _HOST_BITS)}"
-    return address

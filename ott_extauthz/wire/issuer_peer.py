@@ -18,7 +18,6 @@ import socket
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from aiohttp import web
@@ -27,6 +26,7 @@ from cryptography import x509
 from ott_extauthz.authn.certificate_names import UNREADABLE
 from ott_extauthz.issuer.certificate import PresentedCertificate
 from ott_extauthz.issuer.oauth_error import OAuthError, OAuthErrorCode
+from ott_extauthz.model.addresses import neighbourhood
 from ott_extauthz.model.facts import Thumbprint
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.sections.server import ClientCertificate
@@ -34,7 +34,6 @@ from ott_extauthz.wire.peer import CLIENT_CERT, XFCC, der_from_byte_sequence, de
 from ott_extauthz.wire.xfcc import caller_element
 
 _CACHED: Final = 1024  # certificates seen lately: the same few clients come again and again
-_NETWORK_V6: Final = 64  # what one subscriber gets: addresses within it cost nothing
 
 
 class _Refusal(Enum):
@@ -116,17 +115,7 @@ def peer_network(request: web.BaseRequest) -> str | None:
     connection: socket.socket | None = None if transport is None else transport.get_extra_info("socket")
     if connection is None or connection.family == socket.AF_UNIX:
         return None
-    return network_of(str(request.remote))
-
-
-def network_of(address: str) -> str:
-    """Return an IPv4 address as it is, and of an IPv6 address the network that one subscriber has."""
-    found = ip_address(address)
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ip_network((int(found), _NETWORK_V6), strict=False))
+    return neighbourhood(str(request.remote))
 
 
 @lru_cache(maxsize=_CACHED)

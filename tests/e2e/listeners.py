@@ -73,7 +73,18 @@ LISTENERS: Final = (
     Listener("unvalidated", change=_without("validate_mutations", "decoder_header_mutation_rules")),
     Listener("no-peer", authz=NO_PEER),
     Listener("two-filters", change=_second_filter),
-    Listener("internal", change=_internal),
+    Listener(
+        "internal",
+        change=_internal,
+        routes=(
+            route("/v1/wallets/unretried", retry_policy={"retry_on": "5xx", "num_retries": 0}),
+            route(
+                "/v1/wallets/retried",
+                retry_policy={"retry_on": "retriable-status-codes", "retriable_status_codes": [502]},
+            ),
+            route("/v1/wallets/watched", retry_policy={"retry_on": "retriable-headers"}),
+        ),
+    ),
     Listener("websocket", change=_websocket),
     Listener("jwt-authn", change=_verify),
     Listener("jwt-authn-anywhere", change=_verify_anywhere),

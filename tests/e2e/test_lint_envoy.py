@@ -128,11 +128,15 @@ TAKEN_OFF = {"request_headers_to_remove": [
     "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout",
 ]}  # fmt: skip
 ADDED = {"request_headers_to_add": [{"header": {"key": key, "value": value}} for key, value in WISHES.items()]}
+RETRIED = {"route": {"cluster": "service", "retry_policy": {"retry_on": "5xx", "num_retries": 0}}}
+ADDED_NUMBER = {"request_headers_to_add": ADDED["request_headers_to_add"][1:]}
 REPEATED: dict[str, tuple[Tree, Tree, set[str]]] = {
     "external": ({}, {}, set()),
     "internal": (INTERNAL, {}, {"internal-callers"}),
     "taken-off": (INTERNAL, TAKEN_OFF, set()),
     "added": ({}, ADDED, {"route-retries"}),
+    "added-number": ({}, {**RETRIED, **ADDED_NUMBER}, {"route-retries"}),
+    "widened": (INTERNAL, {**TAKEN_OFF, **RETRIED}, {"internal-callers"}),
 }
 """What the connection manager and the route say, and what the linter says of it."""
 
@@ -191,8 +195,8 @@ def test_callers_that_the_linter_names_do_have_their_calls_repeated(envoy: Path,
             for each in told:
                 at = each["local_address"]["socket_address"]["port_value"]
                 with pytest.raises(HTTPError):
-                    fetched(f"http://127.0.0.1:{at}/{each['name']}", {} if each["name"] == "added" else WISHES)
+                    fetched(f"http://127.0.0.1:{at}/{each['name']}", {} if each["name"].startswith("added") else WISHES)
     counted = {name: calls.count(f"/{name}") for name in REPEATED}
-    assert counted == {"external": 1, "internal": 4, "taken-off": 1, "added": 4}
+    assert counted == {"external": 1, "internal": 4, "taken-off": 1, "added": 4, "added-number": 4, "widened": 4}
     for manager, routed, rules in REPEATED.values():
         assert rules_of(_said(manager, routed)) == rules

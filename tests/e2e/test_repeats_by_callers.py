@@ -30,6 +30,23 @@ def test_one_token_buys_no_second_delivery_by_asking_envoy_for_retries(
     assert rig.call(listener="internal", token=token).status == 200
 
 
+STEERED: dict[str, list[tuple[str, str]]] = {
+    "unretried": [("x-answer", "503,503,200"), AGAIN],
+    "retried": [("x-envoy-retriable-status-codes", "200"), AGAIN],
+    "watched": [("x-envoy-retriable-header-names", "x-from"), AGAIN],
+}
+"""Routes whose own retries are few, or rare, and the caller's word that makes them more."""
+
+
+@pytest.mark.parametrize("wallet", STEERED)
+def test_one_token_buys_no_second_delivery_by_widening_the_retries_of_a_route(rig: Rig, wallet: str) -> None:
+    target, token = f"/v1/wallets/{wallet}/debit", rig.good()
+    answer = rig.call(listener="internal", target=target, token=token, headers=STEERED[wallet])
+    assert rig.upstream.deliveries(answer.case) == []
+    assert answer.outcome == (400, "repeats_requested")
+    assert rig.call(listener="internal", target=target, token=token).status == 200
+
+
 def test_where_nothing_is_good_once_retries_are_the_operators_business(rig: Rig) -> None:
     answer = rig.call(listener="internal", method="GET", target="/healthz", headers=ASKED[0])
     assert (answer.status, len(answer.deliveries)) == (200, 3)

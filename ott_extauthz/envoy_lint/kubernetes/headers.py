@@ -11,6 +11,7 @@ from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
 from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, GATEWAY, ISTIO_NETWORKING, Object, Objects
 from ott_extauthz.envoy_lint.kubernetes.ours import Ours
 from ott_extauthz.envoy_lint.kubernetes.part import Part
+from ott_extauthz.envoy_lint.kubernetes.written import Written, by_gateway, by_istio
 from ott_extauthz.envoy_lint.rules.logs import SECRET, headers_named
 from ott_extauthz.model.facts import is_ours
 
@@ -26,31 +27,20 @@ def found_in_headers(objects: Objects, mesh: Mesh, ours: Ours, expected: Expecta
     """Yield what routes write in our name, what logs get, and who says where a caller is."""
     for one in objects.kind("VirtualService", ISTIO_NETWORKING):
         for rule in one.spec.at("http"):
-            for place in (rule, *rule.at("route")):
-                yield from _written(place.at("headers", "request"), one)
+            yield from _identities(by_istio(rule), one)
     for kind in ("HTTPRoute", "GRPCRoute"):
         for one in objects.kind(kind, GATEWAY):
             for rule in one.spec.at("rules"):
-                for place in (rule, *rule.at("backendRefs")):
-                    for each in place.at("filters"):
-                        yield from _modified(each.at("requestHeaderModifier"), one)
+                yield from _identities(by_gateway(rule), one)
     yield from _logged(objects, mesh)
     if ours.gateway_policies and expected.may_judge_addresses:
         yield from _addresses(objects, ours)
 
 
-def _written(request: Part, one: Object) -> Iterator[Finding]:
-    for verb in ("set", "add"):
-        for name, member in request.at(verb).members():
-            if is_ours(name.lower()):
-                yield member.finding(traffic.IDENTITY, f"{one.name} writes {name}")
-
-
-def _modified(modifier: Part, one: Object) -> Iterator[Finding]:
-    for verb in ("set", "add"):
-        for header in modifier.at(verb):
-            if is_ours(header.at("name").text.lower()):
-                yield header.finding(traffic.IDENTITY, f"{one.name} writes {header.at('name').text}")
+def _identities(written: Written, one: Object) -> Iterator[Finding]:
+    for name, place in written:
+        if is_ours(name):
+            yield place.finding(traffic.IDENTITY, f"{one.name} writes {name}")
 
 
 def _logged(objects: Objects, mesh: Mesh) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from ott_extauthz.envoy_lint.kubernetes.ours import Ours
 from ott_extauthz.envoy_lint.kubernetes.part import Part
 from ott_extauthz.envoy_lint.kubernetes.patched import EXT_AUTHZ, Setting, covers, may_touch, settings_of
 from ott_extauthz.envoy_lint.kubernetes.weaker import removes_guard, sets_aside
+from ott_extauthz.envoy_lint.rules.retrying import REPEATING
 from ott_extauthz.model.facts import is_ours
 
 FORGEABLE: Final = frozenset({"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY", 1, 4})
@@ -66,8 +67,7 @@ def _broken(setting: Setting, expected: Expectations) -> Rule | None:
     if name == "internal_address_config":
         return traffic.INTERNAL if part.at("cidr_ranges").value or part.at("unix_sockets").is_true else None
     if name == "request_headers_to_add":
-        keys = [each.at("header", "key").text.lower() for each in part]
-        return traffic.IDENTITY if any(map(is_ours, keys)) else None
+        return traffic.IDENTITY if any(map(is_ours, _added(part))) else None
     if name == "clear_route_cache" and part.is_true:
         return traffic.PATCH_ROUTE_CACHE
     if name == "upgrade_configs" and any(map(_opens, part)):
@@ -124,4 +124,10 @@ def _switches_off(setting: Setting) -> bool:
 
 
 def _repeating(setting: Setting) -> Rule | None:
-    return traffic.PATCH_REPEATS if setting.name in _REPEATING and setting.part.value else None
+    asks = setting.name == "request_headers_to_add" and not REPEATING.isdisjoint(_added(setting.part))
+    repeats = setting.name in _REPEATING and setting.part.value
+    return traffic.PATCH_REPEATS if asks or repeats else None
+
+
+def _added(part: Part) -> list[str]:
+    return [each.at("header", "key").text.lower() for each in part]

@@ -11,6 +11,8 @@ from ott_extauthz.envoy_lint.kubernetes.mesh import Mesh
 from ott_extauthz.envoy_lint.kubernetes.objects import ENVOY_GATEWAY, GATEWAY, ISTIO_NETWORKING, Object, Objects
 from ott_extauthz.envoy_lint.kubernetes.part import Part
 from ott_extauthz.envoy_lint.kubernetes.reach import Reach, single_use
+from ott_extauthz.envoy_lint.kubernetes.written import Written, by_gateway, by_istio, filters_of
+from ott_extauthz.envoy_lint.rules.retrying import REPEATING
 
 _NOT_SENT: Final = ("redirect", "directResponse", "delegate")
 _LOOKED_AT: Final = frozenset({"uri", "method", "name"})
@@ -74,6 +76,13 @@ def _istio_route(rule: Part, route: ExpectedRoute, *, is_off: bool) -> Iterator[
     for name in ("mirror", "mirrors"):
         if rule.at(name).value:
             yield rule.at(name).finding(rules.MIRRORED, f"route {route.name} is mirrored")
+    yield from _asked_for(by_istio(rule), route)
+
+
+def _asked_for(written: Written, route: ExpectedRoute) -> Iterator[Finding]:
+    for name, place in written:
+        if name in REPEATING:  # Envoy's router reads them once the route has written them
+            yield place.finding(rules.RETRIES, f"{name} is set for route {route.name}")
 
 
 def _spellings(host: str, namespace: str) -> list[str]:
@@ -118,8 +127,8 @@ def _http_route(rule: Part, route: ExpectedRoute) -> Iterator[Finding]:
     retry = rule.at("retry")
     if retry.is_there and retry.at("attempts").number != 0:
         yield retry.finding(rules.RETRIES, f"retry for route {route.name}")
-    filters = [*rule.at("filters"), *(one for backend in rule.at("backendRefs") for one in backend.at("filters"))]
-    for one in filters:
+    yield from _asked_for(by_gateway(rule), route)
+    for one in filters_of(rule):
         if one.at("type").text == "RequestMirror":
             yield one.finding(rules.MIRRORED, f"route {route.name} is mirrored")
 

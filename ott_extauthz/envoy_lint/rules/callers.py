@@ -11,6 +11,7 @@ from ott_extauthz.envoy_lint.branches import Branch
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.node import Node
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.envoy_lint.rules.retrying import obeyed
 
 REMOTE_ADDRESS: Final = Rule(
     name="use-remote-address",
@@ -32,13 +33,13 @@ INTERNAL_CALLERS: Final = Rule(
     title="Callers may have Envoy repeat their calls",
     why="of internal addresses Envoy obeys x-envoy-retry-on and hedges: one Check, one token spent, several deliveries",
     mend="no internal_address_config, or request_headers_to_remove: [x-envoy-retry-on, x-envoy-retry-grpc-on, "
-    "x-envoy-hedge-on-per-try-timeout] in the route configuration",
+    "x-envoy-hedge-on-per-try-timeout] in the route configuration; where a route has retries of its own, also "
+    "x-envoy-max-retries, x-envoy-retriable-status-codes, x-envoy-retriable-header-names",
 )
 RULES: Final = (REMOTE_ADDRESS, ADDRESS_TOLD, INTERNAL_CALLERS)
 
 _DETECTION: Final = "envoy.extensions.http.original_ip_detection."
 _PROXY_PROTOCOL: Final = "envoy.extensions.filters.listener.proxy_protocol."
-REPEATING: Final = frozenset({"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout"})
 
 
 def findings(guarded: Guarded) -> Iterator[Finding]:
@@ -77,12 +78,12 @@ def _internal(guarded: Guarded) -> Iterator[Finding]:
     if not internal["cidr_ranges"].value and not internal["unix_sockets"].truth:
         return
     for branch, served in guarded.inbound:
-        if guarded.may_be_single_use(served) and not branch.is_answered_here and _obeys(branch):
+        if guarded.may_be_single_use(served) and not branch.is_answered_here and _obeys(guarded, branch):
             yield internal.breaks(INTERNAL_CALLERS, "internal_address_config names callers")
             return
 
 
-def _obeys(branch: Branch) -> bool:
-    """Whether the router still finds one of the headers; what a route takes off is gone before it looks."""
+def _obeys(guarded: Guarded, branch: Branch) -> bool:
+    """Whether the router still finds a header that counts; what a route takes off is gone before it looks."""
     removed = {header.text.lower() for level in branch.levels for header in level["request_headers_to_remove"]}
-    return not REPEATING.issubset(removed)
+    return not obeyed(guarded, branch).issubset(removed)

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from ott_extauthz.envoy_lint.branches import PER_ROUTE, Branch, settings_at
-from ott_extauthz.envoy_lint.chains import http_options
 from ott_extauthz.envoy_lint.expectations import ExpectedRoute
 from ott_extauthz.envoy_lint.finding import Finding, Rule, Severity
 from ott_extauthz.envoy_lint.matching import may_mean
 from ott_extauthz.envoy_lint.node import Node
-from ott_extauthz.envoy_lint.rules import callers, targets
+from ott_extauthz.envoy_lint.rules import targets
 from ott_extauthz.envoy_lint.rules.addresses import bound_to, is_local, shown
 from ott_extauthz.envoy_lint.rules.asking import ELSEWHERE
 from ott_extauthz.envoy_lint.rules.guarded import Guarded
+from ott_extauthz.envoy_lint.rules.retrying import obeyed, options_behind, retry_policy, unsafe_reasons
 from ott_extauthz.model.facts import is_ours
 
 ROUTE_RETRIES: Final = Rule(
@@ -97,9 +97,6 @@ RULES: Final = (
     UNKNOWN_EXTENSION, PER_ROUTE_NAME, IDENTITY_SET, *targets.RULES, OUTBOUND_EXPOSED,
 )  # fmt: skip
 
-SURELY_UNSENT: Final = frozenset({"connect-failure", "refused-stream", "reset-before-request"})
-"""Conditions under which the upstream has seen nothing of the request."""
-
 _MEANINGS: Final = {"ott.route": None, "ott.mode": ("shadow", "enforce"), "ott.direction": ("outbound",)}
 
 
@@ -141,13 +138,13 @@ def _repeats(guarded: Guarded, branch: Branch) -> Iterator[Finding]:
     for level in branch.levels:
         for option in level["request_headers_to_add"]:
             key = option.at("header", "key")
-            if key.text.lower() in callers.REPEATING:  # the router reads them once the route has added them
+            if key.text.lower() in obeyed(guarded, branch):  # the router reads them once the route has added them
                 yield key.breaks(ROUTE_RETRIES, f"{key.text} is set here")
     action, host = branch.route["route"], branch.virtual_host
     hedge = next((each["hedge_policy"] for each in (action, host) if each["hedge_policy"].is_there), None)
     if hedge is not None and (hedge["hedge_on_per_try_timeout"].truth or (hedge["initial_requests"].number or 1) > 1):
         yield hedge.breaks(HEDGING, "hedge_policy")
-    for place in (action, host, branch.configuration, *_options(guarded, branch)):
+    for place in (action, host, branch.configuration, *options_behind(guarded, branch)):
         if place["request_mirror_policies"].value:
             yield place["request_mirror_policies"].breaks(MIRRORING, "request_mirror_policies")
     if action["internal_redirect_policy"].is_there:
@@ -157,25 +154,11 @@ def _repeats(guarded: Guarded, branch: Branch) -> Iterator[Finding]:
 
 
 def _retries(guarded: Guarded, branch: Branch) -> Iterator[tuple[Node, str]]:
-    """Yield retry policies that send again what may have arrived; the most specific one counts."""
-    for place in (branch.route["route"], branch.virtual_host, *_options(guarded, branch)):
-        typed = place["retry_policy_typed_config"]
-        policy = place["retry_policy"] if place["retry_policy"].is_there else typed.typed[1]
-        if not policy.is_there:
-            continue
-        reasons = [word.strip() for word in policy["retry_on"].text.split(",") if word.strip()]
-        unsafe = [word for word in reasons if word not in SURELY_UNSENT]
-        if unsafe and policy["num_retries"].number != 0:
-            yield policy, f"retry_on has {', '.join(unsafe)}"
-        return
-
-
-def _options(guarded: Guarded, branch: Branch) -> Iterator[Node]:
-    """The HTTP options of the clusters behind a route, which have retries and mirrors of their own."""
-    for name in branch.clusters:
-        cluster = guarded.chain.envoy.clusters.get(name)
-        if cluster is not None:
-            yield http_options(cluster)
+    """Yield the retry policy, if it sends again what may have arrived."""
+    policy = retry_policy(guarded, branch)
+    unsafe = unsafe_reasons(policy)
+    if policy is not None and unsafe and policy["num_retries"].number != 0:
+        yield policy, f"retry_on has {', '.join(unsafe)}"
 
 
 def _words(guarded: Guarded, branch: Branch) -> Iterator[Finding]:

@@ -282,7 +282,8 @@ def test_a_jwt_is_known_whatever_is_wrong_with_it() -> None:
     assert issuer_of_jwt(FakeIssuer().token()) == "https://issuer.bank.example"
     assert issuer_of_jwt(f"{header}.e30.") == ""
     assert issuer_of_jwt(f"{header}.{encoded(json.dumps({'iss': LOGIN}).encode())}.") == LOGIN
-    assert issuer_of_jwt(f"{encoded(b' {')}.!.!") == ""
+    assert issuer_of_jwt(f"{encoded(b' { ')}.!.!") is None
+    assert issuer_of_jwt(f"""{encoded(b' { "a')}.!.!""") == ""
     assert issuer_of_jwt(f"{header}.a.b.c.d") == ""
     assert issuer_of_jwt(f'{header}.{encoded(b"""{"iss": 7}""")}.x') == ""
 
@@ -293,6 +294,8 @@ def test_a_jwt_is_known_whatever_is_wrong_with_it() -> None:
     pytest.param(lambda header: header + "==", id="padded"),
     pytest.param(lambda header: header + "/+", id="the-other-alphabet"),
     pytest.param(lambda header: header[:8] + "~" + header[8:], id="a-character-too-many"),
+    pytest.param(lambda header: header[:2] + "~" + header[2:], id="a-character-too-many-behind-the-brace"),
+    pytest.param(lambda header: "~" + header, id="a-character-in-front"),
 ])  # fmt: skip
 def test_a_jwt_that_is_misspelled_is_not_shown_to_anybody_who_could_spell_it_right(
     spelled: Callable[[str], str],
@@ -308,6 +311,7 @@ def test_a_jwt_with_a_part_too_many_is_no_opaque_token(more: str) -> None:
 
 @pytest.mark.parametrize("text", [
     TEXT, "a.b", "a.b.c", "a.b.c.d.e", "..", "e30", "e30.e30", "!.b.c", "ya29.c.b0Aaekm1K7", "v1.local.x", "SG.x-1.y_2",
+    "e7f0a1b2.c3d4e5f6.0718293a", "e1.e2.e3", "eyQx.9w.7f",  # one in 26 of those in hex begins with a brace
 ])  # fmt: skip
 def test_what_is_no_jwt_is_opaque(text: str) -> None:
     assert issuer_of_jwt(text) is None

@@ -110,6 +110,35 @@ def test_a_key_set_that_is_fetched_is_held_to_one_format_as_well(tmp_path: Path)
     assert "the key 'p2' is trusted for the other format" in problem
 
 
+@pytest.mark.parametrize("is_paseto_fetched", [False, True], ids=["file", "url"])
+def test_an_issuer_that_publishes_anothers_next_key_keeps_nobody_from_rotating(
+    tmp_path: Path, *, is_paseto_fetched: bool
+) -> None:
+    """Public keys are public: a partner would hold another issuer's rotation up by showing its key as its own."""
+    settings_in(tmp_path)
+    yaml = (tmp_path / "ott.yaml").read_text()
+    yaml = yaml.replace(
+        f"{{issuer: {ISSUER}, jwks: jwks.json", "{issuer: https://partner.example, jwks: https://partner.example/jwks"
+    )
+    if is_paseto_fetched:
+        yaml = yaml.replace("pasetos.json", "https://issuer.bank.example/pasetos")
+    (tmp_path / "ott.yaml").write_text(yaml)
+    settings = load(tmp_path / "ott.yaml", {})
+    inputs = check_inputs(settings, "ott.yaml")
+    clock = FakeClock()
+    sources = sources_of(settings, inputs, clock=clock, listener=Results(), on_fault=pytest.fail)
+    partner, *others = sources.followed
+    partner.keys.put(SHARED.trusted().keys)
+    partner._schedule.confirmed(clock.monotonic(), 60.0)
+    if is_paseto_fetched:
+        assert list(others[0]._judge(SECOND.trusted())) == []
+    else:
+        (tmp_path / "pasetos.json").write_bytes(SECOND.claimed.jwks())
+        assert [source.reload() for source in sources.key_sets] == [True]
+        assert sources.key_sets[0].in_force.failure is None
+        assert list(partner._judge(SHARED.trusted())) != []
+
+
 def test_without_the_extra_a_server_that_trusts_for_paseto_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

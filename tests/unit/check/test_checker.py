@@ -292,7 +292,10 @@ async def test_a_named_route_is_still_held_to_its_match() -> None:
     assert elsewhere.reason is Reason.ROUTE_NAME_MISMATCH
 
 
-@pytest.mark.parametrize("name", ["x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout"])
+@pytest.mark.parametrize("name", [
+    "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-max-retries", "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names",
+])  # fmt: skip
 async def test_a_caller_who_has_envoy_send_a_call_several_times_keeps_its_token(name: str) -> None:
     """Envoy leaves these to callers that it counts as internal, and its router obeys: one spend, several deliveries."""
     desk = Desk()

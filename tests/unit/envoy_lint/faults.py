@@ -621,6 +621,13 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(lambda tree: (
             _internal(unix_sockets=True)(tree), route(tree).update(request_headers_to_remove=["x-envoy-retry-on"]),
         )),
+        Fault(lambda tree: (
+            _internal(unix_sockets=True)(tree),
+            action(tree).update(retry_policy={"retry_on": "retriable-status-codes", "num_retries": 0}),
+            route(tree).update(request_headers_to_remove=[
+                "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout", "x-envoy-max-retries",
+            ]),
+        )),
     ],
     "tls-version": [
         Fault(lambda tree: _common(tree)["tls_params"].update(tls_minimum_protocol_version="TLSv1_0")),
@@ -683,6 +690,10 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(_set(action, retry_policy=RETRIES), expected=DEBIT),
         Fault(_set(route, request_headers_to_add=_adding("x-envoy-retry-on"))),
         Fault(_set(virtual_host, request_headers_to_add=_adding("X-Envoy-Hedge-On-Per-Try-Timeout"))),
+        Fault(lambda tree: (
+            action(tree).update(retry_policy={"retry_on": "5xx", "num_retries": 0}),
+            route(tree).update(request_headers_to_add=_adding("x-envoy-max-retries")),
+        )),
     ],
     "attached-retries": [Fault(_set(action, retry_policy=RETRIES), base=ATTACH)],
     "hedging": [

@@ -309,6 +309,23 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
         ),
         Expectations(),
     ),
+    "internal callers, and retries of what cannot have arrived": (
+        lambda tree: (
+            hcm(tree).update(internal_address_config={"unix_sockets": True}),
+            action(tree).update(retry_policy={"retry_on": "connect-failure, refused-stream", "num_retries": 2}),
+            route(tree).update(request_headers_to_remove=[
+                "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-hedge-on-per-try-timeout",
+            ]),
+        ),
+        Expectations(),
+    ),
+    "more retries of what cannot have arrived": (
+        lambda tree: (
+            action(tree).update(retry_policy={"retry_on": "connect-failure"}),
+            route(tree).update(request_headers_to_add=[{"header": {"key": "x-envoy-max-retries", "value": "3"}}]),
+        ),
+        Expectations(),
+    ),
     "internal callers where nothing is spent": (
         _set_hcm(internal_address_config={"unix_sockets": True}),
         expecting(wanted(is_single_use=False)),

@@ -105,6 +105,22 @@ def test_routes_that_ask_where_a_caller_is_are_told_from_the_others(config: Path
     assert not dataclasses.replace(told, routes=told.routes[-1:]).may_judge_addresses
 
 
+def test_where_callers_share_an_asked_issuer_their_addresses_count(config: Path) -> None:
+    """Or whoever writes X-Forwarded-For is as many callers as it likes, and takes everybody's places."""
+    (config.parent / "policy.yaml").write_text(NETWORKS[NETWORKS.index("  - name: anywhere") :].join(["routes:\n", ""]))
+    assert not expectations_at(config).may_judge_addresses
+    config.write_text(config.read_text() + ASKED)
+    assert expectations_at(config).may_judge_addresses
+
+
+ASKED = """introspection:
+  - issuer: https://login.bank.example
+    endpoint: https://login.bank.example/introspect
+    client_id: wallet
+    authentication: private_key_jwt
+    key: wallet-key.pem
+    algorithm: ES256
+"""
 FORMS = {
     "hmac": ({"x-signature", "x-timestamp", "x-nonce"}, "secret_file: s"),
     "eddsa": ({"x-signature", "x-timestamp", "x-nonce"}, "key_file: s"),

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from ott_extauthz.model.addresses import Address, address_from, network_from
+from ott_extauthz.model.addresses import Address, address_from, neighbourhood, network_from
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,17 @@ def test_what_is_no_network_is_told_without_being_quoted(value: object) -> None:
     with pytest.raises(ValueError, match="network") as caught:
         network_from(value)
     assert str(value) not in str(caught.value)
+
+
+@pytest.mark.parametrize(("address", "network"), [
+    ("192.0.2.1", "192.0.2.1"),
+    ("::ffff:192.0.2.1", "192.0.2.1"),  # the same one, on a socket that takes both
+    ("64:ff9b::192.0.2.1", "192.0.2.1"),  # and behind a NAT64, where all of IPv4 would be one neighbourhood
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+    ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+    ("fe80::1%eth0", "fe80::/64"),
+    ("/run/envoy.sock", "/run/envoy.sock"),
+    ("", ""),
+])  # fmt: skip
+def test_a_subscribers_addresses_count_together(address: str, network: str) -> None:
+    assert neighbourhood(address) == network

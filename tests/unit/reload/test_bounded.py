@@ -20,8 +20,9 @@ def test_a_file_of_just_that_size_is_read(tmp_path: Path, small: None) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
     assert bounded(tmp_path / "file") == b"x" * 100
     (tmp_path / "file").write_bytes(b"x" * 101)
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large") as told:
         bounded(tmp_path / "file")
+    assert told.value.filename == str(tmp_path / "file")  # some tell which of several files it was
 
 
 @pytest.mark.usefixtures("small")

@@ -12,7 +12,7 @@ RETRIES: Final = Rule(
         "One Check can become several deliveries, if the proxy retries behind the Check; if it retries in "
         "front of it, every retry is refused as a replay."
     ),
-    mend="Set retries: {attempts: 0} (Istio), or leave retry out, for these routes.",
+    mend="For these routes set retries: {attempts: 0} (Istio), or leave retry out, and write no x-envoy-retry-on.",
 )
 DEFAULT_RETRIES: Final = Rule(
     name="one-time-route-retried-by-default",
