@@ -13,6 +13,7 @@ from ott_extauthz.envoy_lint.rules import (
     body,
     bypasses,
     callers,
+    cancelling,
     certificates,
     connection,
     logs,
@@ -20,13 +21,15 @@ from ott_extauthz.envoy_lint.rules import (
     order,
     routing,
     server,
+    switches,
     tunnels,
     verified,
 )
 
 ENVOY_RULES: Final = (
-    *bypasses.RULES, *order.RULES, *asking.RULES, *answers.RULES, *messages.RULES, *body.RULES, *connection.RULES,
+    *bypasses.RULES, *order.RULES, *asking.RULES, *switches.RULES, *answers.RULES, *messages.RULES, *body.RULES,
+    *connection.RULES,
     *callers.RULES, *certificates.RULES, *routing.RULES, *tunnels.RULES, *verified.RULES, *logs.RULES, *server.RULES,
-    *admin.RULES,
+    *cancelling.RULES, *admin.RULES,
 )  # fmt: skip
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in (*ENVOY_RULES, *kubernetes.RULES)})

@@ -39,6 +39,8 @@ class Expectations:
     routes: tuple[ExpectedRoute, ...] = ()
     counts_addresses: bool = False
     """Whether callers without a certificate share something by their addresses: places at an asked issuer."""
+    transport: Literal["native", "grpcio"] | None = None
+    """Which of them serves Checks; None where nobody said."""
     is_told: bool = False
     """Whether these come from a configuration, and not from our defaults."""
 

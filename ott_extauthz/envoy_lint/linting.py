@@ -16,6 +16,7 @@ from ott_extauthz.envoy_lint.rules import (
     body,
     bypasses,
     callers,
+    cancelling,
     certificates,
     connection,
     logs,
@@ -23,6 +24,7 @@ from ott_extauthz.envoy_lint.rules import (
     order,
     routing,
     server,
+    switches,
     tunnels,
     verified,
 )
@@ -31,7 +33,8 @@ from ott_extauthz.envoy_lint.rules.guarded import Guarded
 _ORDER: Final = {severity: index for index, severity in enumerate((Severity.ERROR, Severity.WARNING, Severity.NOTE))}
 _MESH: Final = ("meshConfig", "extensionProviders", "pathNormalization", "defaultConfig", "rootNamespace")
 _LOOKS: Final = (
-    asking, answers, messages, body, connection, callers, certificates, routing, tunnels, order, server, logs, verified,
+    asking, switches, answers, messages, body, connection, callers, certificates, routing, tunnels, order, server,
+    cancelling, logs, verified,
 )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def expectations_at(config: Path) -> Expectations:
         header_key=settings.envoy_payload.header,
         routes=() if table is None else tuple(expected(match, route, forms) for match, route in table.entries),
         counts_addresses=bool(settings.introspection),
+        transport=settings.listen.chosen_transport,
         is_told=True,
     )
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from helm_python import HelmError
 
+from ott_extauthz.envoy_lint.cancelled_calls import MOST_STREAMS, PER_CYCLE
 from ott_extauthz.model.reason import Reason
 from ott_extauthz.sections.server import ClientCertificate
 from tests.architecture.documents import blocks
@@ -26,6 +27,7 @@ ENVOY: Final = CHART.parents[1] / "envoy" / "envoy.yaml"
 EDGE: Final = {"name": "edge", "namespace": "edge", "kind": "gateway", "selector": {"istio": "ingressgateway"}}
 WALLET: Final = {"name": "wallet", "namespace": "payments", "kind": "sidecar", "selector": {"app": "wallet"}}
 GATEWAY: Final = "spiffe://cluster.local/ns/istio-system/sa/gateway"
+HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 HARDENING: Final = {
     "stat_prefix", "status_on_error", "encode_raw_headers", "include_peer_certificate", "include_tls_session",
     "validate_mutations", "decoder_header_mutation_rules", "enable_dynamic_metadata_ingestion", "with_request_body",
@@ -381,8 +383,26 @@ def test_the_notes_say_how_envoy_gateway_gets_a_certificate_to_show() -> None:
     made = {**made, "metadata": named}
     made["spec"]["backendTLS"]["clientCertificateRef"] |= named
     assert misfits(made) == []
-    assert "envoy-proxy" not in snippets(over_tls(tls={"clientAuth": False}))
-    assert "envoy-proxy" not in snippets(shipped("envoy-gateway-values"))
+    for values in (over_tls(tls={"clientAuth": False}), shipped("envoy-gateway-values")):
+        assert "backendTLS" not in snippets(values)["envoy-proxy"]["spec"]
+
+
+def test_one_callers_cancelled_calls_end_no_connection_of_everybodys_checks() -> None:
+    """Few Checks on a connection, and few calls taken up in one breath, by every mesh."""
+    few = snippets({})["cluster"][0]["typed_extension_protocol_options"][HTTP_OPTIONS]["explicit_http_config"]
+    assert few == {"http2_protocol_options": {"max_concurrent_streams": MOST_STREAMS}}
+    [rule] = of_kind(shipped("istio-values"), "DestinationRule")
+    assert rule["spec"]["trafficPolicy"]["connectionPool"]["http"]["maxConcurrentStreams"] == MOST_STREAMS
+    for policy in of_kind(shipped("envoy-gateway-values"), "SecurityPolicy"):
+        settings = policy["spec"]["extAuth"]["grpc"]["backendSettings"]
+        assert settings == {"http2": {"maxConcurrentStreams": MOST_STREAMS}}
+    plain, mesh, proxy = (snippets(values) for values in ({}, istio(WALLET), shipped("envoy-gateway-values")))
+    own = yaml.safe_load(ENVOY.read_text(encoding="utf-8"))["layered_runtime"]["layers"][0]["static_layer"]
+    assert plain["runtime"]["layered_runtime"]["layers"][0]["static_layer"] == own == {PER_CYCLE: 1}
+    assert mesh["istio-provider"]["meshConfig"]["defaultConfig"] == {"runtimeValues": {PER_CYCLE: "1"}}
+    made = {**proxy["envoy-proxy"], "metadata": {"name": "edge", "namespace": "edge"}}
+    assert misfits(made) == []
+    assert made["spec"]["bootstrap"]["jsonPatches"][0]["value"]["static_layer"] == own
 
 
 def test_the_policys_route_is_named_where_the_target_says_so() -> None:

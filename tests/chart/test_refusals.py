@@ -209,6 +209,22 @@ def test_pods_with_two_lists_never_run_beside_each_other() -> None:
     assert changed(other, updateStrategy={"type": "Recreate"}) == ""
 
 
+def provider_changed(was: str, **istio: Any) -> str:
+    """Return what the chart says where a target's policy names this provider."""
+    before = {"metadata": {"name": f"{OURS}-edge"}, "spec": {"provider": {"name": was}}}
+    told = '{{ include "ott.providerChange" (dict "root" $ "before" (`BEFORE` | fromJson)) | toJson }}'
+    return asked(SHARED | {"istio": istio}, told.replace("BEFORE", json.dumps(before)))
+
+
+def test_an_upgrade_never_takes_a_provider_from_under_policies_that_name_it() -> None:
+    """The default was one name for all; with another one, which no mesh has yet, Istio refuses every call."""
+    assert "Keep the old name by istio.provider: ott-extauthz" in provider_changed("ott-extauthz")
+    assert "istio.provider: ott-extauthz" in provider_changed("ott-extauthz-no-body")
+    assert provider_changed("ott-extauthz", provider="ott-extauthz") == ""
+    assert provider_changed("ott-extauthz", provider=f"auth-{OURS}") == ""
+    assert provider_changed(f"auth-{OURS}") == provider_changed(f"auth-{OURS}-no-body") == ""
+
+
 KINDS = ("Deployment", "DaemonSet", "Sidecar")
 
 

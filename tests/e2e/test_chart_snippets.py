@@ -36,6 +36,7 @@ def test_envoy_takes_the_filter_and_the_cluster(
     http_filters = hcm_of(resources["listeners"][0])["http_filters"]
     http_filters[:1] = printed["http-filter"]
     resources["clusters"] = [*printed[cluster], *(one for one in resources["clusters"] if one["name"] != "ott")]
+    tree |= printed.get("runtime", {})
     assert [one["name"] for one in http_filters] == ["envoy.filters.http.ext_authz", "envoy.filters.http.router"]
     authority = tls_files(tmp_path, "server", "envoy") / "client-ca.pem"
     authority.with_name("ott-ca.pem").write_bytes(authority.read_bytes())

@@ -5,6 +5,9 @@
 {{- printf "%gs" (divf (float64 .Values.envoy.timeoutMilliseconds) 1000.0) -}}
 {{- end -}}
 
+{{- /* How many Checks share a connection: the transport native ends one on which more are cancelled at a time. */ -}}
+{{- define "ott.envoy.streams" -}}20{{- end -}}
+
 {{- /* The gRPC port of the Check server's Service. */ -}}
 {{- define "ott.envoy.checkPort" -}}9001{{- end -}}
 

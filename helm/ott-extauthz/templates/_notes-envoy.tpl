@@ -40,7 +40,7 @@ connect_timeout: {{ include "ott.envoy.timeout" . }}
 typed_extension_protocol_options:
   envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
     "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-    explicit_http_config: {http2_protocol_options: {max_concurrent_streams: 20}}
+    explicit_http_config: {http2_protocol_options: {max_concurrent_streams: {{ include "ott.envoy.streams" . }}}}
 circuit_breakers: {thresholds: [{max_requests: {{ int .Values.envoy.maxRequests }}, max_pending_requests: {{ int .Values.envoy.maxRequests }}}]}
 health_checks:
   - {timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 2, healthy_threshold: 1, grpc_health_check: {}}
@@ -63,12 +63,26 @@ transport_socket:
 {{- end }}
 {{- end -}}
 
-{{- /* Envoy Gateway has one client certificate for each fleet of proxies; its owner writes it. */ -}}
+{{- /* A layer of its own in Envoy's bootstrap. */ -}}
+{{- define "ott.notes.envoyRuntime" -}}
+layered_runtime:
+  layers: [{name: static, static_layer: {http.max_requests_per_io_cycle: 1}}]
+{{- end -}}
+
+{{- /* Envoy Gateway has one bootstrap, and one client certificate, for each fleet of proxies; its owner writes it. */ -}}
 {{- define "ott.notes.envoyProxy" -}}
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyProxy
 metadata: {name: YOURS, namespace: YOUR-NAMESPACE}
 spec:
+  bootstrap:
+    type: JSONPatch
+    jsonPatches:
+      - op: add
+        path: /layered_runtime/layers/-
+        value: {name: ott, static_layer: {http.max_requests_per_io_cycle: 1}}
+  {{- if and .Values.tls.enabled .Values.tls.clientAuth }}
   backendTLS:
     clientCertificateRef: {group: "", kind: Secret, name: YOUR-SECRET, namespace: YOUR-NAMESPACE}
+  {{- end }}
 {{- end -}}

@@ -19,6 +19,7 @@ meshConfig:
         includeRequestBodyInCheck: {maxRequestBytes: {{ int $.Values.envoy.maxRequestBytes }}, allowPartialMessage: false, packAsBytes: true}
         {{- end }}
     {{- end }}
+  defaultConfig: {runtimeValues: {http.max_requests_per_io_cycle: "1"}}   # or for single pods: annotation proxy.istio.io/config
   pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
   defaultHttpRetryPolicy: {attempts: 0}   # or in each VirtualService: one Check must not become several deliveries
 {{- end -}}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from ott_extauthz.envoy_lint.document import Document
 from ott_extauthz.envoy_lint.expectations import Expectations
 from ott_extauthz.envoy_lint.finding import Finding
+from ott_extauthz.envoy_lint.kubernetes.cancelling import found_in_cancelling
 from ott_extauthz.envoy_lint.kubernetes.catalogue import RULES
 from ott_extauthz.envoy_lint.kubernetes.client_certificates import found_in_certificates
 from ott_extauthz.envoy_lint.kubernetes.extensions import found_in_extensions
@@ -48,3 +49,4 @@ def findings(objects: Sequence[Document], expected: Expectations) -> Iterator[Fi
     yield from found_in_extensions(every, mesh, ours)
     yield from found_in_headers(every, mesh, ours, expected)
     yield from found_in_repeats(every, mesh, expected)
+    yield from found_in_cancelling(every, mesh, ours, expected)

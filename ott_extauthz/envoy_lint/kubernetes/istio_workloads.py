@@ -103,13 +103,17 @@ def _port(service: Object) -> Iterator[Finding]:
             yield port.finding(rules.PORT_PROTOCOL, f"port {port.at('port').value} is named {name or 'nothing'}")
 
 
-def _destinations(objects: Objects, ours: Ours) -> Iterator[Finding]:
+def ways_to_us(objects: Objects, ours: Ours) -> Iterator[tuple[str, Part]]:
+    """Yield the hosts and traffic policies of the DestinationRules for our server."""
     hosts = [provider.at("envoyExtAuthzGrpc", "service").text.rpartition("/")[2] for provider in ours.providers]
     for one in objects.kind("DestinationRule", ISTIO_NETWORKING):
         host = one.spec.at("host").text
-        if not host or not (refers(host, ours.services) or host in hosts):
-            continue
-        traffic = one.spec.at("trafficPolicy")
+        if host and (refers(host, ours.services) or host in hosts):
+            yield host, one.spec.at("trafficPolicy")
+
+
+def _destinations(objects: Objects, ours: Ours) -> Iterator[Finding]:
+    for host, traffic in ways_to_us(objects, ours):
         if traffic.at("tls", "mode").text == "DISABLE":
             yield traffic.at("tls", "mode").finding(rules.CHECK_PLAIN, f"tls.mode is DISABLE for {host}")
         ejection = traffic.at("outlierDetection")

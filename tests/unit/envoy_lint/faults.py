@@ -27,6 +27,7 @@ from tests.unit.envoy_lint.shipped import (
 
 FILTERS = f"{TYPES}envoy.extensions.filters.http."
 WRAPPER = f"{TYPES}envoy.config.route.v3.FilterConfig"
+NATIVE = Expectations(transport="native")
 TCP = f"{TYPES}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -198,9 +199,19 @@ def _at_runtime(**layer: Any) -> Edit:
     def edit(tree: Tree) -> None:
         authz(tree)["filter_enabled"] = {"default_value": {"numerator": 100}, "runtime_key": "ott.enabled"}
         layers = [{"name": "one", "static_layer": {}}, {"name": "two", "static_layer": layer}]
-        tree["layered_runtime"] = {"layers": layers}
+        tree["layered_runtime"]["layers"] += layers
 
     return edit
+
+
+def _streams(most: Any) -> Edit:
+    return lambda tree: cluster(tree).update(
+        typed_extension_protocol_options={HTTP_OPTIONS: {"explicit_http_config": {"http2_protocol_options": most}}}
+    )
+
+
+def _per_cycle(*layers: Tree) -> Edit:
+    return lambda tree: tree.update(layered_runtime={"layers": list(layers)})
 
 
 def _upstream_tls(**common: Any) -> Edit:
@@ -761,6 +772,23 @@ FAULTS: dict[str, list[Fault]] = {
     "check-plaintext": [
         Fault(_address(_end, "ott.svc")),
         Fault(lambda tree: cluster(tree).pop("load_assignment")),
+    ],
+    "check-streams": [
+        Fault(_streams({}), expected=NATIVE),
+        Fault(_streams({"max_concurrent_streams": 21}), expected=NATIVE),
+        Fault(_streams({"max_concurrent_streams": {"value": 100}}), expected=NATIVE),
+        Fault(lambda tree: cluster(tree).update(
+            typed_extension_protocol_options={HTTP_OPTIONS: {"auto_config": {"http2_protocol_options": {}}}},
+        ), expected=NATIVE),
+        Fault(_streams({"max_concurrent_streams": 100}), base="attach.yaml", expected=NATIVE),
+    ],
+    "requests-per-cycle": [
+        Fault(_drop(lambda tree: tree, "layered_runtime"), expected=NATIVE),
+        Fault(_per_cycle({"static_layer": {"http": {"max_requests_per_io_cycle": 0}}}), expected=NATIVE),
+        Fault(_per_cycle(
+            {"static_layer": {"http.max_requests_per_io_cycle": 1}},
+            {"static_layer": {"http.max_requests_per_io_cycle": "50"}},
+        ), expected=NATIVE),
     ],
     "check-unverified": [
         Fault(_upstream_tls()),

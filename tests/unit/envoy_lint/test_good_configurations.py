@@ -225,6 +225,7 @@ def test_a_meshs_sidecar_has_only_what_istio_leaves_open() -> None:
 USUAL = {
     "mutation-rules", "validate-mutations", "encode-raw-headers", "status-on-error", "host-dot", "host-port",
     "header-underscores", "filter-enabled-metadata", "not-judged", "include-peer-certificate", "body-as-text",
+    "requests-per-cycle",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ott_extauthz.envoy_lint.expectations import Expectations
 from tests.unit.envoy_lint.faults import (
+    HTTP_OPTIONS,
     RETRIES,
     _after,
     _bytes_to,
@@ -54,6 +55,16 @@ def _to_service(match: Tree, **action: Any) -> Tree:
 
 def _off(match: Tree) -> Tree:
     return _to_service(match) | {"typed_per_filter_config": per_route(disabled=True)}
+
+
+def _unbounded(tree: Tree) -> None:
+    del tree["layered_runtime"]
+    _shared(tree)
+
+
+def _shared(tree: Tree) -> None:
+    options: Tree = {HTTP_OPTIONS: {"explicit_http_config": {"http2_protocol_options": {}}}}
+    cluster(tree)["typed_extension_protocol_options"] = options
 
 
 def _verified_far(tree: Tree) -> None:
@@ -207,9 +218,18 @@ HELD: dict[str, tuple[Edit, Expectations]] = {
     "runtime that closes": (
         lambda tree: (
             authz(tree).update(filter_enabled={"default_value": {"numerator": 0}, "runtime_key": "ott.on"}),
-            tree.update(layered_runtime={"layers": [{"static_layer": {"ott.deny_at_disable": True}}]}),
+            tree["layered_runtime"]["layers"].append({"static_layer": {"ott.deny_at_disable": True}}),
         ),
         Expectations(),
+    ),
+    "a transport that bears cancelled calls": (_shared, expecting(wanted(), transport="grpcio")),
+    "runtime from elsewhere": (
+        lambda tree: tree.update(layered_runtime={"layers": [{"rtds_layer": {"name": "rtds"}}]}),
+        expecting(wanted(), transport="native"),
+    ),
+    "callers of HTTP/1, one call at a time": (
+        lambda tree: (tree.pop("layered_runtime"), hcm(tree).update(codec_type="HTTP1")),
+        expecting(wanted(), transport="native"),
     ),
     "our own header as the upstream's host": (
         lambda tree: action(tree).update(host_rewrite_header="x-ott-audience"),
@@ -460,6 +480,8 @@ def _camel(value: Any) -> Any:
         return [_camel(each) for each in value]
     if not isinstance(value, dict):
         return value
+    if "static_layer" in value:  # its keys are Envoy's own runtime's, and no fields
+        return value
     parts = {key: key.split("_") for key in value}
     return {first + "".join(map(str.title, rest)): _camel(value[key]) for key, (first, *rest) in parts.items()}
 
@@ -467,6 +489,13 @@ def _camel(value: Any) -> Any:
 def test_protobufs_other_spelling_says_the_same() -> None:
     tree = edited(lambda tree: authz(tree).update(failure_mode_allow=True))
     assert rules_of(_camel(tree)) == {"failure-mode-allow"}
+
+
+def test_what_a_transport_cannot_bear_is_a_note_where_nobody_says_what_serves() -> None:
+    tree = edited(_unbounded)
+    for expected, severity in ((expecting(transport="native"), "warning"), (Expectations(), "note")):
+        told = {each.rule.name: each.rule.severity.value for each in linted(tree, expected)}
+        assert told == dict.fromkeys(("check-streams", "requests-per-cycle"), severity)
 
 
 @pytest.mark.parametrize("kind", ["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"])

@@ -56,6 +56,12 @@ def test_certificates_are_taken_as_configured(config: Path) -> None:
     assert (told.certificate_source, told.trusted_hops, told.exact_hops, told.is_told) == ("xfcc", 1, True, True)
 
 
+def test_the_transport_is_what_listen_makes_of_it(config: Path) -> None:
+    assert expectations_at(config).transport == "native"
+    config.write_text(config.read_text() + "listen: {transport: grpcio}\n")
+    assert expectations_at(config).transport == "grpcio"
+
+
 def test_each_route_says_what_it_needs(config: Path) -> None:
     health, debit, whole, proven, small, hook = expectations_at(config).routes
     assert debit == ExpectedRoute(

@@ -5,6 +5,7 @@
 {{- include "ott.mistakesOfPolicy" . -}}
 {{- include "ott.mistakesOfStore" . -}}
 {{- include "ott.mistakesOfStoreChange" . -}}
+{{- include "ott.mistakesOfProviderChange" . -}}
 {{- include "ott.mistakesOfPods" . -}}
 {{- include "ott.mistakesOfReplacing" . -}}
 {{- include "ott.mistakesOfReach" . -}}
@@ -134,6 +135,25 @@
 {{- else if ne (toString .root.Values.updateStrategy.type) "Recreate" }}
 - store: {{ $told }}: pods replaced one by one would each let a token through. Install this change with updateStrategy.type Recreate; see docs/stores.md, rolling update
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "ott.mistakesOfProviderChange" -}}
+{{- if and .Values.istio.enabled (.Capabilities.APIVersions.Has "security.istio.io/v1") }}
+{{- range .Values.istio.targets }}
+{{- $before := lookup "security.istio.io/v1" "AuthorizationPolicy" .namespace (include "ott.istio.name" (dict "root" $ "target" .)) -}}
+{{- include "ott.providerChange" (dict "root" $ "before" (default dict $before)) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* (dict "root" $ "before" object): a default that changed would have Istio refuse every call. Whoever names a provider
+       means it. */ -}}
+{{- define "ott.providerChange" -}}
+{{- $was := dig "spec" "provider" "name" "" .before | trimSuffix "-no-body" -}}
+{{- $is := include "ott.istio.providerName" .root -}}
+{{- if and $was (ne $was $is) (not .root.Values.istio.provider) }}
+- istio.provider: AuthorizationPolicy {{ .before.metadata.name }} names {{ $was }} now, and these values {{ $is }}: until the mesh has that one Istio refuses every call. Keep the old name by istio.provider: {{ $was }}; or add the new provider to the mesh, and then set istio.provider: {{ $is }}
 {{- end }}
 {{- end -}}
 

@@ -3,7 +3,15 @@
 from typing import Final
 
 from ott_extauthz.envoy_lint.finding import Rule
-from ott_extauthz.envoy_lint.kubernetes.catalogue import certificates, gateway, policies, providers, traffic, workloads
+from ott_extauthz.envoy_lint.kubernetes.catalogue import (
+    cancelling,
+    certificates,
+    gateway,
+    policies,
+    providers,
+    traffic,
+    workloads,
+)
 
 RULES: Final[tuple[Rule, ...]] = (
     *providers.RULES,
@@ -12,4 +20,5 @@ RULES: Final[tuple[Rule, ...]] = (
     *certificates.RULES,
     *traffic.RULES,
     *gateway.RULES,
+    *cancelling.RULES,
 )
