@@ -4,7 +4,8 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
 import pytest
@@ -83,3 +84,26 @@ def test_a_caller_that_cancels_by_the_hundred_ends_no_connection_that_others_che
                 statuses.add(rig.call(token=rig.good()).status)
     assert statuses == {200}
     assert ended_under_way(rig) == before
+
+
+def test_nor_does_one_that_does_it_over_ten_connections_at_once(rig: Rig) -> None:
+    before = ended_under_way(rig)
+    assert set(_calls_of_others(rig, connections=10)) == {200}
+    assert ended_under_way(rig) == before
+
+
+def _calls_of_others(rig: Rig, *, connections: int) -> list[int]:
+    """What others are answered while so many connections cancel by the hundred."""
+
+    def cancel(opened: ssl.SSLSocket) -> None:
+        streams = count(1, 2)
+        with suppress(OSError):
+            for _ in range(3):
+                cancel_many(opened, streams, pause=0.002)
+
+    with ExitStack() as stack, ThreadPoolExecutor(20) as callers, ThreadPoolExecutor(5) as others:
+        wave = [stack.enter_context(http2(rig)) for _ in range(connections)]
+        for opened in wave:
+            callers.submit(cancel, opened)
+        tokens = [rig.good() for _ in range(15)]
+        return list(others.map(lambda token: rig.call(token=token).status, tokens))
